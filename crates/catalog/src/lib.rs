@@ -1,0 +1,3 @@
+//! What is known about vendors and models before anybody configures anything. All of it is data.
+
+pub mod vendor;

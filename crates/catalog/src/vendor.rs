@@ -1,0 +1,55 @@
+//! A vendor: how to speak to one kind of upstream. One row of `data/providers/*.toml`.
+
+/// How a vendor is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vendor {
+    /// The `kind` that configurations name, such as `groq`.
+    pub kind: Box<str>,
+    /// Its name for people, such as `Groq`.
+    pub title: Box<str>,
+    /// The wire format it speaks.
+    pub dialect: Dialect,
+    /// Its public address; `None` when only the operator knows it (Azure, vLLM, …).
+    pub base_url: Option<Box<str>>,
+    /// The path of chat completions, appended to the base URL, such as `/chat/completions`.
+    pub chat_path: Box<str>,
+    /// How a credential is presented.
+    pub auth: Auth,
+    /// The environment variable that holds a credential, such as `GROQ_API_KEY`.
+    pub credential_env: Option<Box<str>>,
+    /// Whether it works without a credential (a server on the operator's own machine).
+    pub credential_optional: bool,
+    /// How usage is obtained in a stream.
+    pub stream_usage: StreamUsage,
+    /// The prefix of the catalogue's model names, when it differs from `kind`.
+    pub documentation: Box<str>,
+}
+
+/// A wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI Chat Completions.
+    OpenaiChat,
+}
+
+/// How a credential is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer …`
+    Bearer,
+    /// `api-key: …` (Azure).
+    ApiKeyHeader,
+    /// Nothing is sent.
+    None,
+}
+
+/// How usage is obtained in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// It is asked for with `stream_options.include_usage`.
+    Ask,
+    /// It comes without being asked, and asking is refused.
+    Always,
+    /// It never comes, and asking is refused: usage is estimated.
+    Never,
+}

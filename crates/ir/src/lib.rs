@@ -1,0 +1,10 @@
+//! The canonical vocabulary of the gateway: identifiers, money, usage, failures and settlements.
+//!
+//! Everything here is a plain value. Nothing knows HTTP, SQL, an async runtime or the system clock, and nothing here
+//! is stored as it stands except through the journal's versioned entries.
+
+pub mod failure;
+pub mod id;
+pub mod money;
+pub mod settlement;
+pub mod usage;

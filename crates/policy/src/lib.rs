@@ -1,0 +1,8 @@
+//! What people configure, and what it compiles to.
+//!
+//! `spec` is what they write, `load` reads it, `compile` checks it whole and yields a [`snapshot::Snapshot`] or every
+//! problem at once. Nothing here does IO beyond reading the named configuration files.
+
+pub mod clock;
+pub mod secret;
+pub mod snapshot;

@@ -1,0 +1,251 @@
+//! The compiled configuration: immutable, swapped whole, read by every request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::vendor::Vendor;
+use ir::id::ResourceId;
+use ir::money::Prices;
+use url::Url;
+
+use crate::secret::Secret;
+
+/// Everything a request needs to know about the configuration of one environment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The environment's own settings.
+    pub environment: Environment,
+    /// The enabled providers, in the order in which they were configured; failover follows it.
+    pub providers: Vec<Provider>,
+    /// Every model that a provider serves. One slug may be served by several providers.
+    pub models: Vec<Model>,
+    /// Slugs, aliases and `provider/slug` (also `provider/upstream_name`), to the models that serve them, best first.
+    /// Keys are lower case; look up with [`Snapshot::resolve`].
+    pub names: HashMap<Box<str>, Vec<ModelIndex>>,
+    /// Provider names to providers, and kinds to the first provider of the kind.
+    pub provider_names: HashMap<Box<str>, ProviderIndex>,
+    /// Fallback policies by the slug of their primary model.
+    pub fallbacks: HashMap<Box<str>, Fallback>,
+    /// The model that savings are measured against.
+    pub baseline: Option<ModelIndex>,
+}
+
+impl Snapshot {
+    /// Returns the models that a requested name may mean, best first; empty when it is unknown.
+    pub fn resolve(&self, name: &str) -> &[ModelIndex] {
+        if let Some(found) = self.names.get(name) {
+            return found;
+        }
+        let lower = name.trim().to_ascii_lowercase();
+        self.names.get(lower.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns a model by its index.
+    pub fn model(&self, index: ModelIndex) -> Option<&Model> {
+        self.models.get(index.0)
+    }
+
+    /// Returns a provider by its index.
+    pub fn provider(&self, index: ProviderIndex) -> Option<&Provider> {
+        self.providers.get(index.0)
+    }
+}
+
+/// The place of a provider in [`Snapshot::providers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProviderIndex(pub usize);
+
+/// The place of a model in [`Snapshot::models`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ModelIndex(pub usize);
+
+/// The settings of an environment.
+#[derive(Debug)]
+pub struct Environment {
+    /// Its name; `default` always exists.
+    pub name: Arc<str>,
+    /// Other names that `X-Crossway-Env` may use.
+    pub aliases: Vec<Box<str>>,
+    /// The key of the meta block in replies.
+    pub meta_key: Arc<str>,
+}
+
+/// A configured upstream.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name, unique in the environment.
+    pub name: Arc<str>,
+    /// The vendor row it is an instance of: dialect, path, authentication, quirks.
+    pub vendor: Arc<Vendor>,
+    /// Where requests go: scheme, host, port and path prefix, without a trailing slash.
+    pub base_url: Url,
+    /// Its credentials; empty when it wants none.
+    pub credentials: Vec<Credential>,
+    /// The model it serves when a request names none, or one that it does not serve (`x-llm-provider`).
+    pub default_model: Option<ModelIndex>,
+    /// Whether the client's `model` is ignored.
+    pub force_default_model: bool,
+    /// Headers added to every request to it.
+    pub headers: Vec<(http_name::HeaderName, String)>,
+    /// Its deadlines.
+    pub timeouts: Timeouts,
+}
+
+/// Header names are checked when they are compiled, so that nothing downstream has to.
+pub mod http_name {
+    /// A lower-case HTTP field name (RFC 9110 section 5.1) that an operator may set.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct HeaderName(pub(crate) Box<str>);
+
+    impl HeaderName {
+        /// Returns the name.
+        pub fn as_str(&self) -> &str {
+            &self.0
+        }
+    }
+}
+
+/// One credential of a provider.
+#[derive(Debug)]
+pub struct Credential {
+    /// The credential itself.
+    pub value: Secret,
+    /// Its share among the provider's credentials.
+    pub weight: u32,
+}
+
+/// How long a provider may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands, TLS included.
+    pub connect: Duration,
+    /// From the request's last byte to the first content of the answer.
+    pub first_token: Duration,
+    /// Between two pieces of content of a stream.
+    pub idle: Duration,
+    /// From the arrival of the request to the end of the answer.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// 5 s to connect, 600 s to the first content (reasoning models think long), 120 s between two pieces, 600 s in all.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(600),
+            idle: Duration::from_secs(120),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// One model served by one provider.
+#[derive(Debug)]
+pub struct Model {
+    /// The name in our catalogue.
+    pub slug: Arc<str>,
+    /// The provider that serves it.
+    pub provider: ProviderIndex,
+    /// What the provider calls it.
+    pub upstream_name: Arc<str>,
+    /// Its prices; `None` when unknown.
+    pub prices: Option<Prices>,
+    /// Input and output tokens together, when known.
+    pub context_window: Option<u64>,
+    /// The most it can write, when known.
+    pub max_output_tokens: Option<u64>,
+    /// `vision`, `tools`, `json_schema`, `reasoning`, `audio`, …
+    pub capabilities: Vec<Box<str>>,
+    /// 0 to 100, when known.
+    pub quality: Option<u32>,
+    /// Release date as Unix seconds, 0 when unknown (`created` in `/v1/models`).
+    pub created: u64,
+    /// Whether requests may use it.
+    pub enabled: bool,
+}
+
+/// What happens when a model fails.
+#[derive(Debug)]
+pub struct Fallback {
+    /// The models tried next, in order.
+    pub models: Vec<ModelIndex>,
+    /// On which failures.
+    pub on: FallbackOn,
+}
+
+/// The failures that lead to the next target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the specification")]
+pub struct FallbackOn {
+    /// No connection.
+    pub connect: bool,
+    /// No first content in time.
+    pub timeout: bool,
+    /// 408.
+    pub request_timeout: bool,
+    /// 429.
+    pub rate_limited: bool,
+    /// 500 to 599 but 529, and answers that are not what they should be.
+    pub server_error: bool,
+    /// 529, or a body that says overloaded.
+    pub overloaded: bool,
+    /// 401, 403: the operator's credential.
+    pub auth: bool,
+    /// 404 for the model.
+    pub model_not_found: bool,
+    /// The prompt does not fit.
+    pub context_length: bool,
+    /// The provider's content filter.
+    pub content_filter: bool,
+    /// 409.
+    pub conflict: bool,
+}
+
+impl Default for FallbackOn {
+    fn default() -> Self {
+        Self {
+            connect: true,
+            timeout: true,
+            request_timeout: true,
+            rate_limited: true,
+            server_error: true,
+            overloaded: true,
+            auth: true,
+            model_not_found: false,
+            context_length: false,
+            content_filter: false,
+            conflict: false,
+        }
+    }
+}
+
+/// An API key as a request sees it. It never holds the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledKey {
+    /// Its resource; `None` for the built-in key `anonymous`.
+    pub id: Option<ResourceId>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The environment it belongs to.
+    pub environment: Arc<str>,
+    /// Whether it may be used.
+    pub status: KeyStatus,
+    /// After this instant (Unix milliseconds) it is refused.
+    pub expires_unix_ms: Option<u64>,
+    /// The providers it may use; empty for all.
+    pub providers: Vec<Box<str>>,
+    /// The models (slugs, lower case) it may use; empty for all.
+    pub models: Vec<Box<str>>,
+}
+
+/// Whether a key may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// Yes.
+    Active,
+    /// Switched off by the operator; it can be switched on again.
+    Disabled,
+    /// Never again.
+    Revoked,
+}
