@@ -90,7 +90,9 @@ mod tests {
 
     #[test]
     fn refuses_what_it_did_not_print() {
-        for text in ["", "req_", "res_0", "req_0000000000000000000000000000000G", "req_0190A000000070008000000000000000"] {
+        for text in
+            ["", "req_", "res_0", "req_0000000000000000000000000000000G", "req_0190A000000070008000000000000000"]
+        {
             assert_eq!(RequestId::parse(text), None, "{text}");
         }
     }

@@ -1,0 +1,164 @@
+//! Errors in OpenAI's shape, rendered for callers and read from providers.
+//!
+//! <https://platform.openai.com/docs/guides/error-codes>; all four members are always present.
+
+use ir::failure::Failure;
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+/// Returns the `type` that goes with a status.
+fn kind(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        402 | 429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "server_error",
+    }
+}
+
+/// Returns the body of an error reply.
+pub fn render(failure: &Failure) -> Vec<u8> {
+    let envelope = Envelope {
+        error: Body {
+            message: &failure.message,
+            kind: kind(failure.status),
+            param: failure.param.as_deref(),
+            code: failure.code.name(),
+        },
+    };
+    // Serialising strings into a vector cannot fail.
+    serde_json::to_vec(&envelope).unwrap_or_default()
+}
+
+/// Returns the event that ends a stream which failed after its first content. No end marker follows it.
+pub fn render_event(failure: &Failure) -> Vec<u8> {
+    [b"data: ".as_slice(), &render(failure), b"\n\n"].concat()
+}
+
+/// What a provider says about an error, as far as it can be understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Its message.
+    pub message: Option<String>,
+    /// Its `code`, or its `type` when there is none.
+    pub code: Option<String>,
+    /// The field that it blames.
+    pub param: Option<String>,
+}
+
+/// Reads an error body. Vendors differ: `{"error":{…}}` (OpenAI and most), `{"error":"…"}`, `{"message":"…"}` and
+/// `{"detail":"…" or [{"msg","loc"}]}` (Mistral, vLLM), `[{"error":{…}}]` (Gemini's compatible surface).
+pub fn read(body: &[u8]) -> Report {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Array(list)) => list.first().map(read_value).unwrap_or_default(),
+        Ok(value) => read_value(&value),
+        Err(_) => Report::default(),
+    }
+}
+
+/// Reads the value of an `error` member of a chunk or of a reply.
+pub fn read_member(error: &[u8]) -> Report {
+    serde_json::from_slice(error).map(|error| read_error(&error, &Value::Null)).unwrap_or_default()
+}
+
+fn read_value(value: &Value) -> Report {
+    match value.get("error") {
+        Some(error) if !error.is_null() => read_error(error, value),
+        _ => Report {
+            message: text(value.get("message")).or_else(|| detail(value.get("detail"))),
+            code: text(value.get("code")).or_else(|| text(value.get("type"))),
+            param: text(value.get("param")),
+        },
+    }
+}
+
+fn read_error(error: &Value, around: &Value) -> Report {
+    if let Some(message) = error.as_str() {
+        let more = text(around.get("message")).or_else(|| detail(around.get("detail")));
+        return Report {
+            message: more.or_else(|| Some(message.to_owned())),
+            code: text(around.get("code")),
+            param: None,
+        };
+    }
+    Report {
+        message: text(error.get("message")),
+        code: text(error.get("code")).or_else(|| text(error.get("type"))),
+        param: text(error.get("param")),
+    }
+}
+
+fn detail(detail: Option<&Value>) -> Option<String> {
+    match detail? {
+        Value::Array(list) => {
+            let parts: Vec<String> = list.iter().filter_map(|entry| text(entry.get("msg"))).collect();
+            if parts.is_empty() { None } else { Some(parts.join("; ")) }
+        }
+        other => text(Some(other)),
+    }
+}
+
+/// Returns a non-empty string, or a number as text.
+fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ir::failure::{Code, Fault};
+
+    use super::*;
+
+    fn check(body: &str, message: Option<&str>, code: Option<&str>) {
+        let report = read(body.as_bytes());
+        assert_eq!((report.message.as_deref(), report.code.as_deref()), (message, code), "{body}");
+    }
+
+    #[test]
+    fn understands_the_vendors() {
+        check(r#"{"error":{"message":"m","type":"t","param":null,"code":"c"}}"#, Some("m"), Some("c"));
+        check(r#"{"error":{"message":"m","type":"t","code":null}}"#, Some("m"), Some("t"));
+        check(r#"{"error":{"message":"m","code":404}}"#, Some("m"), Some("404"));
+        check(r#"{"error":"m"}"#, Some("m"), None);
+        check(
+            r#"{"object":"error","message":"m","type":"invalid_request_error","code":null}"#,
+            Some("m"),
+            Some("invalid_request_error"),
+        );
+        check(r#"{"detail":[{"loc":["body"],"msg":"a"},{"msg":"b"}]}"#, Some("a; b"), None);
+        check(r#"{"detail":"m"}"#, Some("m"), None);
+        check(r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#, Some("m"), Some("400"));
+        check("<html>502</html>", None, None);
+        check("", None, None);
+    }
+
+    #[test]
+    fn always_has_four_members() {
+        let body = render(&Failure::new(Code::UnknownModel, Fault::Caller, "no \"x\""));
+        let value: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"error": {"message": "no \"x\"", "type": "invalid_request_error", "param": null, "code": "unknown_model"}})
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! A buffered reply: what accounting needs is read, the meta block is put before its last brace.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use ir::usage::Usage;
+
+use super::{error, wire};
+use crate::json::{JsonError, Scanner, each_member, string};
+use crate::splice::{Patch, apply};
+
+/// A complete reply, understood as far as accounting needs.
+#[derive(Clone, Debug)]
+pub struct ChatResponse {
+    body: Bytes,
+    /// Where the last `}` stands.
+    end: usize,
+    empty: bool,
+    /// A member of the meta block's name that the provider sent itself.
+    meta: Option<Range<usize>>,
+    /// The provider's id of the completion.
+    pub id: Option<String>,
+    /// The finish reason of the first choice.
+    pub finish_reason: Option<String>,
+    /// The reported usage; `None` when there is none that can be believed.
+    pub usage: Option<Usage>,
+    /// The bytes of the choices, for the estimate when there is no report.
+    pub choices_bytes: u64,
+}
+
+/// Why a body is not a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAReply {
+    /// Not a whole JSON object.
+    Malformed(JsonError),
+    /// An object without `choices`.
+    NoChoices,
+    /// An error body, though the status said success.
+    Error(error::Report),
+}
+
+impl ChatResponse {
+    /// Reads a reply body. `meta_key` is the name of the meta block.
+    ///
+    /// # Errors
+    /// When it is not a whole JSON object with `choices`, or when it holds an error.
+    pub fn decode(body: Bytes, meta_key: &str) -> Result<Self, NotAReply> {
+        let mut reply = Self {
+            end: 0,
+            empty: true,
+            meta: None,
+            id: None,
+            finish_reason: None,
+            usage: None,
+            choices_bytes: 0,
+            body: Bytes::new(),
+        };
+        let mut choices = None;
+        let mut failed = None;
+        let mut scanner = Scanner::new(&body, 0);
+        scanner.enter_object().map_err(NotAReply::Malformed)?;
+        while let Some(member) = scanner.member(reply.empty).map_err(NotAReply::Malformed)? {
+            reply.empty = false;
+            let value = body.get(member.value.clone()).unwrap_or_default();
+            match body.get(member.name.clone()).unwrap_or_default() {
+                b"id" => reply.id = string(value),
+                b"choices" => choices = Some(member.value),
+                b"usage" => reply.usage = wire::usage(value),
+                b"error" if value != b"null" => failed = Some(error::read_member(value)),
+                name if name == meta_key.as_bytes() => reply.meta = Some(member.value),
+                _ => {}
+            }
+        }
+        reply.end = scanner.position() - 1;
+        scanner.end().map_err(NotAReply::Malformed)?;
+        match (choices, failed) {
+            (Some(range), None) => {
+                reply.choices_bytes = range.len() as u64;
+                reply.finish_reason = finish_reason(&body, range).map_err(NotAReply::Malformed)?;
+                reply.body = body;
+                Ok(reply)
+            }
+            (_, Some(report)) => Err(NotAReply::Error(report)),
+            (None, None) => Err(NotAReply::NoChoices),
+        }
+    }
+
+    /// Returns the reply with the meta block (`"key":{…}`) as its last member. Every other byte is the provider's.
+    pub fn encode(self, meta: Vec<u8>) -> Vec<Bytes> {
+        let patch = match self.meta {
+            Some(value) => {
+                let object = meta.iter().position(|byte| *byte == b'{').unwrap_or(0);
+                Patch { range: value, with: Bytes::from(meta).slice(object..) }
+            }
+            None => {
+                let mut with = Vec::with_capacity(meta.len() + 1);
+                if !self.empty {
+                    with.push(b',');
+                }
+                with.extend_from_slice(&meta);
+                Patch { range: self.end..self.end, with: with.into() }
+            }
+        };
+        apply(&self.body, vec![patch])
+    }
+}
+
+/// Returns the finish reason of the first choice.
+fn finish_reason(body: &[u8], choices: Range<usize>) -> Result<Option<String>, JsonError> {
+    let mut scanner = Scanner::new(body, choices.start);
+    scanner.enter_array()?;
+    if !scanner.element(true)? {
+        return Ok(None);
+    }
+    let first = scanner.value()?;
+    let mut reason = None;
+    each_member(body, first, |name, value| {
+        if name == b"finish_reason" {
+            reason = string(body.get(value).unwrap_or_default());
+        }
+        Ok(())
+    })?;
+    Ok(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLY: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"}\"usage\":{}"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":4}} "#;
+
+    fn decode(text: &str) -> Result<ChatResponse, NotAReply> {
+        ChatResponse::decode(Bytes::copy_from_slice(text.as_bytes()), "crossway")
+    }
+
+    fn encoded(text: &str, meta: &str) -> String {
+        String::from_utf8(decode(text).unwrap().encode(meta.as_bytes().to_vec()).concat()).unwrap()
+    }
+
+    #[test]
+    fn reads_what_accounting_needs() {
+        let reply = decode(REPLY).unwrap();
+        assert_eq!(reply.id.as_deref(), Some("chatcmpl-1"));
+        assert_eq!(reply.finish_reason.as_deref(), Some("stop"));
+        assert_eq!(reply.usage.map(|u| (u.input, u.output)), Some((9, 4)));
+    }
+
+    #[test]
+    fn adds_one_member_and_nothing_else() {
+        let meta = r#""crossway":{"a":1}"#;
+        assert_eq!(encoded(REPLY, meta), REPLY.replace("}} ", &format!("}},{meta}}} ")));
+        let chained = r#"{"choices":[],"crossway":{"old":true},"z":1}"#;
+        assert_eq!(encoded(chained, meta), r#"{"choices":[],"crossway":{"a":1},"z":1}"#);
+    }
+
+    #[test]
+    fn knows_what_is_no_reply() {
+        assert!(matches!(decode(&REPLY[..60]), Err(NotAReply::Malformed(JsonError::Truncated))));
+        assert!(matches!(decode("<html>"), Err(NotAReply::Malformed(_))));
+        assert_eq!(decode("{}").unwrap_err(), NotAReply::NoChoices);
+        assert!(
+            matches!(decode(r#"{"error":{"message":"m"}}"#), Err(NotAReply::Error(r)) if r.message.as_deref() == Some("m"))
+        );
+        assert!(decode(r#"{"choices":[],"error":null}"#).is_ok());
+        assert!(matches!(decode(r#"{"choices":{}}"#), Err(NotAReply::Malformed(_))));
+    }
+}

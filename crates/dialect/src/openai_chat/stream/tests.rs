@@ -1,0 +1,219 @@
+//! What passes, what is held, patched and left out, however the bytes are cut.
+
+use super::*;
+
+const META: &[u8] = br#""crossway":{"routed_to":"m"}"#;
+const ACCOUNT: &[u8] = br#""crossway":{"cost":1}"#;
+
+/// Runs a whole stream, cut at the given places, and returns what the caller sees and how it ended.
+fn run(text: &[u8], cuts: &[usize], wants_usage: bool) -> (String, Progress, Passed) {
+    let mut stream = ChatStream::new("crossway", META.to_vec(), wants_usage);
+    let mut out = Vec::new();
+    let mut progress = Progress::More;
+    let mut from = 0;
+    for cut in cuts.iter().copied().chain([text.len()]) {
+        progress = stream.push(Bytes::copy_from_slice(&text[from..cut]), &mut out);
+        from = cut;
+        if progress != Progress::More {
+            break;
+        }
+    }
+    if progress == Progress::More {
+        progress = stream.end(&mut out);
+    }
+    if progress == Progress::Complete {
+        stream.release(ACCOUNT, &mut out);
+    }
+    (String::from_utf8(out.concat()).unwrap(), progress, stream.passed().clone())
+}
+
+fn chunk(delta: &str, finish: &str) -> String {
+    format!(r#"{{"id":"c1","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}],"usage":null}}"#)
+}
+
+const USAGE: &str = r#"{"id":"c1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+
+fn sample() -> [String; 5] {
+    [
+        chunk(r#"{"role":"assistant","content":""}"#, "null"),
+        chunk(r#"{"content":"日本\n\ndata: [DONE]\u0000"}"#, "null").replace("\n", "\\n"),
+        chunk(r#"{"content":"b"}"#, "null"),
+        chunk("{}", "\"stop\""),
+        USAGE.to_owned(),
+    ]
+}
+
+fn frame(chunks: &[String], end: &str) -> String {
+    let mut text: String = chunks.iter().map(|chunk| format!("data: {chunk}{end}{end}")).collect();
+    text.push_str(&format!("data: [DONE]{end}{end}"));
+    text
+}
+
+fn with(chunk: &str, member: &[u8]) -> String {
+    format!("{},{}}}", &chunk[..chunk.len() - 1], String::from_utf8_lossy(member))
+}
+
+fn expected(end: &str, wants_usage: bool) -> String {
+    let [first, a, b, finish, usage] = sample();
+    let mut chunks = vec![with(&first, META), a, b];
+    if wants_usage {
+        chunks.extend([finish, with(&usage, ACCOUNT)]);
+    } else {
+        chunks.push(with(&finish, ACCOUNT));
+    }
+    frame(&chunks, end)
+}
+
+#[test]
+fn only_our_fields_are_added() {
+    for end in ["\n", "\r\n", "\r"] {
+        for wants_usage in [false, true] {
+            let (seen, progress, passed) = run(frame(&sample(), end).as_bytes(), &[], wants_usage);
+            assert_eq!(seen, expected(end, wants_usage), "{end:?}");
+            assert_eq!(progress, Progress::Complete);
+            assert_eq!(passed.usage.map(|u| (u.input, u.output)), Some((3, 2)));
+            assert_eq!((passed.id.as_deref(), passed.finish_reason.as_deref()), (Some("c1"), Some("stop")));
+        }
+    }
+}
+
+#[test]
+fn every_cut_gives_the_same() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = frame(&sample(), end);
+        let expect = expected(end, true);
+        for cut in 0..=text.len() {
+            assert_eq!(run(text.as_bytes(), &[cut], true).0, expect, "{end:?} cut at {cut}");
+        }
+        let all: Vec<usize> = (1..text.len()).collect();
+        assert_eq!(run(text.as_bytes(), &all, true).0, expect, "{end:?} byte by byte");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_cuts_give_the_same(mut cuts in proptest::collection::vec(0usize..900, 0..12), crlf: bool) {
+        let end = if crlf { "\r\n" } else { "\n" };
+        let text = format!(": hello{end}{end}{}", frame(&sample(), end));
+        cuts.retain(|cut| *cut <= text.len());
+        cuts.sort_unstable();
+        let (seen, progress, _) = run(text.as_bytes(), &cuts, false);
+        proptest::prop_assert_eq!(seen, format!(": hello{end}{end}{}", expected(end, false)));
+        proptest::prop_assert_eq!(progress, Progress::Complete);
+    }
+}
+
+#[test]
+fn a_role_is_not_content() {
+    let [role, content, ..] = sample();
+    let mut stream = ChatStream::new("crossway", META.to_vec(), false);
+    let mut out = Vec::new();
+    stream.push(format!(": ping\n\ndata: {role}\n\n").into(), &mut out);
+    assert!(!stream.passed().has_content);
+    stream.push(format!("data: {content}\n\n").into(), &mut out);
+    assert!(stream.passed().has_content);
+}
+
+#[test]
+fn tools_and_reasoning_are_content() {
+    for delta in [
+        r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":""}}]}"#,
+        r#"{"reasoning_content":"hm"}"#,
+        r#"{"refusal":"no"}"#,
+    ] {
+        let (_, _, passed) = run(format!("data: {}\n\n", chunk(delta, "null")).as_bytes(), &[], false);
+        assert!(passed.has_content, "{delta}");
+    }
+}
+
+#[test]
+fn a_finished_answer_without_end_marker_is_complete() {
+    let [first, a, b, finish, _] = sample();
+    let text: String = [first, a, b, finish].iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    let (seen, progress, passed) = run(text.as_bytes(), &[], false);
+    assert_eq!(progress, Progress::Complete);
+    assert!(seen.ends_with("data: [DONE]\n\n") && seen.contains(r#""crossway":{"cost":1}"#));
+    assert_eq!(passed.usage, None);
+    // Even the last empty line may be missing.
+    assert_eq!(run(text.trim_end().as_bytes(), &[], false).1, Progress::Complete);
+}
+
+#[test]
+fn an_unfinished_answer_is_broken() {
+    let [first, a, ..] = sample();
+    let text = format!("data: {first}\n\ndata: {a}\n\ndata: {{\"id\":\"c1\",\"choi");
+    let (seen, progress, passed) = run(text.as_bytes(), &[], false);
+    assert_eq!(progress, Progress::Failed(Report::default()));
+    assert!(!seen.contains("[DONE]\n") && passed.content_bytes > 0);
+}
+
+#[test]
+fn an_error_event_breaks_the_answer_off() {
+    let [first, a, ..] = sample();
+    let text =
+        format!("data: {first}\n\ndata: {a}\n\ndata: {{\"error\":{{\"message\":\"boom\"}}}}\n\ndata: [DONE]\n\n");
+    let (seen, progress, _) = run(text.as_bytes(), &[], false);
+    assert!(matches!(progress, Progress::Failed(report) if report.message.as_deref() == Some("boom")));
+    assert!(!seen.contains("boom"));
+}
+
+#[test]
+fn what_follows_the_end_marker_is_ignored() {
+    let text = format!("{}data: {}\n\n", frame(&sample(), "\n"), sample()[1]);
+    assert_eq!(run(text.as_bytes(), &[], false).0, expected("\n", false));
+}
+
+#[test]
+fn other_choices_may_go_on_after_one_has_finished() {
+    let second =
+        |text: &str| chunk(&format!(r#"{{"content":"{text}"}}"#), "null").replace("\"index\":0", "\"index\":1");
+    let last = chunk("{}", "\"length\"").replace("\"index\":0", "\"index\":1");
+    let [first, a, _, finish, usage] = sample();
+    let chunks = [first.clone(), a.clone(), finish.clone(), second("x"), last.clone(), usage];
+    let (seen, _, _) = run(frame(&chunks, "\n").as_bytes(), &[], false);
+    assert_eq!(seen, frame(&[with(&first, META), a, finish, second("x"), with(&last, ACCOUNT)], "\n"));
+}
+
+#[test]
+fn usage_inside_the_finish_event_stays() {
+    let [first, a, ..] = sample();
+    let finish =
+        r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    let (seen, _, passed) = run(frame(&[first.clone(), a.clone(), finish.into()], "\n").as_bytes(), &[], false);
+    assert_eq!(seen, frame(&[with(&first, META), a, with(finish, ACCOUNT)], "\n"));
+    assert!(passed.usage.is_some());
+}
+
+#[test]
+fn a_meta_block_of_another_gateway_is_replaced() {
+    let first = r#"{"choices":[{"delta":{"content":"a"}}],"crossway":{"routed_to":"theirs"}}"#;
+    let (seen, _, _) = run(format!("data: {first}\n\n").as_bytes(), &[], false);
+    assert!(seen.contains(r#""crossway":{"routed_to":"m"}}"#) && !seen.contains("theirs"));
+}
+
+#[test]
+fn garbage_and_joined_lines_pass() {
+    let (seen, _, _) = run(b"data: {not json\n\nevent: x\ndata: [1,\ndata: 2]\n\n", &[], false);
+    assert_eq!(seen, "data: {not json\n\nevent: x\ndata: [1,\ndata: 2]\n\n");
+    let (seen, _, _) = run(b"data: {\"choices\":\ndata: [{\"delta\":{\"content\":\"a\"}}]}\n\n", &[], false);
+    assert_eq!(
+        seen,
+        "data: {\"choices\":\ndata: [{\"delta\":{\"content\":\"a\"}}],\"crossway\":{\"routed_to\":\"m\"}}\n\n"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_left_out() {
+    let text = [b"\xef\xbb\xbf".as_slice(), frame(&sample(), "\n").as_bytes()].concat();
+    assert_eq!(run(&text, &[], false).0, expected("\n", false));
+}
+
+#[test]
+fn a_long_line_passes_and_a_huge_one_ends() {
+    let long = chunk(&format!(r#"{{"content":"{}"}}"#, "x".repeat(1 << 20)), "null");
+    let (seen, _, passed) = run(format!("data: {long}\n\n").as_bytes(), &[5, 70_000], false);
+    assert_eq!(passed.content_bytes, 1 << 20);
+    assert!(seen.len() > 1 << 20);
+    let huge = vec![b'x'; MAX_EVENT_BYTES + 10];
+    assert_eq!(run(&huge, &[], false).1, Progress::TooLarge);
+}
