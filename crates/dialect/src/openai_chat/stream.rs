@@ -44,6 +44,8 @@ pub struct ChatStream {
     /// How far the carry was searched for that end.
     searched: Searched,
     started: bool,
+    /// The last event was cut between the CR and the LF of its empty line: we have added the LF already.
+    swallow_lf: bool,
     held: Vec<Held>,
     done: Option<Bytes>,
     passed: Passed,
@@ -93,6 +95,7 @@ impl ChatStream {
             carry: BytesMut::new(),
             searched: Searched::default(),
             started: false,
+            swallow_lf: false,
             held: Vec::new(),
             done: None,
             passed: Passed::default(),
@@ -119,6 +122,9 @@ impl ChatStream {
                 input = input.slice(3..);
             }
         }
+        if std::mem::take(&mut self.swallow_lf) && input.starts_with(b"\n") {
+            input = input.slice(1..);
+        }
         let mut found = None;
         if !self.carry.is_empty() {
             self.carry.extend_from_slice(&input);
@@ -133,20 +139,27 @@ impl ChatStream {
             found.take().or_else(|| sse::event_end(input.get(at..).unwrap_or_default(), &mut self.searched))
         {
             let event = at..at + length;
-            match self.judge(&input, event.clone(), out) {
-                Verdict::Forward => {}
-                verdict => {
-                    forward(out, &input, run..at);
-                    run = event.end;
-                    match verdict {
-                        Verdict::Replace(with) => out.push(with),
-                        Verdict::Hold(held) => self.held.push(*held),
-                        Verdict::End(progress) => return progress,
-                        Verdict::Forward => {}
-                    }
+            let verdict = if input.get(event.clone()).is_some_and(|event| event.ends_with(b"\r\n\r")) {
+                self.swallow_lf = true;
+                let whole = Bytes::from([input.get(event.clone()).unwrap_or_default(), b"\n"].concat());
+                match self.judge(&whole, 0..whole.len(), out) {
+                    Verdict::Forward => Verdict::Replace(whole),
+                    verdict => verdict,
                 }
+            } else {
+                self.judge(&input, event.clone(), out)
+            };
+            if !matches!(verdict, Verdict::Forward) {
+                forward(out, &input, run..at);
+                run = event.end;
             }
             at = event.end;
+            match verdict {
+                Verdict::Forward => {}
+                Verdict::Replace(with) => out.push(with),
+                Verdict::Hold(held) => self.held.push(*held),
+                Verdict::End(progress) => return progress,
+            }
         }
         forward(out, &input, run..at);
         let rest = input.get(at..).unwrap_or_default();
@@ -184,11 +197,7 @@ impl ChatStream {
             }
         }
         let done = self.done.take().unwrap_or(Bytes::from_static(b"data: [DONE]\n\n"));
-        let half_a_crlf = done.ends_with(b"\r\n\r");
         out.push(done);
-        if half_a_crlf {
-            out.push(Bytes::from_static(b"\n"));
-        }
     }
 
     fn judge(&mut self, input: &Bytes, event: Range<usize>, out: &mut Vec<Bytes>) -> Verdict {
