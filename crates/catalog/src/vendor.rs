@@ -1,7 +1,10 @@
 //! A vendor: how to speak to one kind of upstream. One row of `data/providers/*.toml`.
 
+use serde::Deserialize;
+
 /// How a vendor is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Vendor {
     /// The `kind` that configurations name, such as `groq`.
     pub kind: Box<str>,
@@ -9,7 +12,8 @@ pub struct Vendor {
     pub title: Box<str>,
     /// The wire format it speaks.
     pub dialect: Dialect,
-    /// Its public address; `None` when only the operator knows it (Azure, vLLM, …).
+    /// Its usual address; `None` when only the operator knows it (Azure, Cloudflare, …). A vendor without one serves
+    /// what its operator deployed: the catalogue describes its models, but does not list them as served.
     pub base_url: Option<Box<str>>,
     /// The path of chat completions, appended to the base URL, such as `/chat/completions`.
     pub chat_path: Box<str>,
@@ -18,22 +22,25 @@ pub struct Vendor {
     /// The environment variable that holds a credential, such as `GROQ_API_KEY`.
     pub credential_env: Option<Box<str>>,
     /// Whether it works without a credential (a server on the operator's own machine).
+    #[serde(default)]
     pub credential_optional: bool,
     /// How usage is obtained in a stream.
     pub stream_usage: StreamUsage,
-    /// The prefix of the catalogue's model names, when it differs from `kind`.
+    /// Where its API is documented.
     pub documentation: Box<str>,
 }
 
 /// A wire format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// OpenAI Chat Completions.
     OpenaiChat,
 }
 
 /// How a credential is presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// `Authorization: Bearer …`
     Bearer,
@@ -44,7 +51,8 @@ pub enum Auth {
 }
 
 /// How usage is obtained in a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StreamUsage {
     /// It is asked for with `stream_options.include_usage`.
     Ask,

@@ -1,1 +1,18 @@
-//! engine
+//! The corridor: a request walks from arrival to settlement through typed rooms.
+//!
+//! Read [`pipeline`] first: its calls are the request's whole life. Each stage is one file in `stage/`; it takes what
+//! the stage before it made and returns the next, or a refusal. The engine issues no SQL and waits on no lock that an
+//! administrative request can hold.
+
+pub mod body;
+pub mod failed_logins;
+pub mod gateway;
+pub mod metrics;
+pub mod models;
+pub mod pipeline;
+pub mod refusal;
+pub mod reservation;
+pub mod stage;
+pub mod state;
+pub mod ticket;
+pub mod worker;

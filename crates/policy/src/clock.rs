@@ -53,6 +53,7 @@ impl Hands {
 
 impl Clock {
     /// Returns the system's clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
     pub fn system() -> Self {
         Self(Source::System { start: Instant::now() })
     }
@@ -72,6 +73,7 @@ impl Clock {
     }
 
     /// Returns the wall time in Unix milliseconds; 0 when the system's clock stands before 1970.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
     pub fn unix_ms(&self) -> u64 {
         match &self.0 {
             Source::System { .. } => {

@@ -4,5 +4,9 @@
 //! problem at once. Nothing here does IO beyond reading the named configuration files.
 
 pub mod clock;
+pub mod compile;
+pub mod load;
+pub mod problem;
 pub mod secret;
 pub mod snapshot;
+pub mod spec;

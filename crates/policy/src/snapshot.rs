@@ -1,9 +1,11 @@
 //! The compiled configuration: immutable, swapped whole, read by every request.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::model::fold_name;
 use catalog::vendor::Vendor;
 use ir::id::ResourceId;
 use ir::money::Prices;
@@ -32,13 +34,20 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns the models that a requested name may mean, best first; empty when it is unknown.
+    /// Returns the models that a requested name may mean, best first; empty when it is unknown. Case does not matter;
+    /// dots and dashes are alike unless that would be ambiguous.
     pub fn resolve(&self, name: &str) -> &[ModelIndex] {
         if let Some(found) = self.names.get(name) {
             return found;
         }
         let lower = name.trim().to_ascii_lowercase();
-        self.names.get(lower.as_str()).map_or(&[], Vec::as_slice)
+        let found = self.names.get(lower.as_str()).or_else(|| self.names.get(fold_name(&lower).as_str()));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the provider that `x-llm-provider` names: a provider's name or a kind, whatever the case.
+    pub fn provider_named(&self, name: &str) -> Option<ProviderIndex> {
+        self.provider_names.get(name.trim().to_ascii_lowercase().as_str()).copied()
     }
 
     /// Returns a model by its index.
@@ -71,8 +80,7 @@ pub struct Environment {
     pub meta_key: Arc<str>,
 }
 
-/// A configured upstream.
-#[derive(Debug)]
+/// A configured upstream. Its `Debug` shows the names of its headers, not their values, which may be credentials.
 pub struct Provider {
     /// Its name, unique in the environment.
     pub name: Arc<str>,
@@ -90,6 +98,22 @@ pub struct Provider {
     pub headers: Vec<(http_name::HeaderName, String)>,
     /// Its deadlines.
     pub timeouts: Timeouts,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("kind", &self.vendor.kind)
+            .field("base_url", &self.base_url.as_str())
+            .field("credentials", &self.credentials)
+            .field("default_model", &self.default_model)
+            .field("force_default_model", &self.force_default_model)
+            .field("headers", &headers)
+            .field("timeouts", &self.timeouts)
+            .finish()
+    }
 }
 
 /// Header names are checked when they are compiled, so that nothing downstream has to.

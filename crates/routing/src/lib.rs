@@ -1,1 +1,4 @@
-//! routing
+//! Where a request goes: a pure function from what it asks for and what is configured to an ordered list of targets,
+//! with the reason for each and for each that was left out.
+
+pub mod plan;

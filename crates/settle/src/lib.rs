@@ -1,1 +1,15 @@
-//! settle
+//! What happened, kept: the journal that a request's intent and settlement are appended to, the drainer that commits
+//! settlements to the records, and the recovery that settles what a dead process left behind.
+//!
+//! The journal is files and knows no SQL; the records are a database that may be away. Between the two stands a watermark
+//! per segment, committed in the same transaction as the settlements it covers, so that delivering them again doubles
+//! nothing. Prices and limits are not this crate's business.
+
+pub mod drain;
+pub mod journal;
+pub mod recover;
+pub mod stop;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

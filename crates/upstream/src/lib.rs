@@ -1,1 +1,6 @@
-//! upstream
+//! One try of one target: the request's head, the connection, the answer's head, and what it means when that fails.
+
+pub mod attempt;
+pub mod classify;
+pub mod failure;
+pub mod target;

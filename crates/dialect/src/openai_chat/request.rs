@@ -132,6 +132,11 @@ impl ChatRequest {
         self.body.len() as u64
     }
 
+    /// Lets go of the body: once a target has answered, it is not needed any more.
+    pub fn forget_body(&mut self) {
+        self.body = Bytes::new();
+    }
+
     /// Whether the caller asked for a usage chunk at the end of the stream.
     pub fn wants_usage(&self) -> bool {
         self.stream

@@ -1,0 +1,154 @@
+//! Puts the parts together: data directory, databases, journal, keys, configuration.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use engine::gateway::{Anonymous, Gateway, Options};
+use engine::state::{Configuration, State};
+use policy::clock::Clock;
+use policy::load::Loaded;
+use policy::secret::Secret;
+use policy::spec::settings;
+use settle::drain::Drainer;
+use settle::journal::disk::RealDisk;
+use settle::journal::{Journal, JournalOptions};
+use settle::stop::StopSignal;
+use store::records::Records;
+use store::resources::{Control, KeySpec};
+use store::seal::MasterKey;
+
+use crate::cli::Failure;
+
+/// How the gateway names itself to providers.
+const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
+
+/// How long the key of a first start is good for, in seconds.
+const FIRST_KEY_SECONDS: u64 = 30 * 24 * 3_600;
+
+/// The assembled parts of a running gateway.
+pub struct Parts {
+    /// The shared part of the data plane.
+    pub gateway: Arc<Gateway>,
+    /// The journal.
+    pub journal: Arc<Journal>,
+    /// The control database, for watching the keys.
+    pub control: Control,
+    /// The secret of a key made for this start.
+    pub first_key: Option<Secret>,
+    /// The threads of journal and drainer, and what stops them.
+    pub background: Background,
+    /// Held as long as the process runs.
+    _lock: File,
+}
+
+/// The threads that write down what happened.
+pub struct Background {
+    stop: Arc<StopSignal>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Background {
+    /// Lets the threads write what is left and waits for them.
+    pub fn finish(self) {
+        self.stop.stop();
+        for thread in self.threads {
+            // A thread that panicked has nothing left to write; the journal is on disk.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Creates the data directory, for its owner alone.
+///
+/// # Errors
+/// When it cannot be created.
+pub fn prepare_data_dir(path: &Path) -> Result<(), Failure> {
+    let named = |error| format!("cannot create the data directory {}: {error}", path.display());
+    if !path.is_dir() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(named)?;
+    }
+    Ok(())
+}
+
+/// Takes the data directory for this process.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let file = path.join("lock");
+    let named = |error| format!("cannot open {}: {error}", file.display());
+    let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(named)?;
+    lock.set_permissions(fs::Permissions::from_mode(0o600))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(format!("another crossway is running on the data directory {}", path.display()).into())
+        }
+        Err(TryLockError::Error(error)) => Err(named(error).into()),
+    }
+}
+
+/// Assembles everything but the listeners.
+///
+/// # Errors
+/// When a part cannot be opened.
+pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
+    let settings = &loaded.settings;
+    let clock = Clock::system();
+    prepare_data_dir(&settings.data_dir)?;
+    let lock = lock(&settings.data_dir)?;
+    let master = MasterKey::load_or_create(&settings.data_dir, settings.master_key.as_ref().map(|key| key.expose()))?;
+    let control = Control::open(&settings.data_dir)?;
+    let first_key = first_key(&control, &master, &clock, demo)?;
+    let (journal, background) = journal(&settings.data_dir, &clock)?;
+    let options = Options {
+        body_limit: usize::try_from(settings.request_body_limit_bytes)?,
+        anonymous: match settings.anonymous {
+            settings::Anonymous::Off => Anonymous::Off,
+            settings::Anonymous::Loopback => Anonymous::Loopback,
+            settings::Anonymous::All => Anonymous::All,
+        },
+        ..Options::default()
+    };
+    let configuration = Arc::new(Configuration::new(loaded.snapshot, USER_AGENT));
+    let state = State { configuration, keys: std::collections::HashMap::new() };
+    let state = state.with_keys(control.all_keys_compiled()?);
+    let hasher = Box::new(move |secret: &str| master.key_hash(secret));
+    let gateway = Arc::new(Gateway::new(state, hasher, clock, options));
+    Ok(Parts { gateway, journal, control, first_key, background, _lock: lock })
+}
+
+/// Makes a key for a first start, and for every start of a demo.
+fn first_key(control: &Control, master: &MasterKey, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
+    if !demo && !control.list_keys(None)?.is_empty() {
+        return Ok(None);
+    }
+    let now = clock.unix_ms();
+    let spec = KeySpec {
+        description: "made at start, to try the gateway".to_owned(),
+        expires_at: Some(now / 1_000 + FIRST_KEY_SECONDS),
+        ..KeySpec::default()
+    };
+    let (_, secret) = control.create_key("default", &format!("first-steps-{now}"), spec, master, now)?;
+    Ok(Some(secret))
+}
+
+/// Opens the journal, settles what an earlier process left, and starts the threads that write.
+fn journal(data_dir: &Path, clock: &Clock) -> Result<(Arc<Journal>, Background), Failure> {
+    let mut records = Records::open(data_dir)?;
+    let (journal, recovery) = Journal::open(data_dir, Arc::new(RealDisk), JournalOptions::default(), clock.clone())?;
+    let report = recovery.recover(&mut records)?;
+    if report.settled + report.orphans + report.corrupt_tails > 0 {
+        tracing::info!(
+            component = "journal",
+            settled = report.settled,
+            orphans = report.orphans,
+            corrupt_tails = report.corrupt_tails,
+            "Recovered what an earlier process left"
+        );
+    }
+    let stop = Arc::new(StopSignal::default());
+    let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone()).spawn(Arc::clone(&stop))?;
+    let writer = journal.spawn(Arc::clone(&stop))?;
+    Ok((journal, Background { stop, threads: vec![drainer, writer] }))
+}

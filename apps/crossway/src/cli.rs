@@ -1,0 +1,84 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use policy::load::{Loaded, load};
+use policy::problem::Problem;
+
+use crate::{check, keys, serve};
+
+/// What a command fails with: one line, or several, for people.
+pub type Failure = Box<dyn std::error::Error>;
+
+#[derive(Parser)]
+#[command(name = "crossway", version, about = "A self-hosted AI gateway: one endpoint, one key, every model")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Add the built-in demo provider and print a fresh key
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Validate the configuration: every problem at once, with file and line
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Print the version
+    Version,
+}
+
+/// Which configuration is meant.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigArgs {
+    /// The configuration file; without it crossway.toml or Config.toml in the working directory, if there
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Loads the configuration.
+    ///
+    /// # Errors
+    /// With every problem.
+    pub fn load(&self, demo: bool) -> Result<Loaded, Failure> {
+        let cwd = std::env::current_dir()?;
+        load(self.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), demo).map_err(|problems| all(&problems))
+    }
+}
+
+/// Joins problems into one failure.
+pub fn all(problems: &[Problem]) -> Failure {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n").into()
+}
+
+/// Runs the command that was given.
+///
+/// # Errors
+/// When it fails.
+pub fn run() -> Result<ExitCode, Failure> {
+    match Cli::parse().command {
+        Command::Serve { config, demo } => serve::serve(&config, demo),
+        Command::Check { config } => check::check(&config),
+        Command::Keys(command) => keys::run(command),
+        Command::Version => {
+            writeln!(std::io::stdout(), "crossway {}", env!("CARGO_PKG_VERSION"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `crossway serve`: one thread per core for the data plane, one for the admin side.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use demo::connector::DemoConnector;
+use engine::gateway::Gateway;
+use engine::worker::Worker;
+use net::connector::{Connector, TcpConnector};
+use policy::problem::Severity;
+use server::admin::{Admin, router};
+use server::data;
+use server::listen::bind;
+use settle::journal::Journal;
+use store::resources::Control;
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::assemble::{Parts, assemble};
+use crate::cli::{ConfigArgs, Failure};
+use crate::{greeting, logging, shutdown};
+
+/// How often the control database is asked whether another process changed it.
+const WATCH: Duration = Duration::from_millis(250);
+
+/// How long idle TCP connections to providers stay silent before they are probed.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// When the configuration is faulty or a part cannot be started.
+pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
+    let loaded = config.load(demo)?;
+    logging::start(&loaded.settings.log)?;
+    for problem in loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning) {
+        tracing::warn!(component = "configuration", "{problem}");
+    }
+    shutdown::raise_descriptor_limit();
+    let settings = loaded.settings.clone();
+    let data_listener = listen(settings.listen)?;
+    let admin_listener = listen(settings.admin_listen)?;
+    let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
+    let Parts { gateway, journal, control, first_key, background, .. } = assemble(loaded, demo)?;
+    let stop = CancellationToken::new();
+    let workers = start_workers(&gateway, &journal, &data_listener, &stop, settings.grace)?;
+    drop(data_listener);
+    watch_keys(control, Arc::clone(&gateway))?;
+    greeting::greet(data_address, admin_address, first_key.as_ref())?;
+    warn_of_openness(&gateway, data_address);
+    let journal_healthy = {
+        let journal = Arc::clone(&journal);
+        Box::new(move || journal.healthy())
+    };
+    let admin = Admin {
+        gateway: Arc::clone(&gateway),
+        data_dir: settings.data_dir,
+        token: settings.admin_token,
+        journal_healthy,
+        address: admin_address,
+    };
+    let main = runtime::Builder::new_current_thread().enable_all().build()?;
+    main.block_on(async {
+        let admin = axum::serve(TcpListener::from_std(admin_listener)?, router(admin));
+        // The admin side answers to the end: readiness is read while the data plane drains.
+        tokio::select! {
+            ended = admin.into_future() => ended,
+            () = shutdown::drain(&gateway, &stop, settings.grace) => Ok(()),
+        }
+    })?;
+    for worker in workers {
+        // A worker that panicked has dropped its requests, and with them settled them.
+        let _ = worker.join();
+    }
+    background.finish();
+    tracing::info!(component = "shutdown", "Stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listen(address: SocketAddr) -> Result<StdListener, Failure> {
+    bind(address).map_err(|error| format!("cannot listen on {address}: {error}").into())
+}
+
+fn start_workers(
+    gateway: &Arc<Gateway>,
+    journal: &Arc<Journal>,
+    listener: &StdListener,
+    stop: &CancellationToken,
+    grace: Duration,
+) -> Result<Vec<thread::JoinHandle<()>>, Failure> {
+    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
+    let count = thread::available_parallelism().map_or(1, usize::from);
+    let mut workers = Vec::with_capacity(count);
+    for number in 0..count {
+        let worker = Arc::new(Worker::new(Arc::clone(gateway), Arc::clone(&connector), journal.writer()));
+        let (listener, stop) = (listener.try_clone()?, stop.clone());
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || {
+            runtime.block_on(async move {
+                let tasks = worker.gateway.tasks.clone();
+                match TcpListener::from_std(listener) {
+                    Ok(listener) => data::serve(listener, worker, stop).await,
+                    Err(error) => tracing::error!(component = "listener", error = %error, "A worker cannot listen"),
+                }
+                // What is still open after the grace time is dropped with the runtime, and thereby settled.
+                let _ = tokio::time::timeout(grace, tasks.wait()).await;
+            });
+        };
+        workers.push(thread::Builder::new().name(format!("worker-{number}")).spawn(run)?);
+    }
+    Ok(workers)
+}
+
+/// Puts changed keys into effect. The thread ends with the process.
+fn watch_keys(control: Control, gateway: Arc<Gateway>) -> Result<(), Failure> {
+    let mut seen = control.change_counter()?;
+    let watch = move || {
+        loop {
+            thread::park_timeout(WATCH);
+            match control.change_counter() {
+                Ok(counter) if counter == seen => {}
+                Ok(counter) => match control.all_keys_compiled() {
+                    Ok(keys) => {
+                        gateway.swap(gateway.state().with_keys(keys));
+                        seen = counter;
+                    }
+                    Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be read"),
+                },
+                Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be watched"),
+            }
+        }
+    };
+    thread::Builder::new().name("keys".into()).spawn(watch)?;
+    Ok(())
+}
+
+fn warn_of_openness(gateway: &Gateway, address: SocketAddr) {
+    use engine::gateway::Anonymous;
+    match gateway.options.anonymous {
+        Anonymous::Off => {}
+        Anonymous::Loopback => {
+            tracing::warn!(component = "keys", "Requests from this machine need no key: they act as `anonymous`");
+        }
+        Anonymous::All => {
+            tracing::warn!(component = "keys", address = %address, "NO request needs a key: all act as `anonymous`");
+        }
+    }
+}

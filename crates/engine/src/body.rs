@@ -1,0 +1,84 @@
+//! The body of a reply: a few parts that are there, or a stream that comes.
+
+pub mod stream;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+
+use self::stream::StreamBody;
+
+/// Below this many bytes parts are joined: one write is cheaper than several.
+const JOIN_BELOW: usize = 16 << 10;
+
+/// The body of a reply.
+pub enum ReplyBody {
+    /// What is left of a body that is there.
+    Parts(std::vec::IntoIter<Bytes>, u64),
+    /// A stream.
+    Stream(Box<StreamBody>),
+}
+
+impl ReplyBody {
+    /// Returns a body of parts.
+    pub fn parts(parts: Vec<Bytes>) -> Self {
+        let parts = join(parts);
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        Self::Parts(parts.into_iter(), length)
+    }
+
+    /// Returns a body of one part.
+    pub fn full(body: impl Into<Bytes>) -> Self {
+        Self::parts(vec![body.into()])
+    }
+}
+
+/// Joins parts that are small together.
+fn join(mut parts: Vec<Bytes>) -> Vec<Bytes> {
+    parts.retain(|part| !part.is_empty());
+    let length: usize = parts.iter().map(Bytes::len).sum();
+    if parts.len() < 2 || length > JOIN_BELOW {
+        return parts;
+    }
+    let mut joined = BytesMut::with_capacity(length);
+    for part in parts {
+        joined.extend_from_slice(&part);
+    }
+    vec![joined.freeze()]
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Parts(parts, left) => {
+                let part = parts.next();
+                *left -= part.as_ref().map_or(0, |part| part.len() as u64);
+                Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+            }
+            Self::Stream(stream) => stream.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Parts(parts, _) => parts.as_slice().is_empty(),
+            Self::Stream(stream) => stream.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Parts(_, left) => SizeHint::with_exact(*left),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}

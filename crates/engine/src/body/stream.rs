@@ -1,0 +1,286 @@
+//! A stream on its way to the caller: the caller's own task reads the provider, so that a slow reader slows the
+//! provider down, and a reader that leaves drops this and with it the connection.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dialect::meta;
+use dialect::openai_chat::error::{self, Report};
+use dialect::openai_chat::stream::{ChatStream, Passed, Progress};
+use ir::failure::{Code, Failure, Fault};
+use ir::settlement::Outcome;
+use net::deadline::after;
+use net::h1::Connection;
+use policy::snapshot::{ModelIndex, Timeouts};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::JOIN_BELOW;
+use crate::stage::authenticate::revoked;
+use crate::stage::dispatch::{Begun, route};
+use crate::stage::gate::Gated;
+use crate::ticket::{CLIENT_CLOSED_REQUEST, Ending};
+use crate::worker::Worker;
+
+/// A comment is sent when nothing else was for so long, so that proxies on the way keep the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long usage may take to follow the finish event.
+const USAGE_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a provider may take to end its body after the end marker, for the connection to be kept.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A stream on its way to the caller.
+pub struct StreamBody {
+    worker: Arc<Worker>,
+    gated: Gated,
+    model: ModelIndex,
+    policy: Option<Box<str>>,
+    stream: ChatStream,
+    connection: Option<Connection>,
+    out: VecDeque<Bytes>,
+    over: bool,
+    revoked: Pin<Box<WaitForCancellationFutureOwned>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    timeouts: Timeouts,
+    deadline: Instant,
+    last_sent: Instant,
+    last_data: Instant,
+    data_events: u64,
+}
+
+impl StreamBody {
+    /// Takes over a stream whose first content is there. `deadline` is the end of the whole request.
+    pub fn new(worker: Arc<Worker>, gated: Gated, model: ModelIndex, begun: Begun, deadline: Instant) -> Self {
+        let now = after(Duration::ZERO);
+        let timeouts = gated.state.configuration.target(model).map(|target| target.timeouts).unwrap_or_default();
+        let mut body = Self {
+            revoked: Box::pin(gated.key.revoked.clone().cancelled_owned()),
+            worker,
+            model,
+            policy: begun.policy,
+            stream: begun.stream,
+            connection: Some(begun.connection),
+            out: begun.out.into(),
+            over: false,
+            timer: None,
+            timeouts,
+            deadline,
+            last_sent: now,
+            last_data: now,
+            data_events: 0,
+            gated,
+        };
+        if begun.complete {
+            body.complete();
+        }
+        body
+    }
+
+    /// Whether nothing will come any more.
+    pub fn is_over(&self) -> bool {
+        self.over && self.out.is_empty()
+    }
+
+    /// Returns the next bytes for the caller, whole events only.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if !self.out.is_empty() {
+                return Poll::Ready(Some(self.next_bytes()));
+            }
+            if self.over {
+                return Poll::Ready(None);
+            }
+            if self.revoked.as_mut().poll(context).is_ready() {
+                self.fail(Outcome::Revoked, revoked());
+                continue;
+            }
+            match self.connection.as_mut().map(|connection| connection.poll_data(context)) {
+                Some(Poll::Ready(Some(Ok(bytes)))) => self.take(bytes),
+                Some(Poll::Ready(Some(Err(error)))) => self.broken(&error.to_string()),
+                Some(Poll::Ready(None)) | None => self.end(),
+                Some(Poll::Pending) => {
+                    if self.wait(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_bytes(&mut self) -> Bytes {
+        self.last_sent = after(Duration::ZERO);
+        let total: usize = self.out.iter().map(Bytes::len).sum();
+        if self.out.len() > 1 && total <= JOIN_BELOW {
+            let mut joined = BytesMut::with_capacity(total);
+            for part in self.out.drain(..) {
+                joined.extend_from_slice(&part);
+            }
+            return joined.freeze();
+        }
+        self.out.pop_front().unwrap_or_default()
+    }
+
+    /// Runs bytes of the provider through the machine.
+    fn take(&mut self, bytes: Bytes) {
+        let mut out = Vec::from(std::mem::take(&mut self.out));
+        let progress = self.stream.push(bytes, &mut out);
+        self.out = out.into();
+        let events = self.stream.passed().data_events;
+        if events != self.data_events {
+            self.data_events = events;
+            self.last_data = after(Duration::ZERO);
+        }
+        self.go_on(progress);
+    }
+
+    /// Takes note of the provider's end.
+    fn end(&mut self) {
+        let mut out = Vec::from(std::mem::take(&mut self.out));
+        let progress = self.stream.end(&mut out);
+        self.out = out.into();
+        match progress {
+            Progress::More => self.broken("the stream ended before the answer did"),
+            progress => self.go_on(progress),
+        }
+    }
+
+    fn go_on(&mut self, progress: Progress) {
+        match progress {
+            Progress::More => {}
+            Progress::Complete => self.complete(),
+            Progress::Failed(report) if report == Report::default() => {
+                self.broken("the stream ended before the answer did");
+            }
+            Progress::Failed(report) => {
+                let target = self.gated.state.configuration.target(self.model);
+                let said = report.message.unwrap_or_default();
+                let clean = target.map_or(String::new(), |target| target.scrub(&said));
+                self.fail(Outcome::Failed, aborted(&clean, "error event"));
+            }
+            Progress::TooLarge => self.broken("an event is too large"),
+        }
+    }
+
+    /// Waits for the provider, as long as it may take.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let idle = if self.stream.is_finishing() { USAGE_GRACE.min(self.timeouts.idle) } else { self.timeouts.idle };
+        let silent = self.last_data + idle;
+        let beat = self.last_sent + HEARTBEAT;
+        let next = silent.min(beat).min(self.deadline);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(next)));
+        // The timer is set once and looked at when it fires: most streams go on long before.
+        if timer.deadline() > next {
+            timer.as_mut().reset(next);
+        }
+        if timer.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        let now = timer.deadline();
+        if now >= self.deadline {
+            self.fail(Outcome::Failed, timed_out("the request took longer than it may"));
+        } else if now >= silent && self.stream.is_finishing() {
+            self.complete();
+        } else if now >= silent {
+            self.fail(Outcome::Failed, timed_out("the provider stopped sending"));
+        } else {
+            if now >= beat {
+                self.out.push_back(Bytes::from_static(b": ping\n\n"));
+                self.last_sent = now;
+            }
+            let next = silent.min(self.last_sent + HEARTBEAT).min(self.deadline);
+            if let Some(timer) = &mut self.timer {
+                timer.as_mut().reset(next);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// The answer is whole: it is settled, then its end is released.
+    fn complete(&mut self) {
+        let ending = ending(self.stream.passed(), 200);
+        let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
+        let configuration = &self.gated.state.configuration;
+        let route = route(configuration, &self.gated, self.model, self.policy.as_deref());
+        let mut block = Vec::with_capacity(384);
+        meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));
+        let mut out = Vec::from(std::mem::take(&mut self.out));
+        self.stream.release(&block, &mut out);
+        self.out = out.into();
+        self.over = true;
+        self.part();
+    }
+
+    /// Keeps the connection if the provider ends its body now or soon.
+    fn part(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let (worker, state, model) = (Arc::clone(&self.worker), Arc::clone(&self.gated.state), self.model);
+        let keep = move |connection: Connection| {
+            if let Some(target) = state.configuration.target(model).filter(|_| connection.is_reusable()) {
+                worker.pool.put_back(&target.origin, connection, worker.gateway.clock.now().0);
+            }
+        };
+        if connection.body_ended() {
+            return keep(connection);
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let linger = async move {
+                // Whatever follows the end marker is not looked at; one more read ends the body or it is given up.
+                if let Ok(None) = timeout(LINGER, connection.data()).await {
+                    keep(connection);
+                }
+            };
+            self.worker.gateway.tasks.spawn_on(linger, &runtime);
+        }
+    }
+
+    fn broken(&mut self, detail: &str) {
+        self.fail(Outcome::Failed, aborted("", detail));
+    }
+
+    /// Ends the stream with an error event and without an end marker.
+    fn fail(&mut self, outcome: Outcome, failure: Failure) {
+        let mut ending = ending(self.stream.passed(), 200);
+        let detail = failure.detail.clone().unwrap_or_else(|| failure.message.clone());
+        ending.error = Some((failure.code, Some(detail)));
+        self.gated.ticket.settle(outcome, ending);
+        self.out.push_back(error::render_event(&failure).into());
+        self.over = true;
+        self.connection = None;
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        if !self.over {
+            let ending = ending(self.stream.passed(), CLIENT_CLOSED_REQUEST);
+            self.gated.ticket.settle(Outcome::Cancelled, ending);
+        }
+    }
+}
+
+fn ending(passed: &Passed, status: u16) -> Ending {
+    Ending {
+        status,
+        error: None,
+        usage: passed.usage,
+        content_bytes: passed.content_bytes,
+        upstream_id: passed.id.clone(),
+        finish_reason: passed.finish_reason.clone(),
+    }
+}
+
+fn aborted(said: &str, detail: &str) -> Failure {
+    let message = if said.is_empty() { "the provider broke the answer off" } else { said };
+    Failure::new(Code::UpstreamStreamAborted, Fault::Provider, message).with_detail(format!("{detail}: {said}"))
+}
+
+fn timed_out(message: &str) -> Failure {
+    Failure::new(Code::UpstreamTimeout, Fault::Provider, message)
+}

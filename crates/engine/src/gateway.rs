@@ -1,0 +1,134 @@
+//! What all workers share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use policy::clock::Clock;
+use policy::snapshot::{CompiledKey, KeyStatus};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::failed_logins::FailedLogins;
+use crate::metrics::Metrics;
+use crate::reservation::Held;
+use crate::state::{LiveKey, State};
+
+/// Computes the keyed hash under which a key is known.
+pub type KeyHasher = dyn Fn(&str) -> [u8; 32] + Send + Sync;
+
+/// Who may act without a key (K8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Peers on this machine.
+    Loopback,
+    /// Everybody.
+    All,
+}
+
+/// What does not change while the process runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The largest request body, in bytes.
+    pub body_limit: usize,
+    /// The longest wait for the next piece of a request body.
+    pub body_idle: Duration,
+    /// Who may act without a key.
+    pub anonymous: Anonymous,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { body_limit: 32 << 20, body_idle: Duration::from_secs(30), anonymous: Anonymous::Off }
+    }
+}
+
+/// What all workers share.
+pub struct Gateway {
+    state: ArcSwap<State>,
+    hasher: Box<KeyHasher>,
+    anonymous: Arc<LiveKey>,
+    draining: AtomicBool,
+    /// The one clock.
+    pub clock: Clock,
+    /// What does not change while the process runs.
+    pub options: Options,
+    /// What this process calls itself in `x-crossway-hop`: 16 hexadecimal digits.
+    pub instance: Box<str>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What the requests in flight hold of limits and budgets.
+    pub held: Arc<Held>,
+    /// Wrong keys by peer.
+    pub failed_logins: FailedLogins,
+    /// Every task that outlives its request; shutdown waits for it.
+    pub tasks: TaskTracker,
+}
+
+impl Gateway {
+    /// Assembles the shared part.
+    pub fn new(state: State, hasher: Box<KeyHasher>, clock: Clock, options: Options) -> Self {
+        let anonymous = CompiledKey {
+            id: None,
+            name: "anonymous".into(),
+            environment: Arc::clone(&state.configuration.snapshot.environment.name),
+            status: KeyStatus::Active,
+            expires_unix_ms: None,
+            providers: Vec::new(),
+            models: Vec::new(),
+        };
+        Self {
+            state: ArcSwap::from_pointee(state),
+            hasher,
+            anonymous: Arc::new(LiveKey { compiled: anonymous, revoked: CancellationToken::new() }),
+            draining: AtomicBool::new(false),
+            clock,
+            options,
+            instance: format!("{:016x}", fastrand::u64(..)).into(),
+            metrics: Metrics::default(),
+            held: Arc::default(),
+            failed_logins: FailedLogins::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Returns the current state. A request loads it once.
+    pub fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    /// Puts another state in its place; requests in flight keep theirs.
+    pub fn swap(&self, state: State) {
+        self.state.store(Arc::new(state));
+    }
+
+    /// Returns the keyed hash of a secret.
+    pub fn hash(&self, secret: &str) -> [u8; 32] {
+        (self.hasher)(secret)
+    }
+
+    /// Returns the built-in key `anonymous` when the peer may act as it.
+    pub fn anonymous(&self, peer: IpAddr) -> Option<&Arc<LiveKey>> {
+        let allowed = match self.options.anonymous {
+            Anonymous::Off => false,
+            Anonymous::Loopback => peer.to_canonical().is_loopback(),
+            Anonymous::All => true,
+        };
+        allowed.then_some(&self.anonymous)
+    }
+
+    /// Says that the process is about to stop: readiness is over, connections are not kept.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

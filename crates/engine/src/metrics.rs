@@ -1,0 +1,75 @@
+//! Counters, as Prometheus reads them. Labels come from closed sets, so that traffic cannot make more series.
+
+use std::fmt;
+
+use ir::settlement::{Outcome, Settlement};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+/// The gateway's counters.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    succeeded: Counter,
+    failed: Counter,
+    cancelled: Counter,
+    refused: Counter,
+    rejected: Counter,
+    input_tokens: Counter,
+    output_tokens: Counter,
+    cost_nanos: Counter,
+    attempts: Counter,
+    latency_us: Counter,
+}
+
+impl Metrics {
+    /// Counts a settlement.
+    pub fn settled(&self, settlement: &Settlement) {
+        let counter = match settlement.outcome {
+            Outcome::Succeeded => &self.succeeded,
+            Outcome::Failed | Outcome::Orphaned => &self.failed,
+            Outcome::Cancelled => &self.cancelled,
+            Outcome::Refused | Outcome::Revoked => &self.refused,
+        };
+        counter.inc();
+        self.input_tokens.inc_by(settlement.usage.input_tokens());
+        self.output_tokens.inc_by(settlement.usage.output_tokens());
+        self.cost_nanos.inc_by(settlement.cost.map_or(0, |cost| cost.0));
+        self.attempts.inc_by(settlement.attempts.len() as u64);
+        self.latency_us.inc_by(settlement.latency_us);
+    }
+
+    /// Counts a request that was refused before the gate.
+    pub fn rejected(&self) {
+        self.rejected.inc();
+    }
+
+    /// Returns the counters in OpenMetrics text.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn render(&self, in_flight: u64) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("crossway");
+        let outcomes = [
+            ("requests_succeeded", "Requests that were answered in full", &self.succeeded),
+            ("requests_failed", "Requests that every target failed, or that broke off", &self.failed),
+            ("requests_cancelled", "Requests whose caller went away", &self.cancelled),
+            ("requests_refused", "Requests refused after they were admitted", &self.refused),
+            ("requests_rejected", "Requests refused before they were admitted", &self.rejected),
+            ("input_tokens", "Input tokens", &self.input_tokens),
+            ("output_tokens", "Output tokens", &self.output_tokens),
+            ("cost_nanodollars", "Cost of all requests in nano-dollars", &self.cost_nanos),
+            ("attempts", "Attempts at targets", &self.attempts),
+            ("latency_microseconds", "Sum of the latencies of all admitted requests", &self.latency_us),
+        ];
+        for (name, help, counter) in outcomes {
+            registry.register(name, help, counter.clone());
+        }
+        let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
+        gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
+        registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}

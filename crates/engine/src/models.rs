@@ -1,0 +1,84 @@
+//! `GET /v1/models`: what a key may use.
+
+use policy::snapshot::{CompiledKey, Model, ModelIndex};
+use routing::plan::exclusion;
+use serde::Serialize;
+
+use crate::state::Configuration;
+
+/// One model, OpenAI's members first, ours after them.
+#[derive(Debug, Serialize)]
+pub struct ModelEntry<'a> {
+    /// The name to put into `model`.
+    pub id: &'a str,
+    /// Always `model`.
+    pub object: &'static str,
+    /// Release date, Unix seconds; 0 when unknown.
+    pub created: u64,
+    /// The provider's name.
+    pub owned_by: &'a str,
+    /// Input and output tokens together.
+    pub context_window: Option<u64>,
+    /// The most it can write.
+    pub max_output_tokens: Option<u64>,
+    /// What it can do.
+    pub capabilities: &'a [Box<str>],
+    /// US dollars per million tokens; null when unknown.
+    pub pricing: Option<Pricing>,
+}
+
+/// Prices as decimal text, so that no reader rounds them.
+#[derive(Debug, Serialize)]
+pub struct Pricing {
+    /// Per million input tokens.
+    pub input: String,
+    /// Per million output tokens.
+    pub output: String,
+    /// Per million cached input tokens.
+    pub cached_input: String,
+}
+
+/// Returns the models that a key may use, each slug once, `auto` first when there is a choice.
+pub fn list<'a>(configuration: &'a Configuration, key: &CompiledKey) -> Vec<ModelEntry<'a>> {
+    let snapshot = &configuration.snapshot;
+    let mut entries: Vec<ModelEntry<'a>> = Vec::new();
+    if snapshot.providers.iter().any(|provider| provider.default_model.is_some()) {
+        entries.push(ModelEntry {
+            id: "auto",
+            object: "model",
+            created: 0,
+            owned_by: "crossway",
+            context_window: None,
+            max_output_tokens: None,
+            capabilities: &[],
+            pricing: None,
+        });
+    }
+    let mut seen = std::collections::HashSet::new();
+    for (at, model) in snapshot.models.iter().enumerate() {
+        if exclusion(snapshot, key, ModelIndex(at)).is_none() && seen.insert(&*model.slug) {
+            let provider = snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
+            entries.push(entry(model, provider));
+        }
+    }
+    entries
+}
+
+fn entry<'a>(model: &'a Model, provider: &'a str) -> ModelEntry<'a> {
+    // A million tokens cost a million times the pico-dollars of one: a thousand times as many nano-dollars.
+    let dollars = |price: ir::money::PicoUsd| ir::money::NanoUsd(price.0.saturating_mul(1_000)).to_string();
+    ModelEntry {
+        id: &model.slug,
+        object: "model",
+        created: model.created,
+        owned_by: provider,
+        context_window: model.context_window,
+        max_output_tokens: model.max_output_tokens,
+        capabilities: &model.capabilities,
+        pricing: model.prices.map(|prices| Pricing {
+            input: dollars(prices.input),
+            output: dollars(prices.output),
+            cached_input: dollars(prices.cached_input),
+        }),
+    }
+}

@@ -1,0 +1,60 @@
+//! The corridor on one screen.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use http_body::Body;
+use ir::id::RequestId;
+use policy::clock::Monotonic;
+
+use crate::body::ReplyBody;
+use crate::refusal::Refusal;
+use crate::stage::cache::Looked;
+use crate::stage::{authenticate, cache, decode, dispatch, gate, guard, plan, reply, reserve};
+use crate::worker::Worker;
+
+/// A request as it arrives: its head is read, its body is not.
+pub struct Arrival<B> {
+    /// Its id, which the caller sees as `x-request-id`.
+    pub id: RequestId,
+    /// When its head was complete.
+    pub at: Monotonic,
+    /// The TCP peer.
+    pub peer: SocketAddr,
+    /// Its head.
+    pub head: Parts,
+    /// Its body.
+    pub body: B,
+}
+
+impl<B> Arrival<B> {
+    /// Returns its headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+}
+
+/// Answers one chat completion request.
+///
+/// # Errors
+/// A refusal, for the surface to render.
+pub async fn chat<B>(worker: &Arc<Worker>, arrival: Arrival<B>) -> Result<Response<ReplyBody>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
+    let decoded = decode::decode(&worker.gateway, authenticated).await?;
+    let gated = gate::gate(worker, decoded)?;
+    let guarded = guard::guard(gated)?;
+    let missed = match cache::look_up(guarded)? {
+        Looked::Hit(reply) => return Ok(reply),
+        Looked::Missed(missed) => missed,
+    };
+    let planned = plan::plan(missed)?;
+    let reserved = reserve::reserve(planned)?;
+    let answered = dispatch::dispatch(worker, reserved).await?;
+    Ok(reply::reply(worker, answered))
+}

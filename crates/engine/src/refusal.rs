@@ -1,0 +1,30 @@
+//! A refusal on its way to the caller.
+
+use ir::failure::Failure;
+use ir::id::RequestId;
+
+/// What the caller is told instead of an answer. Behind the gate only a settled ticket yields one
+/// ([`crate::ticket::Ticket::refuse`]), so that nothing that was admitted goes without its settlement.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The request.
+    pub id: RequestId,
+    /// Why; boxed, because refusals are rare and results are everywhere.
+    pub failure: Box<Failure>,
+    /// How many targets were tried.
+    pub attempts: usize,
+    /// Whether the connection must not be used again: the request's body was not read to its end.
+    pub close: bool,
+}
+
+impl Refusal {
+    /// Refuses a request before the gate.
+    pub fn early(id: RequestId, failure: Failure) -> Self {
+        Self { id, failure: Box::new(failure), attempts: 0, close: false }
+    }
+
+    /// Refuses it, and closes the connection because its body was not read.
+    pub fn closing(id: RequestId, failure: Failure) -> Self {
+        Self { close: true, ..Self::early(id, failure) }
+    }
+}

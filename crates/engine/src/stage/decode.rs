@@ -1,0 +1,188 @@
+//! What is asked: the body is read within its bounds, and as much of it understood as routing and accounting need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dialect::openai_chat::request::ChatRequest;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http_body::Body;
+use ir::failure::{Code, Failure, Fault};
+use ir::id::RequestId;
+use policy::clock::Monotonic;
+use tokio::time::timeout;
+
+use super::authenticate::Authenticated;
+use crate::gateway::{Gateway, Options};
+use crate::pipeline::Arrival;
+use crate::refusal::Refusal;
+use crate::state::{LiveKey, State};
+
+/// More hops through gateways than any sensible set-up has.
+const MAX_HOPS: usize = 8;
+
+/// What the head of a request says about how it is to be served.
+#[derive(Debug)]
+pub struct Call {
+    /// The request's id.
+    pub id: RequestId,
+    /// When it arrived.
+    pub arrived: Monotonic,
+    /// `x-llm-provider`
+    pub provider: Option<Box<str>>,
+    /// `x-crossway-timeout-ms`
+    pub timeout: Option<Duration>,
+    /// The header lines that go to the provider with it.
+    pub fields: String,
+}
+
+/// A request that is understood.
+pub struct Decoded {
+    /// How it is to be served.
+    pub call: Call,
+    /// The one state that it sees.
+    pub state: Arc<State>,
+    /// The key it acts as.
+    pub key: Arc<LiveKey>,
+    /// What it asks for.
+    pub request: ChatRequest,
+}
+
+/// Reads the body and what it asks for.
+///
+/// # Errors
+/// 413, 415, 408 and 400; 502 `loop_detected` when the request has been here before.
+pub async fn decode<B>(gateway: &Gateway, authenticated: Authenticated<B>) -> Result<Decoded, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let Authenticated { arrival, state, key } = authenticated;
+    let id = arrival.id;
+    let call = call(gateway, &arrival).map_err(|failure| Refusal::closing(id, failure))?;
+    check_media(arrival.headers()).map_err(|failure| Refusal::closing(id, failure))?;
+    let body = read(arrival, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
+    let request = ChatRequest::decode(body).map_err(|failure| Refusal::early(id, failure))?;
+    Ok(Decoded { call, state, key, request })
+}
+
+fn call<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Call, Failure> {
+    let headers = arrival.headers();
+    let text = |name: &'static str| match headers.get(name).map(|value| value.to_str()) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text.trim())),
+        Some(Err(_)) => Err(Failure::invalid(name, format!("the header {name} holds bytes that are not ASCII"))),
+    };
+    let timeout = match text("x-crossway-timeout-ms")? {
+        None => None,
+        Some(ms) => match ms.parse::<u64>() {
+            Ok(ms @ 1..=86_400_000) => Some(Duration::from_millis(ms)),
+            _ => {
+                let message = "x-crossway-timeout-ms must be a whole number from 1 to 86400000";
+                return Err(Failure::invalid("x-crossway-timeout-ms", message));
+            }
+        },
+    };
+    let mut fields = String::with_capacity(96);
+    fields.push_str("x-crossway-hop: ");
+    if let Some(hops) = text("x-crossway-hop")? {
+        let seen = || hops.split(',').map(str::trim);
+        if seen().any(|hop| *hop == *gateway.instance) || seen().count() >= MAX_HOPS {
+            let message = "this request has passed through this gateway before: a provider points back at it";
+            return Err(Failure::new(Code::LoopDetected, Fault::Operator, message));
+        }
+        fields.push_str(hops);
+        fields.push_str(", ");
+    }
+    fields.push_str(&gateway.instance);
+    fields.push_str("\r\n");
+    if let Some(parent) = text("traceparent")?.filter(|parent| is_traceparent(parent)) {
+        fields.push_str("traceparent: ");
+        fields.push_str(parent);
+        fields.push_str("\r\n");
+    }
+    let provider = text("x-llm-provider")?.filter(|name| !name.is_empty()).map(Into::into);
+    Ok(Call { id: arrival.id, arrived: arrival.at, provider, timeout, fields })
+}
+
+/// Whether a value has the form of a W3C trace context: hexadecimal digits and dashes, 55 characters.
+fn is_traceparent(value: &str) -> bool {
+    value.len() == 55 && value.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+/// Only plain JSON is read: a compressed body could hold any amount, another type would make browsers send it without
+/// asking first.
+fn check_media(headers: &HeaderMap) -> Result<(), Failure> {
+    let unsupported = |message: &str| Failure::new(Code::UnsupportedMediaType, Fault::Caller, message);
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(unsupported("compressed request bodies are not supported: send the JSON as it is"));
+    }
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let kind = kind.to_str().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || kind.ends_with("+json") {
+        return Ok(());
+    }
+    Err(unsupported("the content-type must be application/json"))
+}
+
+async fn read<B>(arrival: Arrival<B>, options: &Options) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let limit = options.body_limit;
+    let too_large = || {
+        let message = format!("the request body is larger than {limit} bytes");
+        Failure::new(Code::RequestTooLarge, Fault::Caller, message)
+    };
+    let declared = arrival.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|declared: usize| declared > limit) {
+        return Err(too_large());
+    }
+    let mut body = arrival.body;
+    let Some(first) = next(&mut body, options).await? else { return Ok(Bytes::new()) };
+    if first.len() > limit {
+        return Err(too_large());
+    }
+    let Some(second) = next(&mut body, options).await? else { return Ok(first) };
+    // The declared length is the caller's word: no more than a megabyte is believed in advance.
+    let expected = declared.unwrap_or(0).clamp(first.len() + second.len(), (1 << 20).max(first.len() + second.len()));
+    let mut whole = BytesMut::with_capacity(expected);
+    whole.extend_from_slice(&first);
+    drop(first);
+    let mut piece = Some(second);
+    while let Some(bytes) = piece {
+        if whole.len() + bytes.len() > limit {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&bytes);
+        drop(bytes);
+        piece = next(&mut body, options).await?;
+    }
+    Ok(whole.freeze())
+}
+
+/// Returns the next piece of a body; trailers are passed over.
+async fn next<B>(body: &mut B, options: &Options) -> Result<Option<Bytes>, Failure>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    loop {
+        let frame = std::future::poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context));
+        match timeout(options.body_idle, frame).await {
+            Err(_) => {
+                let message = "the request body did not arrive in time";
+                return Err(Failure::new(Code::RequestTimeout, Fault::Caller, message));
+            }
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => {
+                return Err(Failure::new(Code::InvalidRequest, Fault::Caller, "the request body could not be read"));
+            }
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}

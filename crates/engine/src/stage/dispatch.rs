@@ -1,0 +1,291 @@
+//! The attempts: one target after the other until one answers.
+//!
+//! Nothing reaches the caller before a target has produced its first content, so every failure up to there may lead
+//! on: to the next target, or, at the last one, to the same target again (with backoff, within a budget). A buffered
+//! call whose caller leaves is finished in a tracked task, because the provider charges for it anyway.
+
+mod buffered;
+mod drain;
+mod streamed;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dialect::meta::{Account, Route};
+use dialect::openai_chat::request::AskUsage;
+use http::{HeaderName, HeaderValue};
+use ir::failure::{Code, Failure, Fault};
+use ir::settlement::AttemptRecord;
+use net::backoff::Backoff;
+use net::deadline::{after, passed};
+use net::h1::ResponseHead;
+use policy::snapshot::ModelIndex;
+use tokio::time::{Instant, sleep};
+use upstream::classify::{client_failure, leads_on};
+use upstream::failure::{AttemptFailure, Class};
+use upstream::target::Target;
+
+use self::buffered::Whole;
+pub use self::streamed::Begun;
+use super::authenticate::revoked;
+use super::gate::Gated;
+use super::reserve::Reserved;
+use crate::refusal::Refusal;
+use crate::state::Configuration;
+use crate::worker::Worker;
+
+/// Tries of the same target after the first.
+const MAX_RETRIES: u32 = 2;
+
+/// `service_tier: flex` may take this long (<https://platform.openai.com/docs/guides/flex-processing>).
+const FLEX_TOTAL: Duration = Duration::from_secs(15 * 60);
+
+/// What a reply says of the way it came.
+pub struct Trail {
+    /// The model that answered.
+    pub model: ModelIndex,
+    /// How many targets were tried.
+    pub attempts: usize,
+    /// The provider's rate-limit headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A request that a target has answered.
+pub enum Answered {
+    /// The whole answer; it is settled.
+    Whole {
+        /// The request.
+        gated: Box<Gated>,
+        /// The way it came.
+        trail: Trail,
+        /// The settlement.
+        account: Account,
+        /// The body, patched.
+        parts: Vec<bytes::Bytes>,
+    },
+    /// The beginning of a stream.
+    Begun {
+        /// The request.
+        gated: Box<Gated>,
+        /// The way it came.
+        trail: Trail,
+        /// What is there of it.
+        begun: Box<Begun>,
+        /// When it must have ended.
+        deadline: Instant,
+    },
+}
+
+/// Asks the planned targets.
+///
+/// # Errors
+/// When all of them failed, the deadline passed, or the key was revoked meanwhile.
+pub async fn dispatch(worker: &Arc<Worker>, reserved: Reserved) -> Result<Answered, Refusal> {
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let stream = reserved.0.gated.request.stream;
+    let run = run(Arc::clone(worker), reserved, Arc::clone(&abandoned));
+    if stream { run.await } else { drain::finish_if_abandoned(worker, run, abandoned).await }
+}
+
+/// What the attempts of one request share.
+struct Run<'a> {
+    worker: &'a Worker,
+    abandoned: &'a AtomicBool,
+    deadline: Instant,
+}
+
+/// What one attempt yields.
+enum Success {
+    Whole(Whole),
+    Begun(Begun),
+}
+
+async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>) -> Result<Answered, Refusal> {
+    let Reserved(planned) = reserved;
+    let (mut gated, plan) = (planned.gated, planned.plan);
+    let run = Run { worker: &worker, abandoned: &abandoned, deadline: after(total(&gated, &plan)) };
+    let token = gated.key.revoked.clone();
+    let outcome = token.run_until_cancelled(attempts(&run, &mut gated, &plan)).await;
+    let (model, head, success) = match outcome {
+        None => return Err(gated.ticket.refuse(revoked())),
+        Some(Err(failure)) => return Err(gated.ticket.refuse(failure)),
+        Some(Ok(success)) => success,
+    };
+    let trail = Trail { model, attempts: gated.ticket.attempts(), headers: head };
+    let deadline = run.deadline;
+    Ok(match success {
+        Success::Begun(begun) => Answered::Begun { gated: Box::new(gated), trail, begun: Box::new(begun), deadline },
+        Success::Whole(whole) => {
+            let (account, parts) = whole.settle(&mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed));
+            Answered::Whole { gated: Box::new(gated), trail, account, parts }
+        }
+    })
+}
+
+/// Returns how long the request may take in all.
+fn total(gated: &Gated, plan: &routing::plan::Plan) -> Duration {
+    let configuration = &gated.state.configuration;
+    let targets = plan.attempts.iter().filter_map(|planned| configuration.target(planned.model));
+    let longest = targets.map(|target| target.timeouts.total).max().unwrap_or(FLEX_TOTAL);
+    let usual = if gated.request.service_tier.as_deref() == Some("flex") { longest.max(FLEX_TOTAL) } else { longest };
+    gated.call.timeout.unwrap_or(usual)
+}
+
+type Answer = (ModelIndex, Vec<(HeaderName, HeaderValue)>, Success);
+
+async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) -> Result<Answer, Failure> {
+    let configuration = Arc::clone(&gated.state);
+    let configuration = &configuration.configuration;
+    let (mut at, mut retries) = (0, 0);
+    loop {
+        let Some(planned) = plan.attempts.get(at) else { return Err(internal()) };
+        let failure = match attempt(run, configuration, gated, plan, *planned).await {
+            Ok((head, success)) => return Ok((planned.model, head, success)),
+            Err(failure) => failure,
+        };
+        if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
+            return Err(client_failure(&failure));
+        }
+        let next = plan.attempts.get(at + 1).filter(|_| leads_on(failure.class, &plan.on));
+        if let Some(next) = next {
+            log_failover(configuration, gated, planned.model, next.model, &failure, at);
+            (at, retries) = (at + 1, 0);
+            continue;
+        }
+        let budget =
+            configuration.target(planned.model).is_some_and(|target| may_retry(run, target, &failure, retries));
+        if !budget {
+            log_exhausted(configuration, gated, planned.model, &failure);
+            return Err(client_failure(&failure));
+        }
+        sleep(Backoff::default().delay(retries, &mut fastrand::Rng::new())).await;
+        retries += 1;
+    }
+}
+
+fn may_retry(run: &Run<'_>, target: &Target, failure: &AttemptFailure, retries: u32) -> bool {
+    let now = run.worker.gateway.clock.now().0;
+    retries < MAX_RETRIES && failure.class.is_retryable() && target.retries.try_retry(now)
+}
+
+fn internal() -> Failure {
+    Failure::new(Code::InternalError, Fault::Gateway, "the request could not be planned")
+}
+
+/// Makes one try and notes it.
+async fn attempt(
+    run: &Run<'_>,
+    configuration: &Configuration,
+    gated: &mut Gated,
+    plan: &routing::plan::Plan,
+    planned: routing::plan::Planned,
+) -> Result<(Vec<(HeaderName, HeaderValue)>, Success), AttemptFailure> {
+    let gone = || AttemptFailure::new(Class::Server, "the target is gone");
+    let model = configuration.snapshot.model(planned.model).ok_or_else(gone)?;
+    let provider = configuration.snapshot.provider(model.provider).ok_or_else(gone)?;
+    let target = configuration.target(planned.model).ok_or_else(gone)?;
+    let clock = &run.worker.gateway.clock;
+    let started = clock.now();
+    target.retries.record_request(started.0);
+    gated.ticket.asking(&model.slug, &provider.name, model.prices);
+    let tried = if gated.request.stream {
+        let route = route(configuration, gated, planned.model, plan.policy);
+        streamed::ask(run, gated, target, &model.upstream_name, route).await.map(|(h, b)| (h, Success::Begun(b)))
+    } else {
+        buffered::ask(run, gated, target, &model.upstream_name).await.map(|(h, w)| (h, Success::Whole(w)))
+    };
+    let (status, error) = match &tried {
+        Ok(_) => (Some(200), None),
+        Err(failure) => (failure.status, Some(failure.to_string())),
+    };
+    gated.ticket.tried(AttemptRecord {
+        provider: Arc::clone(&provider.name),
+        model: Arc::clone(&model.slug),
+        reason: planned.reason.to_string().into(),
+        status,
+        error,
+        duration_us: clock.now().micros_since(started),
+    });
+    tried.map(|(head, success)| (passed_headers(&head), success))
+}
+
+/// Returns what the meta block says of the way to a model.
+pub(crate) fn route<'a>(
+    configuration: &'a Configuration,
+    gated: &Gated,
+    model: ModelIndex,
+    policy: Option<&'a str>,
+) -> Route<'a> {
+    let found = configuration.snapshot.model(model);
+    let provider = found.and_then(|model| configuration.snapshot.provider(model.provider));
+    Route {
+        request_id: gated.call.id,
+        routed_to: found.map_or("", |model| &*model.slug),
+        provider: provider.map_or("", |provider| &*provider.name),
+        policy,
+        baseline: configuration.baseline.as_ref().map(|(slug, _)| &**slug),
+    }
+}
+
+/// Returns what is done about usage at a target.
+fn ask_usage(target: &Target) -> AskUsage {
+    match target.stream_usage {
+        catalog::vendor::StreamUsage::Ask => AskUsage::Ask,
+        catalog::vendor::StreamUsage::Always | catalog::vendor::StreamUsage::Never => AskUsage::Leave,
+    }
+}
+
+/// The provider's rate-limit headers that callers read (OpenAI's names).
+const PASSED: [&str; 6] = [
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
+];
+
+fn passed_headers(head: &ResponseHead) -> Vec<(HeaderName, HeaderValue)> {
+    let mut found = Vec::new();
+    for (name, value) in head.iter() {
+        // The first letters decide for almost all headers.
+        if !name.get(..12).is_some_and(|start| start.eq_ignore_ascii_case("x-ratelimit-")) {
+            continue;
+        }
+        let known = PASSED.into_iter().find(|passed| name.eq_ignore_ascii_case(passed));
+        if let (Some(known), Ok(value)) = (known, HeaderValue::from_bytes(value)) {
+            found.push((HeaderName::from_static(known), value));
+        }
+    }
+    found
+}
+
+/// Logs a step of the failover, in the words and fields of the gateways that this one replaces.
+fn log_failover(
+    configuration: &Configuration,
+    gated: &Gated,
+    from: ModelIndex,
+    to: ModelIndex,
+    failure: &AttemptFailure,
+    at: usize,
+) {
+    let (request_id, error) = (gated.call.id, failure);
+    let message = if at == 0 { "Primary provider failed" } else { "Failover provider failed" };
+    let (provider, next) = (provider_name(configuration, from), provider_name(configuration, to));
+    tracing::warn!(component = "failover", requestId = %request_id, provider, error = %error, "{message}");
+    tracing::info!(component = "failover", requestId = %request_id, provider = next, "Attempting failover");
+}
+
+fn log_exhausted(configuration: &Configuration, gated: &Gated, model: ModelIndex, failure: &AttemptFailure) {
+    if client_failure(failure).fault == Fault::Caller {
+        return;
+    }
+    let (request_id, provider) = (gated.call.id, provider_name(configuration, model));
+    tracing::warn!(component = "dispatch", requestId = %request_id, provider, error = %failure, "Provider failed");
+}
+
+fn provider_name(configuration: &Configuration, model: ModelIndex) -> &str {
+    let provider = configuration.snapshot.model(model).and_then(|m| configuration.snapshot.provider(m.provider));
+    provider.map_or("", |provider| &*provider.name)
+}

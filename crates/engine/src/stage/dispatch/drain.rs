@@ -1,0 +1,67 @@
+//! A buffered call whose caller leaves goes on to its end: the provider charges for it, so its usage must be known.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use crate::worker::Worker;
+
+/// Awaits a future; when it is dropped before its end, the future goes on as a tracked task that knows that nobody
+/// waits for its answer.
+pub(super) fn finish_if_abandoned<F>(worker: &Arc<Worker>, future: F, abandoned: Arc<AtomicBool>) -> Drained<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    Drained { future: Some(Box::pin(future)), worker: Arc::clone(worker), abandoned }
+}
+
+pub(super) struct Drained<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    future: Option<Pin<Box<F>>>,
+    worker: Arc<Worker>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl<F> Future for Drained<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let output = std::task::ready!(future.as_mut().poll(context));
+        self.future = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<F> Drop for Drained<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn drop(&mut self) {
+        let Some(future) = self.future.take() else { return };
+        self.abandoned.store(true, Ordering::Relaxed);
+        if std::thread::panicking() {
+            return;
+        }
+        // Without a runtime the process is on its way out: the ticket inside settles what is known.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.worker.gateway.tasks.spawn_on(
+                async move {
+                    future.await;
+                },
+                &runtime,
+            );
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One try of a stream, up to its first content.
+
+use bytes::Bytes;
+use dialect::meta::{self, Route};
+use dialect::openai_chat::error;
+use dialect::openai_chat::stream::{ChatStream, Progress};
+use net::deadline::after;
+use net::h1::{Connection, ResponseHead};
+use tokio::time::{Instant, timeout_at};
+use upstream::attempt::{exchange, transport_failure};
+use upstream::classify::in_band;
+use upstream::failure::{AttemptFailure, Class};
+use upstream::target::Target;
+
+use super::super::gate::Gated;
+use super::{Run, ask_usage};
+
+/// More bytes than any stream sends before it says something.
+const MAX_PREAMBLE_BYTES: usize = 1 << 20;
+
+/// The largest body that is read when a stream was asked for and something else came.
+const MAX_OTHER_BYTES: usize = 256 << 10;
+
+/// A stream whose first content is there.
+pub struct Begun {
+    /// The connection with the rest of it.
+    pub connection: Connection,
+    /// The machine that it runs through.
+    pub stream: ChatStream,
+    /// What may go to the caller already.
+    pub out: Vec<Bytes>,
+    /// Whether it has ended already.
+    pub complete: bool,
+    /// The policy that chose the target.
+    pub policy: Option<Box<str>>,
+}
+
+/// Asks a target and reads its answer up to the first content.
+pub(super) async fn ask(
+    run: &Run<'_>,
+    gated: &mut Gated,
+    target: &Target,
+    upstream_model: &str,
+    route: Route<'_>,
+) -> Result<(ResponseHead, Begun), AttemptFailure> {
+    let body = gated.request.encode(upstream_model, ask_usage(target));
+    let deadline = run.deadline.min(after(target.timeouts.first_token));
+    let answer = exchange(target, run.worker.surroundings(), &gated.call.fields, &body, deadline).await?;
+    let (mut connection, head) = (answer.connection, answer.head);
+    let kind = head.get("content-type").unwrap_or_default();
+    if !kind.trim_start().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream")) {
+        return Err(not_a_stream(target, connection, deadline).await);
+    }
+    let meta_key = &gated.state.configuration.snapshot.environment.meta_key;
+    let mut block = Vec::with_capacity(192);
+    meta::render(&mut block, meta_key, &route, None);
+    let mut stream = ChatStream::new(meta_key, block, gated.request.wants_usage());
+    let mut out = Vec::new();
+    let mut seen = 0;
+    loop {
+        let progress = match timeout_at(deadline, connection.data()).await {
+            Err(_) => return Err(AttemptFailure::new(Class::Timeout, "no content in time")),
+            Ok(Some(Err(error))) => return Err(transport_failure(&error)),
+            Ok(Some(Ok(bytes))) => {
+                seen += bytes.len();
+                stream.push(bytes, &mut out)
+            }
+            Ok(None) => stream.end(&mut out),
+        };
+        let complete = match progress {
+            Progress::More if !stream.passed().has_content && seen > MAX_PREAMBLE_BYTES => {
+                return Err(AttemptFailure::new(Class::Malformed, "the stream begins with a megabyte of nothing"));
+            }
+            Progress::More if !stream.passed().has_content => continue,
+            Progress::More => false,
+            Progress::Complete => true,
+            Progress::Failed(report) if report == error::Report::default() => {
+                return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
+            }
+            Progress::Failed(report) => return Err(in_band(target, report)),
+            Progress::TooLarge => return Err(AttemptFailure::new(Class::Malformed, "an event is too large")),
+        };
+        gated.ticket.first_content();
+        // From here on the request's bytes are not needed any more.
+        gated.request.forget_body();
+        let policy = route.policy.map(Into::into);
+        return Ok((head, Begun { connection, stream, out, complete, policy }));
+    }
+}
+
+/// Judges what came instead of a stream.
+async fn not_a_stream(target: &Target, mut connection: Connection, deadline: Instant) -> AttemptFailure {
+    match timeout_at(deadline, connection.collect(MAX_OTHER_BYTES)).await {
+        Ok(Ok(body)) => {
+            let report = error::read(&body);
+            if report == error::Report::default() {
+                AttemptFailure::new(Class::Malformed, "a stream was asked for and something else came")
+            } else {
+                in_band(target, report)
+            }
+        }
+        Ok(Err(error)) => transport_failure(&error),
+        Err(_) => AttemptFailure::new(Class::Timeout, "no content in time"),
+    }
+}

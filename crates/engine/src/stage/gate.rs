@@ -1,0 +1,69 @@
+//! Admission: from here on the request has a ticket, that is, one settlement, and what it takes is given back once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialect::openai_chat::request::ChatRequest;
+use ir::failure::{Code, Failure, Fault};
+use ir::settlement::Subject;
+
+use super::decode::{Call, Decoded};
+use crate::refusal::Refusal;
+use crate::state::{LiveKey, State};
+use crate::ticket::Ticket;
+use crate::worker::Worker;
+
+/// The surface's name in the request log.
+const SURFACE: &str = "openai.chat";
+
+/// The most of a model name that is kept.
+const MAX_MODEL_BYTES: usize = 256;
+
+/// A request that is admitted.
+pub struct Gated {
+    /// How it is to be served.
+    pub call: Call,
+    /// The one state that it sees.
+    pub state: Arc<State>,
+    /// The key it acts as.
+    pub key: Arc<LiveKey>,
+    /// What it asks for.
+    pub request: ChatRequest,
+    /// Its one settlement.
+    pub ticket: Ticket,
+}
+
+/// Takes the journal's permit and what the request itself counts for.
+///
+/// # Errors
+/// 503 when the journal has no room: a request that could not be accounted for is not served.
+pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Gated, Refusal> {
+    let Decoded { call, state, key, request } = decoded;
+    let Ok(permit) = worker.journal.permit() else {
+        return Err(Refusal::early(call.id, journal_unavailable()));
+    };
+    let subject = Subject {
+        id: call.id,
+        admitted_unix_ms: worker.gateway.clock.unix_ms(),
+        environment: Arc::clone(&key.compiled.environment),
+        key: key.compiled.id,
+        key_name: Arc::clone(&key.compiled.name),
+        surface: SURFACE.into(),
+        requested_model: truncated(request.model.as_deref().unwrap_or_default()).into(),
+        stream: request.stream,
+    };
+    let mut ticket = Ticket::open(&worker.gateway, permit, subject, call.arrived);
+    ticket.measure_against(state.configuration.baseline.as_ref());
+    Ok(Gated { call, state, key, request, ticket })
+}
+
+/// What a caller is told when the journal cannot be written.
+pub(super) fn journal_unavailable() -> Failure {
+    Failure::new(Code::DependencyUnavailable, Fault::Gateway, "the gateway cannot record requests at the moment")
+        .with_retry_after(Duration::from_secs(5))
+}
+
+/// Cuts a name at a character's start.
+fn truncated(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(MAX_MODEL_BYTES)).unwrap_or_default()
+}

@@ -1,0 +1,258 @@
+//! The settlement guard: from the gate on every request has one, and it writes exactly one settlement.
+//!
+//! Whoever ends a request calls [`Ticket::settle`]. When nobody does (the caller went away, the task was dropped, a
+//! stage panicked), dropping the ticket settles what is known. It cannot fail: the journal's permit was taken at the
+//! gate.
+
+use std::sync::Arc;
+
+use dialect::meta::Account;
+use ir::failure::{Code, Failure};
+use ir::id::RequestId;
+use ir::money::Prices;
+use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
+use ir::usage::{Usage, UsageOrigin, estimate_tokens};
+use policy::clock::Monotonic;
+use settle::journal::writer::Permit;
+
+use crate::gateway::Gateway;
+use crate::refusal::Refusal;
+use crate::reservation::Reservation;
+
+/// The status that a settlement shows for a caller who left before there was one (nginx's convention).
+pub const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The one settlement of an admitted request, until it is written.
+pub struct Ticket(Option<Box<Open>>);
+
+struct Open {
+    gateway: Arc<Gateway>,
+    permit: Permit,
+    reservation: Reservation,
+    arrived: Monotonic,
+    settlement: Settlement,
+    prices: Option<Prices>,
+    baseline: Option<Prices>,
+    /// The estimate of the input tokens.
+    input_tokens: u64,
+    /// Whether a target was asked.
+    dispatched: bool,
+    /// The bytes of content that were delivered, for the estimate.
+    delivered_bytes: u64,
+}
+
+/// How a request ended, as whoever ends it knows it.
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// The status that the caller sees.
+    pub status: u16,
+    /// The error's code and what the log is told.
+    pub error: Option<(Code, Option<String>)>,
+    /// What the provider reported.
+    pub usage: Option<Usage>,
+    /// The bytes of content, for the estimate when nothing was reported.
+    pub content_bytes: u64,
+    /// The provider's id of the completion.
+    pub upstream_id: Option<String>,
+    /// The finish reason.
+    pub finish_reason: Option<String>,
+}
+
+impl Ticket {
+    /// Opens the account of a request that passes the gate.
+    pub fn open(gateway: &Arc<Gateway>, permit: Permit, subject: Subject, arrived: Monotonic) -> Self {
+        let settlement = Settlement {
+            subject,
+            outcome: Outcome::Cancelled,
+            status: CLIENT_CLOSED_REQUEST,
+            error_code: None,
+            error_detail: None,
+            model: None,
+            provider: None,
+            upstream_id: None,
+            finish_reason: None,
+            usage: Usage::default(),
+            usage_origin: UsageOrigin::None,
+            cost: None,
+            baseline: None,
+            baseline_cost: None,
+            latency_us: 0,
+            first_content_us: None,
+            attempts: Vec::new(),
+        };
+        Self(Some(Box::new(Open {
+            reservation: Reservation::take(&gateway.held),
+            gateway: Arc::clone(gateway),
+            permit,
+            arrived,
+            settlement,
+            prices: None,
+            baseline: None,
+            input_tokens: 0,
+            dispatched: false,
+            delivered_bytes: 0,
+        })))
+    }
+
+    /// Returns the request's id.
+    pub fn id(&self) -> RequestId {
+        self.0.as_ref().map_or(RequestId([0; 16]), |open| open.settlement.subject.id)
+    }
+
+    /// Returns how many targets were tried.
+    pub fn attempts(&self) -> usize {
+        self.0.as_ref().map_or(0, |open| open.settlement.attempts.len())
+    }
+
+    /// Returns what the request holds of limits and budgets.
+    pub fn reservation(&mut self) -> Option<&mut Reservation> {
+        self.0.as_mut().map(|open| &mut open.reservation)
+    }
+
+    /// Notes the model that savings are measured against.
+    pub fn measure_against(&mut self, baseline: Option<&(Arc<str>, Prices)>) {
+        if let (Some(open), Some((slug, prices))) = (&mut self.0, baseline) {
+            open.settlement.baseline = Some(Arc::clone(slug));
+            open.baseline = Some(*prices);
+        }
+    }
+
+    /// Writes the intent: from here on the request leaves a trace even if the process dies.
+    ///
+    /// # Errors
+    /// When the journal cannot be written: then nothing may be dispatched.
+    pub fn intend(
+        &mut self,
+        model: &Arc<str>,
+        provider: &Arc<str>,
+        prices: Option<Prices>,
+        input: u64,
+    ) -> Result<(), ()> {
+        let Some(open) = &mut self.0 else { return Ok(()) };
+        open.input_tokens = input;
+        let intent = Intent {
+            subject: open.settlement.subject.clone(),
+            model: Arc::clone(model),
+            provider: Arc::clone(provider),
+            prices,
+            input_tokens: input,
+        };
+        open.permit.intent(&intent).map_err(|_| ())
+    }
+
+    /// Notes the target that is asked now.
+    pub fn asking(&mut self, model: &Arc<str>, provider: &Arc<str>, prices: Option<Prices>) {
+        if let Some(open) = &mut self.0 {
+            open.dispatched = true;
+            open.prices = prices;
+            open.settlement.model = Some(Arc::clone(model));
+            open.settlement.provider = Some(Arc::clone(provider));
+        }
+    }
+
+    /// Notes a try. One that failed leaves no target that answers.
+    pub fn tried(&mut self, attempt: AttemptRecord) {
+        if let Some(open) = &mut self.0 {
+            if attempt.error.is_some() {
+                open.dispatched = false;
+                open.settlement.model = None;
+                open.settlement.provider = None;
+            }
+            open.settlement.attempts.push(attempt);
+        }
+    }
+
+    /// Notes that the answer's first content is there.
+    pub fn first_content(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.settlement.first_content_us = Some(open.gateway.clock.now().micros_since(open.arrived));
+        }
+    }
+
+    /// Notes how much content was delivered, in bytes.
+    pub fn delivered(&mut self, bytes: u64) {
+        if let Some(open) = &mut self.0 {
+            open.delivered_bytes = bytes;
+        }
+    }
+
+    /// Writes the settlement and returns what the meta block says of it. A second call changes nothing.
+    pub fn settle(&mut self, outcome: Outcome, ending: Ending) -> Account {
+        match self.0.take() {
+            Some(open) => open.settle(outcome, ending),
+            None => Account { latency_us: 0, cost: None, baseline_cost: None, attempts: 0, cache: "bypass" },
+        }
+    }
+
+    /// Settles a request that gets no answer.
+    pub fn refuse(mut self, failure: Failure) -> Refusal {
+        let outcome = match (failure.code, self.attempts()) {
+            (Code::RevokedApiKey, _) => Outcome::Revoked,
+            (_, 0) => Outcome::Refused,
+            _ => Outcome::Failed,
+        };
+        let refusal = Refusal { attempts: self.attempts(), ..Refusal::early(self.id(), failure) };
+        let detail = refusal.failure.detail.clone().unwrap_or_else(|| refusal.failure.message.clone());
+        let ending = Ending {
+            status: refusal.failure.status,
+            error: Some((refusal.failure.code, Some(detail))),
+            ..Ending::default()
+        };
+        self.settle(outcome, ending);
+        refusal
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(open) = self.0.take() {
+            let content_bytes = open.delivered_bytes;
+            if std::thread::panicking() {
+                let error = Some((Code::InternalError, Some("a stage panicked".to_owned())));
+                open.settle(Outcome::Failed, Ending { status: 500, error, content_bytes, ..Ending::default() });
+            } else {
+                let status = CLIENT_CLOSED_REQUEST;
+                open.settle(Outcome::Cancelled, Ending { status, content_bytes, ..Ending::default() });
+            }
+        }
+    }
+}
+
+impl Open {
+    fn settle(self, outcome: Outcome, ending: Ending) -> Account {
+        let mut settlement = self.settlement;
+        settlement.outcome = outcome;
+        settlement.status = ending.status;
+        if let Some((code, detail)) = ending.error {
+            settlement.error_code = Some(code.name().into());
+            settlement.error_detail = detail;
+        }
+        settlement.upstream_id = ending.upstream_id;
+        settlement.finish_reason = ending.finish_reason;
+        (settlement.usage, settlement.usage_origin) = match ending.usage {
+            Some(usage) => (usage, UsageOrigin::Reported),
+            None if self.dispatched => {
+                let output = estimate_tokens(ending.content_bytes);
+                (Usage { input: self.input_tokens, output, ..Usage::default() }, UsageOrigin::Estimated)
+            }
+            None => (Usage::default(), UsageOrigin::None),
+        };
+        settlement.cost = match settlement.usage_origin {
+            UsageOrigin::None => Some(ir::money::NanoUsd(0)),
+            _ => self.prices.map(|prices| prices.cost(&settlement.usage)),
+        };
+        settlement.baseline_cost = self.baseline.map(|prices| prices.cost(&settlement.usage));
+        settlement.latency_us = self.gateway.clock.now().micros_since(self.arrived);
+        let account = Account {
+            latency_us: settlement.latency_us,
+            cost: settlement.cost,
+            baseline_cost: settlement.baseline_cost,
+            attempts: settlement.attempts.len(),
+            cache: "bypass",
+        };
+        self.gateway.metrics.settled(&settlement);
+        self.permit.settle(settlement);
+        drop(self.reservation);
+        account
+    }
+}

@@ -1,0 +1,40 @@
+//! What people write: raw, unchecked, one type per kind of entry. [`crate::compile`] turns it into a snapshot.
+//!
+//! Every field is optional here, so that one pass can report everything that is missing or wrong.
+
+pub mod environment;
+pub mod fallback;
+pub mod literal;
+pub mod model;
+pub mod provider;
+pub mod settings;
+
+use crate::problem::Origin;
+use environment::EnvironmentSpec;
+use fallback::FallbackSpec;
+use model::ModelSpec;
+use provider::ProviderSpec;
+
+/// Something that somebody wrote, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Entry<T> {
+    /// Its name; empty for kinds without one.
+    pub name: String,
+    /// What it says.
+    pub spec: T,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Everything that is written about one environment, in the order in which it was written.
+#[derive(Clone, Debug, Default)]
+pub struct Specs {
+    /// The environment's own settings.
+    pub environment: Entry<EnvironmentSpec>,
+    /// Its providers.
+    pub providers: Vec<Entry<ProviderSpec>>,
+    /// Its own models and overrides of the catalogue.
+    pub models: Vec<Entry<ModelSpec>>,
+    /// Its fallback policies.
+    pub fallbacks: Vec<Entry<FallbackSpec>>,
+}

@@ -1,0 +1,16 @@
+//! A fallback policy: `[[fallbacks]]`.
+
+use serde::Deserialize;
+
+/// What happens when a model fails.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FallbackSpec {
+    /// The model that fails.
+    pub model: Option<String>,
+    /// The models tried next, in order.
+    pub fallbacks: Vec<String>,
+    /// On which failures, instead of the usual ones: `connect`, `timeout`, `408`, `409`, `429`, `5xx`, `overloaded`,
+    /// `auth`, `404_model`, `context_length`, `content_filter`.
+    pub on: Option<Vec<String>>,
+}

@@ -1,0 +1,42 @@
+//! A number that is kept as text, so that prices are read exactly and sizes may carry a unit.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// A number, or a string that holds one. The loader hands over floating-point prices as their source text; elsewhere
+/// (JSON) a float stands for its shortest decimal form, which is what was written for up to 15 digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Literal(pub String);
+
+impl<'de> Deserialize<'de> for Literal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LiteralVisitor)
+    }
+}
+
+struct LiteralVisitor;
+
+impl Visitor<'_> for LiteralVisitor {
+    type Value = Literal;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or a string with one")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Literal, E> {
+        Ok(Literal(text.to_owned()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Literal, E> {
+        Ok(Literal(number.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Literal, E> {
+        Ok(Literal(number.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Literal, E> {
+        Ok(Literal(number.to_string()))
+    }
+}

@@ -1,0 +1,115 @@
+//! The settings of the process: the top of `crossway.toml`, and `CROSSWAY_…` variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::literal::Literal;
+use crate::secret::Secret;
+
+/// The settings of the process, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SettingsSpec {
+    /// Where state is kept.
+    pub data_dir: Option<String>,
+    /// Where the data plane listens.
+    pub listen: Option<String>,
+    /// Where the admin API, the console, health and metrics listen.
+    pub admin_listen: Option<String>,
+    /// Where gRPC listens.
+    pub grpc_listen: Option<String>,
+    /// A bearer token with operator rights on the admin API.
+    pub admin_token: Option<Secret>,
+    /// The key that encrypts credentials at rest.
+    pub master_key: Option<Secret>,
+    /// The database. It may hold a password.
+    pub database_url: Option<Secret>,
+    /// Redis. It may hold a password.
+    pub redis_url: Option<Secret>,
+    /// The log filter.
+    pub log: Option<String>,
+    /// Who may come without a key.
+    pub anonymous: Option<String>,
+    /// How long a shutdown waits for requests in flight.
+    pub grace: Option<String>,
+    /// The largest request body.
+    pub request_body_limit: Option<Literal>,
+}
+
+impl SettingsSpec {
+    /// The fields and their environment variables.
+    pub const VARIABLES: [(&'static str, &'static str); 12] = [
+        ("data_dir", "CROSSWAY_DATA_DIR"),
+        ("listen", "CROSSWAY_LISTEN"),
+        ("admin_listen", "CROSSWAY_ADMIN_LISTEN"),
+        ("grpc_listen", "CROSSWAY_GRPC_LISTEN"),
+        ("admin_token", "CROSSWAY_ADMIN_TOKEN"),
+        ("master_key", "CROSSWAY_MASTER_KEY"),
+        ("database_url", "CROSSWAY_DATABASE_URL"),
+        ("redis_url", "CROSSWAY_REDIS_URL"),
+        ("log", "CROSSWAY_LOG"),
+        ("anonymous", "CROSSWAY_ANONYMOUS"),
+        ("grace", "CROSSWAY_GRACE"),
+        ("request_body_limit", "CROSSWAY_REQUEST_BODY_LIMIT"),
+    ];
+
+    /// Sets a field from text. An unknown field changes nothing.
+    pub fn set(&mut self, field: &str, value: String) {
+        match field {
+            "data_dir" => self.data_dir = Some(value),
+            "listen" => self.listen = Some(value),
+            "admin_listen" => self.admin_listen = Some(value),
+            "grpc_listen" => self.grpc_listen = Some(value),
+            "admin_token" => self.admin_token = Some(Secret::new(value)),
+            "master_key" => self.master_key = Some(Secret::new(value)),
+            "database_url" => self.database_url = Some(Secret::new(value)),
+            "redis_url" => self.redis_url = Some(Secret::new(value)),
+            "log" => self.log = Some(value),
+            "anonymous" => self.anonymous = Some(value),
+            "grace" => self.grace = Some(value),
+            "request_body_limit" => self.request_body_limit = Some(Literal(value)),
+            _ => debug_assert!(false, "{field} is not a setting"),
+        }
+    }
+}
+
+/// The settings of the process, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where state is kept.
+    pub data_dir: PathBuf,
+    /// Where the data plane listens.
+    pub listen: SocketAddr,
+    /// Where the admin API, the console, health and metrics listen.
+    pub admin_listen: SocketAddr,
+    /// Where gRPC listens.
+    pub grpc_listen: SocketAddr,
+    /// A bearer token with operator rights on the admin API; `None` for no token access. Never empty.
+    pub admin_token: Option<Secret>,
+    /// The key that encrypts credentials at rest; `None` to generate one into the data directory. Never empty.
+    pub master_key: Option<Secret>,
+    /// The file of the SQLite database; `None` for the usual one in the data directory.
+    pub database_path: Option<PathBuf>,
+    /// The log filter: a level, or `target=level` items separated by commas.
+    pub log: String,
+    /// Who may come without a key.
+    pub anonymous: Anonymous,
+    /// How long a shutdown waits for requests in flight.
+    pub grace: Duration,
+    /// The largest request body, in bytes.
+    pub request_body_limit_bytes: u64,
+}
+
+/// Who may come without a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Nobody.
+    Off,
+    /// Callers on the same machine.
+    Loopback,
+    /// Everybody.
+    All,
+}

@@ -1,0 +1,255 @@
+//! Whole configurations: what a file and an environment compile to.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ir::money::PicoUsd;
+use policy::load::{Loaded, load, load_text};
+use policy::problem::Problem;
+use policy::snapshot::{Model, Provider, ProviderIndex};
+use policy::spec::settings::Anonymous;
+
+type Env = HashMap<&'static str, &'static str>;
+
+fn run(name: &str, text: &str, env: &[(&'static str, &'static str)]) -> Result<Loaded, Vec<Problem>> {
+    let env: Env = env.iter().copied().collect();
+    load_text(name, text, &|variable| env.get(variable).map(|value| (*value).to_owned()), false)
+}
+
+fn good(name: &str, text: &str, env: &[(&'static str, &'static str)]) -> Loaded {
+    run(name, text, env).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })
+}
+
+fn provider<'a>(loaded: &'a Loaded, name: &str) -> &'a Provider {
+    loaded.snapshot.providers.iter().find(|provider| &*provider.name == name).unwrap()
+}
+
+fn model<'a>(loaded: &'a Loaded, name: &str) -> &'a Model {
+    let found = loaded.snapshot.resolve(name);
+    loaded.snapshot.model(*found.first().unwrap_or_else(|| panic!("{name} is unknown"))).unwrap()
+}
+
+const FULL: &str = include_str!("../golden/full/crossway.toml");
+
+#[test]
+fn a_full_file_compiles() {
+    let loaded = good("crossway.toml", FULL, &[("TEAM_KEY", "sk-team"), ("OTHER_KEY", "sk-other")]);
+    let settings = &loaded.settings;
+    assert_eq!(settings.listen.to_string(), "0.0.0.0:9090");
+    assert_eq!(settings.anonymous, Anonymous::All);
+    assert_eq!(settings.grace, Duration::from_secs(5));
+    assert_eq!(settings.request_body_limit_bytes, 8 << 20);
+    assert_eq!(loaded.warnings, []);
+    assert_eq!(loaded.providers_configured, 3);
+
+    let names: Vec<&str> = loaded.snapshot.providers.iter().map(|provider| &*provider.name).collect();
+    assert_eq!(names, ["openai", "local", "anthropic"], "in the order of the file");
+    let openai = provider(&loaded, "openai");
+    assert_eq!(openai.base_url.as_str(), "https://proxy.example/v1");
+    let weights: Vec<(&str, u32)> =
+        openai.credentials.iter().map(|credential| (credential.value.expose(), credential.weight)).collect();
+    assert_eq!(weights, [("sk-team", 3), ("sk-other", 1)]);
+    assert_eq!(openai.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["openai-project"]);
+    assert_eq!(openai.timeouts.idle, Duration::from_millis(30_000));
+    let default = loaded.snapshot.model(openai.default_model.unwrap()).unwrap();
+    assert_eq!((&*default.slug, default.provider), ("gpt-4o-mini", ProviderIndex(0)));
+}
+
+#[test]
+fn a_full_file_has_its_models() {
+    let loaded = good("crossway.toml", FULL, &[("TEAM_KEY", "k"), ("OTHER_KEY", "k")]);
+    let custom = model(&loaded, "house");
+    assert_eq!((&*custom.slug, &*custom.upstream_name), ("house-model", "qwen/house:7b"));
+    let prices = custom.prices.unwrap();
+    assert_eq!((prices.input, prices.output), (PicoUsd(123_457), PicoUsd(2_000_000)));
+    assert_eq!(prices.cached_input, PicoUsd(10_000));
+    assert_eq!(model(&loaded, "local/qwen/house:7b").slug, custom.slug);
+    assert_eq!(model(&loaded, "LOCAL/House-Model").slug, custom.slug);
+    assert!(!model(&loaded, "gpt-4").enabled, "switched off by an entry");
+    assert_eq!(&*model(&loaded, "claude-haiku-4.5").slug, "claude-haiku-4-5");
+    assert_eq!(&*model(&loaded, "GPT-4-1").slug, "gpt-4.1");
+
+    let fallback = loaded.snapshot.fallbacks.get("gpt-4o").unwrap();
+    let slugs: Vec<&str> = fallback.models.iter().map(|index| &*loaded.snapshot.model(*index).unwrap().slug).collect();
+    assert_eq!(slugs, ["claude-haiku-4-5", "house-model"]);
+    assert!(fallback.on.rate_limited && fallback.on.context_length && !fallback.on.auth);
+    let baseline = loaded.snapshot.model(loaded.snapshot.baseline.unwrap()).unwrap();
+    assert_eq!(&*baseline.slug, "gpt-4o");
+    assert_eq!(&*loaded.snapshot.environment.meta_key, "computeboard");
+    assert_eq!(loaded.snapshot.provider_named("VLLM"), Some(ProviderIndex(1)));
+    assert_eq!(loaded.snapshot.provider_named("local"), Some(ProviderIndex(1)));
+}
+
+#[test]
+fn the_ballerina_file_compiles() {
+    let text = include_str!("../golden/ballerina/Config.toml");
+    let loaded = good("Config.toml", text, &[]);
+    assert_eq!(loaded.settings.anonymous, Anonymous::Loopback);
+    let names: Vec<&str> = loaded.snapshot.providers.iter().map(|provider| &*provider.name).collect();
+    assert_eq!(names, ["openai", "anthropic", "gemini", "ollama"], "an empty key means not configured");
+    let sent = |name: &str| {
+        let provider = provider(&loaded, name);
+        assert!(provider.force_default_model);
+        let model = loaded.snapshot.model(provider.default_model.unwrap()).unwrap();
+        (provider.base_url.to_string(), model.upstream_name.to_string())
+    };
+    assert_eq!(sent("openai"), ("https://api.openai.com/v1".into(), "gpt-4o".into()));
+    assert_eq!(sent("anthropic"), ("https://api.anthropic.com/v1".into(), "claude-3-5-sonnet-20241022".into()));
+    let gemini = "https://generativelanguage.googleapis.com/v1beta/openai";
+    assert_eq!(sent("gemini"), (gemini.into(), "gemini-pro".into()));
+    assert_eq!(sent("ollama"), ("http://localhost:11434/v1".into(), "llama3.2".into()));
+}
+
+#[test]
+fn a_variable_fills_an_empty_key_of_the_ballerina_file() {
+    let text = include_str!("../golden/ballerina/Config.toml");
+    let loaded = good("Config.toml", text, &[("MISTRAL_API_KEY", "k")]);
+    let mistral = provider(&loaded, "mistral");
+    assert_eq!(mistral.base_url.as_str(), "https://api.mistral.ai/v1");
+    assert!(mistral.force_default_model);
+}
+
+#[test]
+fn log_shipping_is_a_warning() {
+    let text = "[openAIConfig]\napiKey = \"k\"\nmodel = \"my-own\"\nendpoint = \"http://127.0.0.1:9/v1\"\n\
+                [defaultLoggingConfig]\nenableSplunk = true\nsplunkEndpoint = \"http://localhost:1\"\n";
+    let loaded = good("other.toml", text, &[]);
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expect = "other.toml:6: warning: defaultLoggingConfig.enableSplunk: log shipping is not available yet: logs go \
+                  to standard error";
+    assert_eq!(warnings, [expect]);
+    assert!(model(&loaded, "my-own").prices.is_none());
+}
+
+#[test]
+fn variables_make_providers() {
+    let env = [("OPENAI_API_KEY", "k"), ("GROQ_API_KEY", "k"), ("COHERE_API_KEY", ""), ("OLLAMA_HOST", "gpu:9")];
+    let loaded = good("crossway.toml", "", &env);
+    let names: Vec<&str> = loaded.snapshot.providers.iter().map(|provider| &*provider.name).collect();
+    assert_eq!(names, ["openai", "ollama", "groq"]);
+    assert_eq!(provider(&loaded, "ollama").base_url.as_str(), "http://gpu:9/v1");
+}
+
+#[test]
+fn variables_override_the_file() {
+    let text = "listen = \"127.0.0.1:1\"\n[providers.openai]\napi_key = \"file\"\n[providers.second]\n\
+                kind = \"openai\"\napi_key = \"second\"\n";
+    let env = [
+        ("CROSSWAY_LISTEN", "127.0.0.1:2"),
+        ("OPENAI_API_KEY", "variable\n"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:8080/v1"),
+        ("CROSSWAY_SECOND_BASE_URL", "http://127.0.0.1:7/v1"),
+    ];
+    let loaded = good("crossway.toml", text, &env);
+    assert_eq!(loaded.settings.listen.port(), 2);
+    let first = provider(&loaded, "openai");
+    assert_eq!(first.credentials.first().map(|credential| credential.value.expose()), Some("variable"));
+    assert_eq!(first.base_url.as_str(), "https://api.openai.com/v1", "the SDK's variable is not ours");
+    let second = provider(&loaded, "second");
+    assert_eq!(second.credentials.first().map(|credential| credential.value.expose()), Some("second"));
+    assert_eq!(second.base_url.as_str(), "http://127.0.0.1:7/v1");
+}
+
+#[test]
+fn azure_needs_an_address() {
+    let loaded = good("crossway.toml", "", &[("AZURE_OPENAI_API_KEY", "k"), ("OPENAI_API_KEY", "k")]);
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(loaded.warnings[0].hint.as_deref(), Some("set CROSSWAY_AZURE_BASE_URL"));
+    let env = [("AZURE_OPENAI_API_KEY", "k"), ("CROSSWAY_AZURE_BASE_URL", "https://r.openai.azure.com/openai/v1")];
+    let text = "[[models]]\nslug = \"gpt-4o\"\nprovider = \"azure\"\nupstream_name = \"our-deployment\"\n";
+    let loaded = good("crossway.toml", text, &env);
+    let model = model(&loaded, "gpt-4o");
+    assert_eq!(&*model.upstream_name, "our-deployment");
+    assert_eq!(model.prices.unwrap().input, PicoUsd(2_500_000), "described by the catalogue");
+    assert_eq!(loaded.snapshot.models.len(), 1, "only what is declared is served");
+}
+
+#[test]
+fn the_demo_stands_in_for_nothing() {
+    let loaded = good("crossway.toml", "", &[]);
+    assert_eq!((loaded.providers_configured, loaded.warnings.len()), (0, 1));
+    assert_eq!(&*model(&loaded, "demo-1").upstream_name, "demo-1");
+    assert_eq!(provider(&loaded, "demo").base_url.as_str(), "demo:");
+    let with = load_text("c.toml", "[providers.openai]\napi_key = \"k\"\n", &|_| None, true).unwrap();
+    assert_eq!((with.providers_configured, with.warnings.len(), with.snapshot.providers.len()), (1, 0, 2));
+}
+
+#[test]
+fn switched_off_providers_leave_no_trace() {
+    let text = "[providers.openai]\nenabled = false\napi_key = \"k\"\n[providers.anthropic]\napi_key = \"k\"\n\
+                [[fallbacks]]\nmodel = \"claude-opus-5\"\nfallbacks = [\"gpt-4o\", \"claude-sonnet-5\"]\n";
+    let loaded = good("crossway.toml", text, &[]);
+    assert!(loaded.snapshot.resolve("gpt-4o").is_empty());
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(loaded.snapshot.fallbacks["claude-opus-5"].models.len(), 1);
+    let default = provider(&loaded, "anthropic").default_model.unwrap();
+    assert_eq!(&*loaded.snapshot.model(default).unwrap().slug, "claude-haiku-4-5");
+}
+
+#[test]
+fn generic_servers_take_any_default_model() {
+    let text = "[providers.gpu]\nkind = \"openai-compatible\"\nbase_url = \"http://10.0.0.7:8000/v1\"\n\
+                default_model = \"Our/Model:7b\"\n";
+    let loaded = good("crossway.toml", text, &[]);
+    assert_eq!(&*model(&loaded, "our/model:7b").upstream_name, "Our/Model:7b");
+    assert!(provider(&loaded, "gpu").credentials.is_empty());
+}
+
+#[test]
+fn one_slug_may_have_several_providers() {
+    let loaded = good("crossway.toml", "", &[("GROQ_API_KEY", "k"), ("CEREBRAS_API_KEY", "k")]);
+    assert_eq!(loaded.snapshot.resolve("gpt-oss-120b").len(), 2);
+    assert_eq!(loaded.snapshot.resolve("groq/gpt-oss-120b").len(), 1);
+    assert_eq!(loaded.snapshot.resolve("groq/openai/gpt-oss-120b").len(), 1);
+}
+
+#[test]
+fn names_that_differ_in_dots_only_stay_apart() {
+    let text = "[providers.gpu]\nkind = \"vllm\"\n[[models]]\nslug = \"m-1.5\"\nprovider = \"gpu\"\n\
+                [providers.cpu]\nkind = \"vllm\"\n[[models]]\nslug = \"m-1-5\"\nprovider = \"cpu\"\n";
+    let loaded = good("crossway.toml", text, &[]);
+    assert_eq!(&*model(&loaded, "m-1.5").slug, "m-1.5");
+    assert_eq!(&*model(&loaded, "m-1-5").slug, "m-1-5");
+    assert_eq!(loaded.snapshot.resolve("m-1-5").len(), 1);
+}
+
+fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("crossway-policy-{}-{name}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    for (file, text) in files {
+        fs::write(folder.join(file), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn files_are_found() {
+    let own = "[providers.openai]\napi_key = \"k\"\n";
+    let both = folder("both", &[("crossway.toml", own), ("Config.toml", "[openAIConfig]\napiKey = \"x\"\n")]);
+    let loaded = load(None, &both, &|_| None, false).unwrap();
+    assert_eq!(loaded.sources, [both.join("crossway.toml")]);
+    assert_eq!(loaded.warnings.len(), 1);
+    let one = load(Some("Config.toml".as_ref()), &both, &|_| None, false).unwrap();
+    assert_eq!(one.settings.anonymous, Anonymous::Loopback);
+    let problems = load(Some("nowhere.toml".as_ref()), &both, &|_| None, false).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    fs::remove_dir_all(&both).unwrap();
+    let none = folder("none", &[]);
+    assert_eq!(load(None, &none, &|_| None, false).unwrap().sources, Vec::<PathBuf>::new());
+    fs::remove_dir_all(&none).unwrap();
+}
+
+#[test]
+fn the_documented_example_compiles() {
+    let text = include_str!("../../../docs/configuration.md");
+    let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let loaded = good("crossway.toml", example, &[("OPENAI_TEAM_KEY", "k"), ("ANTHROPIC_KEY", "k")]);
+    assert_eq!(loaded.warnings, []);
+    assert!(loaded.providers_configured >= 3);
+}

@@ -1,0 +1,120 @@
+//! The data listener: connections, and one service for every request on them.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use engine::body::ReplyBody;
+use engine::pipeline::Arrival;
+use engine::worker::Worker;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ir::failure::{Code, Failure, Fault};
+use ir::id::RequestId;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::io::Impatient;
+use crate::listen::Listener;
+use crate::openai;
+use engine::refusal::Refusal;
+
+/// How long the head of a request may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most that is buffered of a connection; a head must fit.
+const MAX_BUFFER: usize = 64 << 10;
+
+/// How often idle connections to providers are looked at.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// Serves connections until `stop`. Connections that are open then finish their request and close; the gateway's
+/// tracker knows when they have.
+pub async fn serve<L: Listener>(mut listener: L, worker: Arc<Worker>, stop: CancellationToken) {
+    let sweeper = {
+        let (worker, stop) = (Arc::clone(&worker), stop.clone());
+        async move {
+            let mut sweep = tokio::time::interval(SWEEP);
+            while stop.run_until_cancelled(sweep.tick()).await.is_some() {
+                worker.pool.sweep(worker.gateway.clock.now().0);
+            }
+        }
+    };
+    worker.gateway.tasks.spawn(sweeper);
+    while let Some((io, peer)) = stop.run_until_cancelled(listener.accept()).await {
+        worker.gateway.tasks.spawn(connection(io, peer, Arc::clone(&worker), stop.clone()));
+    }
+}
+
+async fn connection<I>(io: I, peer: SocketAddr, worker: Arc<Worker>, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(|request| handle(&worker, peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_BUFFER)
+        .half_close(false)
+        .serve_connection(TokioIo::new(Impatient::new(io)), service);
+    let mut connection = pin!(connection);
+    // What is wrong with a connection concerns its peer alone.
+    if let Some(_ended) = stop.run_until_cancelled(connection.as_mut()).await {
+        return;
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+async fn handle(
+    worker: &Arc<Worker>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Infallible> {
+    let gateway = &worker.gateway;
+    let id = RequestId::new(gateway.clock.unix_ms());
+    let (head, body) = request.into_parts();
+    if let Some(message) = ambiguous(&head) {
+        let failure = Failure::new(Code::InvalidRequest, Fault::Caller, message);
+        return Ok(openai::error(&Refusal::closing(id, failure)));
+    }
+    let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
+    Contained(pin!(openai::answer(worker, arrival)), id).await
+}
+
+/// Refuses heads that two parsers could frame differently.
+fn ambiguous(head: &http::request::Parts) -> Option<&'static str> {
+    let coded = head.headers.contains_key(TRANSFER_ENCODING);
+    if coded && head.headers.contains_key(CONTENT_LENGTH) {
+        return Some("a request cannot have both Content-Length and Transfer-Encoding");
+    }
+    if coded && head.version == Version::HTTP_10 {
+        return Some("HTTP/1.0 has no Transfer-Encoding");
+    }
+    None
+}
+
+/// Runs a handler; when it panics, that request alone fails.
+struct Contained<'a, F>(Pin<&'a mut F>, RequestId);
+
+impl<F: Future<Output = Response<ReplyBody>>> Future for Contained<'_, F> {
+    type Output = Result<Response<ReplyBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let id = self.1;
+        let handler = &mut self.0;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(openai::panicked(id)),
+        }
+    }
+}

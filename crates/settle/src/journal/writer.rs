@@ -1,0 +1,286 @@
+//! The writing side: one writer per worker thread, and the permit that a request holds.
+//!
+//! A permit is room in a segment for an intent and a settlement, taken before anything is promised. A settlement can
+//! therefore not fail for want of room; when the disk itself fails, it is kept in memory, handed to the drainer, and
+//! written when the disk works again. Nothing here creates a file or waits for the disk.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+
+use ir::settlement::{Intent, Settlement};
+
+use super::entry::{self, BUFFER_BYTES, END_BYTES, MAX_INTENT_BYTES, MAX_SETTLEMENT_BYTES};
+use super::segment::Segment;
+
+/// How many settlements wait at a writer before the drainer is woken.
+pub const WAKE_DRAINER_AT: usize = 500;
+
+/// How many settlements may wait for a broken disk before no permit is given any more.
+const MAX_UNWRITTEN: usize = 10_000;
+
+/// The journal cannot promise to keep what would happen: the request must not be dispatched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal has no room or its disk failed")]
+pub struct JournalUnavailable;
+
+/// What all writers and the journal share.
+#[derive(Default)]
+pub struct Shared {
+    /// Settlements that a broken disk has not taken yet.
+    pub unwritten: AtomicUsize,
+    /// Permits that were dropped between intent and settlement.
+    pub lost_permits: AtomicU64,
+    /// The last segment could not be created.
+    pub create_failed: AtomicBool,
+    /// The last sync failed.
+    pub sync_failed: AtomicBool,
+    /// The thread that creates segments.
+    pub keeper: Mutex<Option<Thread>>,
+    /// The thread that commits settlements.
+    pub drainer: Mutex<Option<Thread>>,
+}
+
+/// Appends entries for one worker thread. Clones append to the same segment.
+#[derive(Clone)]
+pub struct Writer(pub(super) Arc<Desk>);
+
+/// A writer's place of work.
+pub struct Desk {
+    pub(super) number: u16,
+    handover_limit: usize,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+/// What a writer's lock protects.
+pub(super) struct State {
+    /// Segments that permits may still be given in; the last one is tried first.
+    pub(super) open: Vec<Arc<Segment>>,
+    /// Empty segments for later.
+    pub(super) spares: Vec<Arc<Segment>>,
+    /// Settlements for the drainer.
+    handover: Handover,
+    /// Settlements that the disk has not taken.
+    unwritten: Vec<Unwritten>,
+    buffer: Vec<u8>,
+}
+
+/// Settlements on their way from a writer to the drainer, in the order in which they were written.
+#[derive(Default)]
+pub struct Handover {
+    /// The settlements.
+    pub settlements: Vec<Settlement>,
+    /// For each settlement, where its entry ends; 0 for one that the disk has not taken.
+    pub marks: Vec<(Arc<Segment>, u64)>,
+    /// Where entries end that were written after their settlement had been handed over.
+    pub late_marks: Vec<(Arc<Segment>, u64)>,
+}
+
+struct Unwritten {
+    segment: Arc<Segment>,
+    settlement: Settlement,
+    held: u64,
+    handed: bool,
+}
+
+/// Room for one intent and one settlement.
+#[must_use = "a permit that is dropped gives its room back"]
+pub struct Permit {
+    desk: Arc<Desk>,
+    segment: Arc<Segment>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Fresh,
+    Intended,
+    Settled,
+}
+
+impl Stage {
+    /// Returns the room still held, in bytes.
+    fn held(self) -> u64 {
+        match self {
+            Self::Fresh => (MAX_INTENT_BYTES + MAX_SETTLEMENT_BYTES) as u64,
+            Self::Intended => MAX_SETTLEMENT_BYTES as u64,
+            Self::Settled => 0,
+        }
+    }
+}
+
+impl Writer {
+    /// Reserves room for one request.
+    ///
+    /// # Errors
+    /// When there is no room, or too many settlements wait for a broken disk.
+    pub fn permit(&self) -> Result<Permit, JournalUnavailable> {
+        if self.0.shared.unwritten.load(Ordering::Relaxed) >= MAX_UNWRITTEN {
+            return Err(JournalUnavailable);
+        }
+        let segment = {
+            let mut state = self.0.lock();
+            match state.open.last() {
+                Some(last) if last.reserve() => Arc::clone(last),
+                _ => self.0.switch(&mut state)?,
+            }
+        };
+        Ok(Permit { desk: Arc::clone(&self.0), segment, stage: Stage::Fresh })
+    }
+}
+
+impl Permit {
+    /// Writes down that the request is about to be dispatched.
+    ///
+    /// # Errors
+    /// When the disk failed: the request must not be dispatched. The permit can still be settled.
+    pub fn intent(&mut self, intent: &Intent) -> Result<(), JournalUnavailable> {
+        debug_assert!(self.stage == Stage::Fresh, "one intent per permit");
+        if self.stage == Stage::Fresh {
+            self.desk.intend(&self.segment, intent)?;
+            self.stage = Stage::Intended;
+        }
+        Ok(())
+    }
+
+    /// Writes down how the request ended. It cannot fail: what the disk does not take is kept until it does.
+    pub fn settle(mut self, settlement: Settlement) {
+        let held = mem::replace(&mut self.stage, Stage::Settled).held();
+        self.desk.settle(&self.segment, settlement, held);
+    }
+
+    /// Does what the death of the process does: nothing.
+    #[cfg(test)]
+    pub(crate) fn abandon(mut self) {
+        self.stage = Stage::Settled;
+    }
+}
+
+impl Drop for Permit {
+    /// A permit that has an intent is settled by whoever holds it. If it is not, its room is not given back: the segment
+    /// stays, and the next start settles the request as an orphan.
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::Fresh => {
+                let _state = self.desk.lock();
+                self.segment.give_back(self.stage.held());
+                self.segment.permit_done();
+            }
+            Stage::Intended => {
+                self.desk.shared.lost_permits.fetch_add(1, Ordering::Relaxed);
+                debug_assert!(std::thread::panicking(), "a permit with an intent was dropped without a settlement");
+            }
+            Stage::Settled => {}
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn new(number: u16, handover_limit: usize, shared: Arc<Shared>) -> Self {
+        let state = State {
+            open: Vec::new(),
+            spares: Vec::new(),
+            handover: Handover::default(),
+            unwritten: Vec::new(),
+            buffer: vec![0; BUFFER_BYTES],
+        };
+        Self { number, handover_limit, shared, state: Mutex::new(state) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Swaps the waiting settlements for an empty, already allocated handover.
+    pub(crate) fn take(&self, empty: &mut Handover) {
+        debug_assert!(empty.settlements.is_empty() && empty.late_marks.is_empty(), "the old one is drained");
+        mem::swap(&mut self.lock().handover, empty);
+    }
+
+    /// Writes what the disk did not take before. Stops at the first failure.
+    pub(super) fn retry(&self) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        while let Some(Unwritten { segment, settlement, held, handed }) = state.unwritten.last_mut() {
+            let Some(end) = append_settlement(segment, settlement, &mut state.buffer) else { return };
+            segment.give_back(*held);
+            // Of a spilled segment, only the file tells what is committed.
+            if *handed && !segment.is_spilled() {
+                state.handover.late_marks.push((Arc::clone(segment), end));
+            }
+            segment.permit_done();
+            state.unwritten.pop();
+            self.shared.unwritten.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Finds room when the last segment has none: in another open segment, else in a spare one.
+    fn switch(&self, state: &mut State) -> Result<Arc<Segment>, JournalUnavailable> {
+        state.open.retain(|segment| {
+            let full = segment.is_full();
+            if full {
+                segment.seal();
+            }
+            !full
+        });
+        let found = state.open.iter().position(|segment| segment.reserve());
+        if let Some(segment) = found.map(|index| state.open.remove(index)) {
+            state.open.push(Arc::clone(&segment));
+            return Ok(segment);
+        }
+        wake(&self.shared.keeper);
+        let spare = state.spares.pop().ok_or(JournalUnavailable)?;
+        state.open.push(Arc::clone(&spare));
+        if spare.reserve() { Ok(spare) } else { Err(JournalUnavailable) }
+    }
+
+    fn intend(&self, segment: &Segment, intent: &Intent) -> Result<(), JournalUnavailable> {
+        let mut state = self.lock();
+        let length = entry::encode_intent(intent, &mut state.buffer).ok_or(JournalUnavailable)?;
+        let entry = state.buffer.get(..length + END_BYTES).ok_or(JournalUnavailable)?;
+        segment.append(entry).map_err(|_| JournalUnavailable)?;
+        segment.give_back(MAX_INTENT_BYTES as u64);
+        Ok(())
+    }
+
+    fn settle(&self, segment: &Arc<Segment>, mut settlement: Settlement, held: u64) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let end = append_settlement(segment, &mut settlement, &mut state.buffer);
+        let hand_over = !segment.is_spilled() && state.handover.settlements.len() < self.handover_limit;
+        if !hand_over {
+            segment.spill();
+        }
+        if end.is_none() {
+            self.shared.unwritten.fetch_add(1, Ordering::Relaxed);
+            let (segment, settlement) = (Arc::clone(segment), settlement.clone());
+            state.unwritten.push(Unwritten { segment, settlement, held, handed: hand_over });
+            wake(&self.shared.keeper);
+        }
+        if hand_over {
+            state.handover.settlements.push(settlement);
+            state.handover.marks.push((Arc::clone(segment), end.unwrap_or(0)));
+            if state.handover.settlements.len() == WAKE_DRAINER_AT {
+                wake(&self.shared.drainer);
+            }
+        }
+        if end.is_some() {
+            segment.give_back(held);
+            segment.permit_done();
+        }
+    }
+}
+
+/// Returns where the entry ends; `None` when the disk did not take it.
+fn append_settlement(segment: &Segment, settlement: &mut Settlement, buffer: &mut [u8]) -> Option<u64> {
+    let length = entry::encode_settlement(settlement, buffer)?;
+    segment.append(buffer.get(..length + END_BYTES)?).ok()
+}
+
+fn wake(thread: &Mutex<Option<Thread>>) {
+    if let Some(thread) = &*thread.lock().unwrap_or_else(PoisonError::into_inner) {
+        thread.unpark();
+    }
+}

@@ -1,0 +1,150 @@
+//! The death of the process, at every point that matters.
+
+use super::*;
+
+fn check(dir: &Directory, settled: &[RequestId], orphaned: &[RequestId]) {
+    let records = dir.records();
+    let with = |orphan: bool| {
+        let mut ids: Vec<_> =
+            records.iter().filter(|one| (one.outcome == "orphaned") == orphan).map(|one| one.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let sorted = |ids: &[RequestId]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!((with(false), with(true)), (sorted(settled), sorted(orphaned)));
+}
+
+#[test]
+fn orphans_are_settled_with_what_their_intent_estimated() {
+    let dir = Directory::new();
+    let process = Process::start(&dir.0, small());
+    let (done, open) = (intent(), intent());
+    let permit = process.begin(&open);
+    process.begin(&done).settle(settlement(&done));
+    let after = dir.copy();
+    permit.abandon();
+    let restarted = Process::start(&after.0, small());
+    assert_eq!(restarted.report, RecoveryReport { settled: 1, orphans: 1, corrupt_tails: 0 });
+    check(&after, &[done.subject.id], &[open.subject.id]);
+    let orphan = after.records().into_iter().find(|one| one.outcome == "orphaned").unwrap();
+    assert_eq!((orphan.status, orphan.cost_usd, orphan.usage.input_tokens), (500, Some(NanoUsd(14)), 7));
+    assert_eq!(orphan.usage.origin, "estimated");
+    assert_eq!(orphan.error.unwrap().code.as_deref(), Some("internal_error"));
+}
+
+#[test]
+fn nothing_before_a_cut_is_lost_and_nothing_is_doubled() {
+    let dir = Directory::new();
+    let process = Process::start(&dir.0, small());
+    let (a, b) = (intent(), intent());
+    let (permit_a, permit_b) = (process.begin(&a), process.begin(&b));
+    // No entry ends in a zero, so that the last other byte is the end.
+    let written = || fs::read(longest(&dir)).unwrap();
+    let length = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let intents_end = length(&written());
+    permit_b.settle(real_settlement(&b));
+    let b_end = length(&written());
+    permit_a.settle(real_settlement(&a));
+    let bytes = written();
+    let a_end = length(&bytes);
+    for cut in intents_end..=a_end {
+        let after = Directory::new();
+        fs::create_dir_all(after.0.join("journal")).unwrap();
+        let mut torn = bytes[..cut].to_vec();
+        if cut % 2 == 0 {
+            torn.resize(bytes.len(), 0);
+        }
+        fs::write(after.0.join("journal").join(longest(&dir).file_name().unwrap()), torn).unwrap();
+        let report = Process::start(&after.0, small()).report;
+        let settled: &[RequestId] = if cut >= a_end {
+            &[a.subject.id, b.subject.id]
+        } else if cut >= b_end {
+            &[b.subject.id]
+        } else {
+            &[]
+        };
+        let orphaned: Vec<_> = [a.subject.id, b.subject.id].into_iter().filter(|id| !settled.contains(id)).collect();
+        check(&after, settled, &orphaned);
+        assert!(
+            report.corrupt_tails <= 1 && (report.corrupt_tails == 0 || ![intents_end, b_end, a_end].contains(&cut))
+        );
+        let again = Process::start(&after.0, small()).report;
+        assert_eq!(again, RecoveryReport::default());
+    }
+}
+
+/// Returns the segment that was written to.
+fn longest(dir: &Directory) -> PathBuf {
+    let used = |path: &PathBuf| fs::read(path).unwrap().iter().filter(|byte| **byte != 0).count();
+    dir.segments().into_iter().max_by_key(used).unwrap()
+}
+
+#[test]
+fn a_crash_between_commit_and_removal_delivers_again_and_doubles_nothing() {
+    let dir = Directory::new();
+    let mut process = Process::start(&dir.0, JournalOptions::default());
+    let (a, b, c) = (intent(), intent(), intent());
+    process.begin(&a).settle(settlement(&a));
+    let before_commit = dir.copy();
+    process.drain();
+    process.begin(&b).settle(settlement(&b));
+    let permit = process.begin(&c);
+    let after_commit = dir.copy();
+    permit.abandon();
+    assert_eq!(
+        Process::start(&after_commit.0, small()).report,
+        RecoveryReport { settled: 1, orphans: 1, corrupt_tails: 0 }
+    );
+    check(&after_commit, &[a.subject.id, b.subject.id], &[c.subject.id]);
+    // The records of the first copy, but a watermark that was lost with a power failure.
+    assert_eq!(Process::start(&before_commit.0, small()).report.settled, 1);
+    check(&before_commit, &[a.subject.id], &[]);
+}
+
+#[test]
+fn recovery_may_die_before_it_removes_the_segments() {
+    let dir = Directory::new();
+    let process = Process::start(&dir.0, small());
+    let (done, open) = (intent(), intent());
+    let permit = process.begin(&open);
+    process.begin(&done).settle(settlement(&done));
+    let after = dir.copy();
+    permit.abandon();
+    let segments: Vec<_> = after.segments().into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    drop(Process::start(&after.0, small()));
+    for (bytes, path) in segments {
+        fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(Process::start(&after.0, small()).report, RecoveryReport::default());
+    check(&after, &[done.subject.id], &[open.subject.id]);
+}
+
+#[test]
+fn old_segments_go_when_they_are_recovered() {
+    let dir = Directory::new();
+    drop(Process::start(&dir.0, small()));
+    drop(Process::start(&dir.0, small()));
+    assert_eq!(dir.segments().len(), 2);
+}
+
+#[test]
+fn a_newer_segment_is_refused_and_a_foreign_file_left_alone() {
+    let dir = Directory::new();
+    fs::create_dir_all(dir.0.join("journal")).unwrap();
+    fs::write(dir.0.join("journal/foreign.seg"), "not a segment, but somebody's file").unwrap();
+    fs::write(dir.0.join("journal/blank.seg"), [0; 100]).unwrap();
+    let process = Process::start(&dir.0, small());
+    assert_eq!(process.report.corrupt_tails, 1);
+    assert!(dir.0.join("journal/foreign.seg").exists() && !dir.0.join("journal/blank.seg").exists());
+    drop(process);
+    let mut newer = b"CWJ1\x09\x00".to_vec();
+    newer.resize(64, 1);
+    fs::write(dir.0.join("journal/newer.seg"), newer).unwrap();
+    let (clock, _hands) = Clock::manual(NOW_MS);
+    let error = Journal::open(&dir.0, Arc::new(RealDisk), small(), clock).err().unwrap();
+    assert!(matches!(error, JournalError::NewerVersion { found: 9 }), "{error}");
+}

@@ -1,0 +1,234 @@
+//! A recorded request in the form of the admin API: what a person asks about a request, in the units people read.
+
+use std::borrow::Cow;
+
+use ir::id::{RequestId, ResourceId};
+use ir::money::NanoUsd;
+use rusqlite::Row;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::attempts::{self, StoredAttempt};
+use super::civil::rfc3339;
+use crate::{StoreError, from_sql};
+
+/// One recorded request. It is serialised as the admin API shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RequestRecord {
+    /// The request, `req_…`.
+    #[serde(serialize_with = "as_text")]
+    pub id: RequestId,
+    /// When it was made (the instant in its id), RFC 3339 in UTC.
+    pub created_at: String,
+    /// The environment.
+    pub environment: String,
+    /// The key it came with.
+    pub key: KeyReference,
+    /// The surface that was called.
+    pub surface: String,
+    /// The `model` that the caller asked for.
+    pub requested_model: String,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// The provider that answered.
+    pub provider: Option<String>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The HTTP status that the caller saw.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: String,
+    /// What went wrong.
+    pub error: Option<ErrorReport>,
+    /// Why the answer ended.
+    pub finish_reason: Option<String>,
+    /// The provider's id of the completion.
+    pub upstream_id: Option<String>,
+    /// What was consumed.
+    pub usage: UsageReport,
+    /// What it cost, an exact JSON number of US dollars.
+    #[serde(serialize_with = "as_dollars")]
+    pub cost_usd: Option<NanoUsd>,
+    /// The model that the savings are measured against.
+    pub baseline: Option<String>,
+    /// What the same usage would have cost on it.
+    #[serde(serialize_with = "as_dollars")]
+    pub baseline_cost_usd: Option<NanoUsd>,
+    /// The share of the baseline's cost that was saved, in percent with one decimal; negative when it cost more.
+    pub saved_pct: Option<f64>,
+    /// From the arrival to the end, milliseconds with three decimals.
+    pub latency_ms: f64,
+    /// From the arrival to the first content, milliseconds with three decimals.
+    pub time_to_first_content_ms: Option<f64>,
+    /// Every try, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// The key that a request came with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyReference {
+    /// Its resource; `None` for the built-in key.
+    #[serde(serialize_with = "as_optional_text")]
+    pub id: Option<ResourceId>,
+    /// Its name at that time.
+    pub name: String,
+}
+
+/// What went wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorReport {
+    /// The stable code.
+    pub code: Option<String>,
+    /// What the operator reads.
+    pub detail: Option<String>,
+}
+
+/// What a request consumed, in tokens. The first and the fourth are totals that hold the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UsageReport {
+    /// All input tokens.
+    pub input_tokens: u64,
+    /// Those read from the provider's prompt cache.
+    pub cached_input_tokens: u64,
+    /// Those written to the provider's prompt cache.
+    pub cache_write_tokens: u64,
+    /// All output tokens.
+    pub output_tokens: u64,
+    /// Those spent on reasoning.
+    pub reasoning_tokens: u64,
+    /// Input tokens of audio.
+    pub audio_input_tokens: u64,
+    /// Output tokens of audio.
+    pub audio_output_tokens: u64,
+    /// Where the figures come from: `none`, `reported` or `estimated`.
+    pub origin: String,
+}
+
+/// One try of one target.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attempt {
+    /// The provider.
+    pub provider: String,
+    /// The model.
+    pub model: String,
+    /// Why it was tried.
+    pub reason: String,
+    /// The provider's HTTP status.
+    pub status: Option<u16>,
+    /// What broke.
+    pub error: Option<String>,
+    /// How long it took, milliseconds with three decimals.
+    pub duration_ms: f64,
+}
+
+impl RequestRecord {
+    /// Reads a row of `SELECT *`, whose columns are in the order of the table.
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let id = RequestId(row.get(0)?);
+        let cost = row.get::<_, Option<i64>>(23)?.map(from_sql).map(NanoUsd);
+        let baseline_cost = row.get::<_, Option<i64>>(25)?.map(from_sql).map(NanoUsd);
+        let (code, detail): (Option<String>, Option<String>) = (row.get(11)?, row.get(12)?);
+        let attempts = attempts::read(row.get_ref(29)?.as_str().map_err(rusqlite::Error::from)?)
+            .map_err(|source| StoreError::Document { what: id.to_string(), source })?;
+        Ok(Self {
+            id,
+            created_at: rfc3339(id.unix_ms()),
+            environment: row.get(1)?,
+            key: KeyReference { id: row.get::<_, Option<_>>(2)?.map(ResourceId), name: row.get(3)? },
+            surface: row.get(4)?,
+            requested_model: row.get(5)?,
+            model: row.get(6)?,
+            provider: row.get(7)?,
+            stream: row.get(8)?,
+            status: row.get(9)?,
+            outcome: row.get(10)?,
+            error: (code.is_some() || detail.is_some()).then_some(ErrorReport { code, detail }),
+            finish_reason: row.get(13)?,
+            upstream_id: row.get(14)?,
+            usage: read_usage(row)?,
+            cost_usd: cost,
+            baseline: row.get(24)?,
+            baseline_cost_usd: baseline_cost,
+            saved_pct: saved_pct(cost, baseline_cost),
+            latency_ms: milliseconds(from_sql(row.get(26)?)),
+            time_to_first_content_ms: row.get::<_, Option<i64>>(27)?.map(from_sql).map(milliseconds),
+            attempts: attempts.into_iter().map(Attempt::from).collect(),
+        })
+    }
+}
+
+fn read_usage(row: &Row<'_>) -> Result<UsageReport, StoreError> {
+    let count = |index: usize| row.get(index).map(from_sql);
+    let usage = ir::usage::Usage {
+        input: count(15)?,
+        cached_input: count(16)?,
+        cache_write: count(17)?,
+        output: count(18)?,
+        reasoning: count(19)?,
+        audio_input: count(20)?,
+        audio_output: count(21)?,
+    };
+    Ok(UsageReport {
+        input_tokens: usage.input_tokens(),
+        cached_input_tokens: usage.cached_input,
+        cache_write_tokens: usage.cache_write,
+        output_tokens: usage.output_tokens(),
+        reasoning_tokens: usage.reasoning,
+        audio_input_tokens: usage.audio_input,
+        audio_output_tokens: usage.audio_output,
+        origin: row.get(22)?,
+    })
+}
+
+impl From<StoredAttempt<'_>> for Attempt {
+    fn from(stored: StoredAttempt<'_>) -> Self {
+        Self {
+            provider: stored.provider.into_owned(),
+            model: stored.model.into_owned(),
+            reason: stored.reason.into_owned(),
+            status: stored.status,
+            error: stored.error.map(Cow::into_owned),
+            duration_ms: milliseconds(stored.duration_us),
+        }
+    }
+}
+
+/// Returns milliseconds. Up to 2^53 microseconds (285 years) the shortest decimal that names the number has at most
+/// three decimals.
+#[expect(clippy::cast_precision_loss, reason = "no request takes 285 years")]
+fn milliseconds(us: u64) -> f64 {
+    us as f64 / 1_000.0
+}
+
+/// Returns the saved share in percent, rounded half away from zero to one decimal; `None` when it is unknown or the
+/// baseline is free.
+pub(crate) fn saved_pct(cost: Option<NanoUsd>, baseline: Option<NanoUsd>) -> Option<f64> {
+    let (cost, baseline) = (i128::from(cost?.0), i128::from(baseline?.0));
+    if baseline == 0 {
+        return None;
+    }
+    let saved = (baseline - cost) * 2_000;
+    let per_mille = (saved + baseline * saved.signum()) / (2 * baseline);
+    // Twenty digits at most, of which a person reads the first few.
+    i64::try_from(per_mille).ok().map(|tenths| tenths as f64 / 10.0)
+}
+
+fn as_text<S: Serializer>(id: &RequestId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+fn as_optional_text<S: Serializer>(id: &Option<ResourceId>, serializer: S) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => serializer.collect_str(id),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Writes the decimal itself: a float would print 0.1 + 0.2 as people do not want to read it.
+fn as_dollars<S: Serializer>(amount: &Option<NanoUsd>, serializer: S) -> Result<S::Ok, S::Error> {
+    match amount {
+        Some(amount) => RawValue::from_string(amount.to_string()).map_err(S::Error::custom)?.serialize(serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,161 @@
+//! The records.
+
+use super::*;
+
+fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
+    Settlement {
+        subject: Subject {
+            id: RequestId::new(unix_ms),
+            admitted_unix_ms: unix_ms,
+            environment: "default".into(),
+            key: None,
+            key_name: key_name.into(),
+            surface: "openai.chat".into(),
+            requested_model: "gpt-4o-mini".into(),
+            stream: true,
+        },
+        outcome: Outcome::Succeeded,
+        status: 200,
+        error_code: None,
+        error_detail: None,
+        model: Some("gpt-4o-mini".into()),
+        provider: Some("openai".into()),
+        upstream_id: Some("chatcmpl-1".into()),
+        finish_reason: Some("stop".into()),
+        usage: Usage { input: 10, cached_input: 5, output: 7, reasoning: 3, ..Usage::default() },
+        usage_origin: UsageOrigin::Reported,
+        cost: Some(NanoUsd(122_500)),
+        baseline: Some("gpt-4o".into()),
+        baseline_cost: Some(NanoUsd(200_000)),
+        latency_us: 12_345,
+        first_content_us: Some(4_000),
+        attempts: vec![AttemptRecord {
+            provider: "openai".into(),
+            model: "gpt-4o-mini".into(),
+            reason: Arc::from("requested \"model\""),
+            status: Some(200),
+            error: None,
+            duration_us: 11_001,
+        }],
+    }
+}
+
+fn query() -> ListQuery {
+    ListQuery { environment: "default".into(), ..ListQuery::default() }
+}
+
+#[test]
+fn a_record_reads_as_the_api_shows_it() {
+    let dir = Directory::new();
+    let mut given = settlement(NOW_MS, "ci");
+    given.subject.key = Some(ResourceId([1; 16]));
+    Records::open(&dir).unwrap().commit(&[given.clone()], &[], &[]).unwrap();
+    let reader = RecordsReader::open(&dir).unwrap();
+    let record = reader.get("default", given.subject.id).unwrap().unwrap();
+    let expect = format!(
+        concat!(
+            r#"{{"id":"{}","created_at":"2026-11-18T11:06:40.123Z","environment":"default","#,
+            r#""key":{{"id":"res_01010101010101010101010101010101","name":"ci"}},"surface":"openai.chat","#,
+            r#""requested_model":"gpt-4o-mini","model":"gpt-4o-mini","provider":"openai","stream":true,"status":200,"#,
+            r#""outcome":"succeeded","error":null,"finish_reason":"stop","upstream_id":"chatcmpl-1","#,
+            r#""usage":{{"input_tokens":15,"cached_input_tokens":5,"cache_write_tokens":0,"output_tokens":10,"#,
+            r#""reasoning_tokens":3,"audio_input_tokens":0,"audio_output_tokens":0,"origin":"reported"}},"#,
+            r#""cost_usd":0.0001225,"baseline":"gpt-4o","baseline_cost_usd":0.0002,"saved_pct":38.8,"#,
+            r#""latency_ms":12.345,"time_to_first_content_ms":4.0,"attempts":[{{"provider":"openai","#,
+            r#""model":"gpt-4o-mini","reason":"requested \"model\"","status":200,"error":null,"duration_ms":11.001}}]}}"#
+        ),
+        given.subject.id
+    );
+    assert_eq!(serde_json::to_string(&record).unwrap(), expect);
+    assert_eq!(reader.get("other", given.subject.id).unwrap(), None);
+}
+
+#[test]
+fn an_error_and_unknown_costs_are_shown() {
+    let dir = Directory::new();
+    let given = Settlement {
+        outcome: Outcome::Failed,
+        error_code: Some("upstream_error".into()),
+        error_detail: None,
+        cost: None,
+        attempts: Vec::new(),
+        ..settlement(NOW_MS, "ci")
+    };
+    Records::open(&dir).unwrap().commit(std::slice::from_ref(&given), &[], &[]).unwrap();
+    let record = RecordsReader::open(&dir).unwrap().get("default", given.subject.id).unwrap().unwrap();
+    assert_eq!(record.error.unwrap().code.as_deref(), Some("upstream_error"));
+    assert_eq!((record.cost_usd, record.saved_pct, record.attempts), (None, None, Vec::new()));
+}
+
+#[test]
+fn delivering_twice_changes_nothing() {
+    let dir = Directory::new();
+    let mut records = Records::open(&dir).unwrap();
+    let batch = [settlement(1, "a"), settlement(2, "a")];
+    let ids: Vec<_> = batch.iter().map(|one| one.subject.id).collect();
+    records.commit(&batch, &[([1; 16], 100), ([2; 16], 5)], &[]).unwrap();
+    records.commit(&batch, &[([1; 16], 90)], &[[2; 16]]).unwrap();
+    assert_eq!(records.watermarks().unwrap(), [([1; 16], 100)]);
+    records.forget_durably(&[[1; 16]]).unwrap();
+    assert_eq!(records.watermarks().unwrap(), []);
+    assert_eq!(RecordsReader::open(&dir).unwrap().list(&query()).unwrap().data.len(), 2);
+    let found = records.contains(&[ids[0], ids[1], RequestId::new(3)]).unwrap();
+    assert_eq!(found, ids.into_iter().collect());
+}
+
+#[test]
+fn pages_follow_each_other() {
+    let dir = Directory::new();
+    let batch: Vec<_> = (0..7).map(|n| settlement(NOW_MS + n, "a")).collect();
+    Records::open(&dir).unwrap().commit(&batch, &[], &[]).unwrap();
+    let reader = RecordsReader::open(&dir).unwrap();
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = reader.list(&ListQuery { limit: Some(3), cursor, ..query() }).unwrap();
+        seen.extend(page.data.into_iter().map(|record| record.id));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, batch.iter().rev().map(|one| one.subject.id).collect::<Vec<_>>());
+    let error = reader.list(&ListQuery { cursor: Some("req_1".into()), ..query() }).unwrap_err();
+    assert!(matches!(error, StoreError::BadCursor), "{error}");
+}
+
+#[test]
+fn lists_are_filtered() {
+    let dir = Directory::new();
+    let mut batch: Vec<_> = (0..4).map(|n| settlement(NOW_MS + n, if n % 2 == 0 { "even" } else { "odd" })).collect();
+    batch[3].status = 502;
+    batch[3].outcome = Outcome::Failed;
+    batch[3].model = None;
+    batch[0].subject.environment = "other".into();
+    Records::open(&dir).unwrap().commit(&batch, &[], &[]).unwrap();
+    let reader = RecordsReader::open(&dir).unwrap();
+    let count = |query: ListQuery| reader.list(&query).unwrap().data.len();
+    assert_eq!(count(query()), 3);
+    assert_eq!(count(ListQuery { key_name: Some("even".into()), ..query() }), 1);
+    assert_eq!(count(ListQuery { status: Some(502), ..query() }), 1);
+    assert_eq!(count(ListQuery { outcome: Some("failed".into()), ..query() }), 1);
+    assert_eq!(count(ListQuery { model: Some("gpt-4o-mini".into()), ..query() }), 2);
+    assert_eq!(count(ListQuery { provider: Some("none".into()), ..query() }), 0);
+    assert_eq!(count(ListQuery { from_ms: Some(NOW_MS + 2), ..query() }), 2);
+    assert_eq!(count(ListQuery { to_ms: Some(NOW_MS + 2), ..query() }), 1);
+    assert_eq!(count(ListQuery { from_ms: Some(u64::MAX), ..query() }), 0);
+}
+
+#[test]
+fn savings_are_signed_with_one_decimal() {
+    let check = |cost, baseline, expect| {
+        assert_eq!(crate::records::record::saved_pct(Some(NanoUsd(cost)), Some(NanoUsd(baseline))), expect);
+    };
+    check(0, 100, Some(100.0));
+    check(100, 100, Some(0.0));
+    check(250, 100, Some(-150.0));
+    check(667, 1_000, Some(33.3));
+    check(9_985, 10_000, Some(0.2));
+    check(10_015, 10_000, Some(-0.2));
+    check(1, 0, None);
+}

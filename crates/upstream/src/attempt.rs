@@ -1,0 +1,135 @@
+//! One exchange: a connection from the pool or a new one, the request out, the answer's head in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use net::connector::Connector;
+use net::deadline::after;
+use net::h1::ResponseHead;
+use net::h1::{Connection, H1Error};
+use net::pool::Pool;
+use policy::clock::Clock;
+use tokio::time::{Instant, timeout_at};
+
+use crate::classify::classify;
+use crate::failure::{AttemptFailure, Class};
+use crate::target::Target;
+
+/// The largest error body that is read.
+const MAX_ERROR_BYTES: usize = 256 << 10;
+
+/// What an attempt needs of its surroundings.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Idle connections.
+    pub pool: &'a Pool,
+    /// New ones.
+    pub connector: &'a dyn Connector,
+    /// The clock that the pool goes by.
+    pub clock: &'a Clock,
+}
+
+/// A successful answer whose body has not been read.
+pub struct Exchange {
+    /// The connection, with the body to come.
+    pub connection: Connection,
+    /// The answer's head.
+    pub head: ResponseHead,
+}
+
+/// Sends one request and reads the answer's head.
+///
+/// `fields` are further header lines, each with its line end; `deadline` bounds it all.
+///
+/// # Errors
+/// When no answer came, or one that is not a success; the body of an error is read and judged.
+pub async fn exchange(
+    target: &Target,
+    around: Surroundings<'_>,
+    fields: &str,
+    body: &[Bytes],
+    deadline: Instant,
+) -> Result<Exchange, AttemptFailure> {
+    let head = request_head(target, fields, body);
+    let pooled = around.pool.checkout(&target.origin, around.clock.now().0);
+    let mut reused = pooled.is_some();
+    let mut connection = match pooled {
+        Some(connection) => connection,
+        None => connect(target, around.connector, deadline).await?,
+    };
+    let head = loop {
+        match timeout_at(deadline, round_trip(&mut connection, &head, body)).await {
+            Err(_) => return Err(AttemptFailure::new(Class::Timeout, "no answer in time")),
+            Ok(Ok(head)) => break head,
+            // The provider closed an idle connection while the request was on its way: that is no failure of its.
+            Ok(Err(_)) if reused && connection.response_bytes() == 0 => {
+                reused = false;
+                connection = connect(target, around.connector, deadline).await?;
+            }
+            Ok(Err(error)) => return Err(transport_failure(&error)),
+        }
+    };
+    if head.status == 200 {
+        return Ok(Exchange { connection, head });
+    }
+    Err(error_answer(target, around, connection, &head, deadline).await)
+}
+
+/// Returns the failure of a connection that broke or did not speak HTTP.
+pub fn transport_failure(error: &H1Error) -> AttemptFailure {
+    let class = match error {
+        H1Error::Closed | H1Error::Truncated | H1Error::Io(_) => Class::Broken,
+        H1Error::Malformed(_) | H1Error::TooLarge => Class::Malformed,
+    };
+    AttemptFailure::new(class, error.to_string())
+}
+
+/// Reads the rest of an error answer, and keeps the connection when that is possible.
+async fn error_answer(
+    target: &Target,
+    around: Surroundings<'_>,
+    mut connection: Connection,
+    head: &ResponseHead,
+    deadline: Instant,
+) -> AttemptFailure {
+    let deadline = deadline.min(after(Duration::from_secs(10)));
+    let body = match timeout_at(deadline, connection.collect(MAX_ERROR_BYTES)).await {
+        Ok(Ok(body)) => body,
+        _ => Bytes::new(),
+    };
+    if connection.is_reusable() {
+        around.pool.put_back(&target.origin, connection, around.clock.now().0);
+    }
+    classify(target, head, &body)
+}
+
+async fn connect(target: &Target, connector: &dyn Connector, deadline: Instant) -> Result<Connection, AttemptFailure> {
+    let limit = deadline.min(after(target.timeouts.connect));
+    match timeout_at(limit, connector.connect(&target.origin)).await {
+        Ok(Ok(io)) => Ok(Connection::new(io)),
+        Ok(Err(error)) => Err(AttemptFailure::new(Class::Connect, error.to_string())),
+        Err(_) => Err(AttemptFailure::new(Class::Connect, "no connection in time")),
+    }
+}
+
+/// Sends the request and reads the head. A provider that answers before it has read everything (a 413, say) may close
+/// its side early: then its answer counts, not the failed write.
+async fn round_trip(connection: &mut Connection, head: &[u8], body: &[Bytes]) -> Result<ResponseHead, H1Error> {
+    let sent = connection.send(head, body).await;
+    match (connection.head().await, sent) {
+        (Err(_), Err(error)) => Err(error),
+        (answer, _) => answer,
+    }
+}
+
+fn request_head(target: &Target, fields: &str, body: &[Bytes]) -> Vec<u8> {
+    let length: usize = body.iter().map(Bytes::len).sum();
+    let fixed = target.next_head().map_or("", |head| head.expose());
+    let mut head = Vec::with_capacity(fixed.len() + fields.len() + 48);
+    head.extend_from_slice(fixed.as_bytes());
+    head.extend_from_slice(fields.as_bytes());
+    head.extend_from_slice(b"content-length: ");
+    head.extend_from_slice(length.to_string().as_bytes());
+    head.extend_from_slice(b"\r\n\r\n");
+    head
+}

@@ -1,0 +1,184 @@
+//! From an error answer to its class, and from the last failed attempt to what the caller is told.
+
+use std::time::Duration;
+
+use dialect::openai_chat::error::{self, Report};
+use ir::failure::{Code, Failure, Fault};
+use net::h1::ResponseHead;
+use policy::snapshot::FallbackOn;
+
+use crate::failure::{AttemptFailure, Class};
+use crate::target::Target;
+
+/// The longest wait that is passed on to a caller.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
+
+/// Reads an error answer.
+pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFailure {
+    let mut report = error::read(body);
+    report.message = report.message.map(|message| target.scrub(&message));
+    report.code = report.code.map(|code| target.scrub(&code));
+    AttemptFailure {
+        class: class(head.status, &report),
+        status: Some(head.status),
+        retry_after: retry_after(head),
+        detail: String::new(),
+        report,
+    }
+}
+
+/// Judges an error that came with status 200: in the body, or as an event of a stream.
+pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
+    let status = report.code.as_deref().and_then(|code| code.parse().ok()).filter(|code| (400..600).contains(code));
+    AttemptFailure {
+        class: class(status.unwrap_or(500), &report),
+        status: status.or(Some(200)),
+        report: Report { message: report.message.map(|message| target.scrub(&message)), ..report },
+        retry_after: None,
+        detail: "an error with status 200".to_owned(),
+    }
+}
+
+fn class(status: u16, report: &Report) -> Class {
+    let says = |needles: &[&str]| {
+        let said = [report.code.as_deref(), report.message.as_deref()];
+        said.into_iter().flatten().any(|text| {
+            let text = text.to_ascii_lowercase();
+            needles.iter().any(|needle| text.contains(needle))
+        })
+    };
+    match status {
+        401 | 403 => Class::Auth,
+        402 => Class::Payment,
+        404 => Class::NotFound,
+        408 => Class::RequestTimeout,
+        409 => Class::Conflict,
+        429 => Class::RateLimited,
+        400 | 413 | 422 if says(&["context_length", "maximum context", "context window", "too many tokens"]) => {
+            Class::ContextLength
+        }
+        400..=499 if says(&["content_filter", "content management policy", "content_policy"]) => Class::ContentFilter,
+        400..=499 => Class::Rejected,
+        529 => Class::Overloaded,
+        500..=599 if says(&["overloaded"]) => Class::Overloaded,
+        _ => Class::Server,
+    }
+}
+
+/// Reads `retry-after-ms` (OpenAI) or `Retry-After` in seconds (RFC 9110 section 10.2.3). A date is not understood:
+/// providers send seconds.
+fn retry_after(head: &ResponseHead) -> Option<Duration> {
+    let number = |name: &str| head.get(name)?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER).min(MAX_RETRY_AFTER))
+}
+
+/// Whether a failure leads to the next target.
+pub fn leads_on(class: Class, on: &FallbackOn) -> bool {
+    match class {
+        Class::Connect | Class::Broken => on.connect,
+        Class::Timeout => on.timeout,
+        Class::RequestTimeout => on.request_timeout,
+        Class::RateLimited => on.rate_limited,
+        Class::Server | Class::Malformed => on.server_error,
+        Class::Overloaded => on.overloaded,
+        Class::Auth | Class::Payment => on.auth,
+        Class::NotFound => on.model_not_found,
+        Class::ContextLength => on.context_length,
+        Class::ContentFilter => on.content_filter,
+        Class::Conflict => on.conflict,
+        Class::Rejected => false,
+    }
+}
+
+/// Returns what the caller is told about the last failed attempt. What concerns the operator's account is not passed
+/// on; what concerns the request is.
+pub fn client_failure(failure: &AttemptFailure) -> Failure {
+    let said = failure.report.message.as_deref();
+    let told = |generic: &str| said.unwrap_or(generic).to_owned();
+    let answer = match failure.class {
+        Class::Connect => {
+            Failure::new(Code::UpstreamError, Fault::Provider, "no connection to the provider could be made")
+        }
+        Class::Timeout => Failure::new(Code::UpstreamTimeout, Fault::Provider, "the provider did not answer in time"),
+        Class::Broken => {
+            Failure::new(Code::UpstreamError, Fault::Provider, "the provider closed the connection before it answered")
+        }
+        Class::Malformed => {
+            let message = said.map_or("the provider's answer could not be understood".to_owned(), str::to_owned);
+            Failure::new(Code::UpstreamError, Fault::Provider, message)
+        }
+        Class::Auth => {
+            Failure::new(Code::UpstreamAuthError, Fault::Operator, "the provider refused the gateway's credential")
+        }
+        Class::Payment => {
+            Failure::new(Code::UpstreamError, Fault::Operator, "the provider refused the gateway's account")
+        }
+        Class::RateLimited => {
+            Failure::new(Code::RateLimited, Fault::Provider, told("the provider's rate limit is reached"))
+        }
+        Class::ContextLength => {
+            Failure::new(Code::ContextLengthExceeded, Fault::Caller, told("the prompt does not fit into the model"))
+        }
+        Class::NotFound => Failure::new(Code::NotFound, Fault::Caller, told("the provider does not know this model")),
+        Class::RequestTimeout => {
+            Failure::new(Code::RequestTimeout, Fault::Provider, told("the provider gave the request up"))
+        }
+        Class::ContentFilter | Class::Rejected | Class::Conflict => {
+            let mut rejected =
+                Failure::new(Code::InvalidRequest, Fault::Caller, told("the provider rejected the request"));
+            rejected.status = failure.status.filter(|status| (400..500).contains(status)).unwrap_or(400);
+            if failure.status == Some(413) {
+                rejected.code = Code::RequestTooLarge;
+            }
+            rejected
+        }
+        Class::Overloaded | Class::Server => {
+            Failure::new(Code::UpstreamError, Fault::Provider, told("the provider failed"))
+        }
+    };
+    Failure {
+        param: failure.report.param.clone().filter(|_| answer.fault == Fault::Caller),
+        retry_after: failure.retry_after,
+        detail: Some(failure.to_string()),
+        ..answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, message: &str, class_: Class, code: Code, client_status: u16) {
+        let report = Report { message: Some(message.into()), ..Report::default() };
+        assert_eq!(class(status, &report), class_, "{status} {message}");
+        let failure = AttemptFailure { status: Some(status), report, ..AttemptFailure::new(class_, "") };
+        let told = client_failure(&failure);
+        assert_eq!((told.code, told.status), (code, client_status), "{status} {message}");
+    }
+
+    #[test]
+    fn statuses_keep_their_class() {
+        check(400, "bad", Class::Rejected, Code::InvalidRequest, 400);
+        check(422, "bad", Class::Rejected, Code::InvalidRequest, 422);
+        check(400, "maximum context length is 10", Class::ContextLength, Code::ContextLengthExceeded, 400);
+        check(401, "bad key", Class::Auth, Code::UpstreamAuthError, 502);
+        check(402, "pay", Class::Payment, Code::UpstreamError, 502);
+        check(404, "no model", Class::NotFound, Code::NotFound, 404);
+        check(413, "large", Class::Rejected, Code::RequestTooLarge, 413);
+        check(429, "slow", Class::RateLimited, Code::RateLimited, 429);
+        check(500, "x", Class::Server, Code::UpstreamError, 502);
+        check(503, "Overloaded", Class::Overloaded, Code::UpstreamError, 502);
+        check(529, "x", Class::Overloaded, Code::UpstreamError, 502);
+        check(302, "x", Class::Server, Code::UpstreamError, 502);
+    }
+
+    #[test]
+    fn the_operators_account_is_not_told() {
+        let failure = AttemptFailure {
+            report: Report { message: Some("org acme is out of credit".into()), ..Report::default() },
+            ..AttemptFailure::new(Class::Auth, "")
+        };
+        assert!(!client_failure(&failure).message.contains("acme"));
+    }
+}

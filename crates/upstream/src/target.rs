@@ -1,0 +1,155 @@
+//! A provider made ready for requests: where it is, and the head of every request to it, rendered once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use catalog::vendor::{Auth, StreamUsage};
+use net::backoff::{RetryBudget, RetryBudgetOptions};
+use net::connector::Origin;
+use policy::secret::Secret;
+use policy::snapshot::{Provider, Timeouts};
+use url::Url;
+
+/// A provider made ready.
+pub struct Target {
+    /// Where it is.
+    pub origin: Origin,
+    /// Its deadlines.
+    pub timeouts: Timeouts,
+    /// How usage is obtained in a stream.
+    pub stream_usage: StreamUsage,
+    /// How many retries it may still get.
+    pub retries: RetryBudget,
+    /// Request heads up to the per-request fields; each credential stands in as many as its weight says.
+    heads: Vec<Arc<Secret>>,
+    next: AtomicUsize,
+    /// The credentials, to be blotted out of whatever the provider says.
+    credentials: Vec<Secret>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// A weight above this is a share so small for the others that it may as well be cut.
+const MAX_WEIGHT: u32 = 100;
+
+impl Target {
+    /// Makes a provider ready. `user_agent` names the product and its version.
+    pub fn new(provider: &Provider, user_agent: &str) -> Self {
+        let url = &provider.base_url;
+        let origin = origin(url);
+        let head = |credential: Option<&Secret>| Arc::new(Secret::new(head(provider, user_agent, credential)));
+        let heads = if provider.credentials.is_empty() {
+            vec![head(None)]
+        } else {
+            let weighted = provider.credentials.iter().flat_map(|credential| {
+                let rendered = head(Some(&credential.value));
+                std::iter::repeat_n(rendered, credential.weight.clamp(1, MAX_WEIGHT) as usize)
+            });
+            weighted.collect()
+        };
+        Self {
+            origin,
+            timeouts: provider.timeouts,
+            stream_usage: provider.vendor.stream_usage,
+            retries: RetryBudget::new(RetryBudgetOptions::default()),
+            heads,
+            next: AtomicUsize::new(0),
+            credentials: provider.credentials.iter().map(|credential| credential.value.clone()).collect(),
+        }
+    }
+
+    /// Returns the head of the next request, without its per-request fields and its final empty line.
+    pub(crate) fn next_head(&self) -> Option<&Secret> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.heads.get(turn.checked_rem(self.heads.len())?).map(Arc::as_ref)
+    }
+
+    /// Returns what a provider said without our credentials and without what looks like one.
+    pub fn scrub(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for credential in &self.credentials {
+            let secret = credential.expose();
+            if !secret.is_empty() {
+                clean = clean.replace(secret, "[redacted]");
+            }
+        }
+        scrub_patterns(&clean)
+    }
+}
+
+/// Returns where a base URL leads. A URL without a host is the built-in provider that its scheme names: port 0.
+fn origin(url: &Url) -> Origin {
+    let Some(host) = url.host_str() else {
+        return Origin { tls: false, host: url.scheme().into(), port: 0 };
+    };
+    let tls = url.scheme() == "https";
+    let port = url.port().unwrap_or(if tls { 443 } else { 80 });
+    Origin { tls, host: host.trim_start_matches('[').trim_end_matches(']').into(), port }
+}
+
+/// Prefixes of credentials and account names that providers are known to print back.
+const TELLTALES: [&str; 10] = ["sk-", "sk_", "gsk_", "xai-", "org-", "proj_", "key-", "AIza", "Bearer ", "pplx-"];
+
+/// Blots out words that start like a credential or an account's name.
+fn scrub_patterns(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for piece in text.split_inclusive([' ', '\n', '"', '\'', '`', ',', ':', '(', ')']) {
+        let word = piece.trim_end_matches([' ', '\n', '"', '\'', '`', ',', ':', '(', ')', '.']);
+        let telltale = TELLTALES.iter().any(|start| word.len() > start.len() + 6 && word.starts_with(start));
+        if telltale {
+            clean.push_str("[redacted]");
+            clean.push_str(piece.get(word.len()..).unwrap_or_default());
+        } else {
+            clean.push_str(piece);
+        }
+    }
+    clean
+}
+
+fn head(provider: &Provider, user_agent: &str, credential: Option<&Secret>) -> String {
+    let url = &provider.base_url;
+    let path = format!("{}{}", url.path().trim_end_matches('/'), provider.vendor.chat_path);
+    let host = match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (host, _) => host.unwrap_or("localhost").to_owned(),
+    };
+    let mut head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {user_agent}\r\ncontent-type: application/json\r\naccept-encoding: identity\r\n"
+    );
+    if let Some(credential) = credential {
+        let (name, scheme) = match provider.vendor.auth {
+            Auth::Bearer => ("authorization", "Bearer "),
+            Auth::ApiKeyHeader => ("api-key", ""),
+            Auth::None => ("", ""),
+        };
+        if !name.is_empty() {
+            for part in [name, ": ", scheme, credential.expose(), "\r\n"] {
+                head.push_str(part);
+            }
+        }
+    }
+    for (name, value) in &provider.headers {
+        for part in [name.as_str(), ": ", value, "\r\n"] {
+            head.push_str(part);
+        }
+    }
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scrub_patterns;
+
+    #[test]
+    fn what_looks_like_a_credential_is_blotted_out() {
+        let text = "Incorrect API key provided: sk-abcdefghijkl. Org org-1234567890 (key 'AIzaSyAbcdefgh') is fine.";
+        let clean = scrub_patterns(text);
+        assert_eq!(clean, "Incorrect API key provided: [redacted]. Org [redacted] (key '[redacted]') is fine.");
+        assert_eq!(scrub_patterns("ask sk-1, organisation"), "ask sk-1, organisation");
+    }
+}

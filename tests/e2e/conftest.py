@@ -1,0 +1,86 @@
+"""Fixtures: gateways and scripted upstreams that end with their test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.gateway import Config, Gateway, simple  # noqa: E402
+from harness.upstream import Script, Upstream  # noqa: E402
+
+MakeGateway = Callable[..., Gateway]
+MakeUpstream = Callable[..., Upstream]
+
+
+def _gateways(folders: Callable[[], Path]) -> Iterator[MakeGateway]:
+    made: list[Gateway] = []
+
+    def make(config: Config, start: bool = True, **more: object) -> Gateway:
+        gateway = Gateway(folders(), config, **more)  # type: ignore[arg-type]
+        made.append(gateway)
+        return gateway.start() if start else gateway
+
+    yield make
+    for gateway in made:
+        gateway.kill()
+
+
+@pytest.fixture
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeGateway]:
+    """Starts gateways: `gateway(config)`."""
+    yield from _gateways(lambda: tmp_path_factory.mktemp("gateway"))
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeGateway]:
+    """Starts gateways that serve a whole module."""
+    yield from _gateways(lambda: tmp_path_factory.mktemp("gateway"))
+
+
+def _upstreams() -> Iterator[MakeUpstream]:
+    made: list[Upstream] = []
+
+    def make(script: Script | None = None) -> Upstream:
+        made.append(Upstream(script))
+        return made[-1]
+
+    yield make
+    for upstream in made:
+        upstream.close()
+
+
+@pytest.fixture
+def upstream() -> Iterator[MakeUpstream]:
+    """Starts scripted upstreams: `upstream(script)`."""
+    yield from _upstreams()
+
+
+@pytest.fixture(scope="module")
+def shared_upstream() -> Iterator[MakeUpstream]:
+    """Starts scripted upstreams that serve a whole module."""
+    yield from _upstreams()
+
+
+class Pair:
+    """A gateway in front of one scripted upstream with the model `m`."""
+
+    def __init__(self, gateway: Gateway, upstream: Upstream) -> None:
+        self.gateway, self.upstream = gateway, upstream
+
+    def script(self, script: Script) -> None:
+        """Gives the upstream a new script and an empty journal."""
+        self.upstream.script = script
+        self.upstream.journal.clear()
+
+
+@pytest.fixture(scope="module")
+def pair(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
+    """One gateway and one upstream for a whole module; each test sets its script. Deadlines are short."""
+    upstream = shared_upstream()
+    deadlines = {"first_token_timeout_ms": 1000, "idle_timeout_ms": 1000, "timeout_ms": 4000, "connect_timeout_ms": 500}
+    return Pair(shared_gateway(simple(upstream.base_url, **deadlines)), upstream)

@@ -1,0 +1,1 @@
+"""What the end-to-end suites share: a scripted upstream, the gateway process, raw HTTP, recorded traffic."""
