@@ -116,7 +116,7 @@ impl Drainer {
             if !failing {
                 return;
             }
-            thread::sleep(INTERVAL);
+            thread::park_timeout(INTERVAL);
         }
     }
 

@@ -28,11 +28,11 @@ pub mod faults;
 pub mod segment;
 pub mod writer;
 
-/// The longest the background thread rests.
+/// The longest the background thread rests when nobody wakes it.
 const MAX_REST: Duration = Duration::from_millis(100);
 
-/// How long it rests after the disk refused a segment, however often it is asked for one.
-const REST_AFTER_FAILURE: Duration = Duration::from_millis(20);
+/// The shortest, however short the interval between two syncs.
+const MIN_REST: Duration = Duration::from_millis(1);
 
 /// How the journal uses the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,10 +199,7 @@ impl Journal {
         *lock(&self.shared.keeper) = Some(thread::current());
         while !stop.is_stopped() {
             self.tick();
-            if self.shared.create_failed.load(Ordering::Relaxed) {
-                thread::sleep(REST_AFTER_FAILURE);
-            }
-            thread::park_timeout(self.options.sync_interval.min(MAX_REST));
+            thread::park_timeout(self.options.sync_interval.clamp(MIN_REST, MAX_REST));
         }
         self.tick();
         self.sync();

@@ -11,5 +11,4 @@ pub mod recover;
 pub mod stop;
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;

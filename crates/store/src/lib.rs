@@ -196,5 +196,4 @@ fn from_sql(value: i64) -> u64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

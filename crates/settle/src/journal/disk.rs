@@ -112,7 +112,7 @@ impl SegmentFile for File {
 
 /// Takes the room, by writing zeros where the file system cannot reserve it.
 fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    const ZEROS: [u8; 65_536] = [0; 65_536];
+    static ZEROS: [u8; 65_536] = [0; 65_536];
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
         other => return Ok(other?),

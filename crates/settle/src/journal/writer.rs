@@ -230,7 +230,10 @@ impl Desk {
             state.open.push(Arc::clone(&segment));
             return Ok(segment);
         }
-        wake(&self.shared.keeper);
+        // While the disk refuses segments, the thread tries on its own: waking it for every refused request is a storm.
+        if !self.shared.create_failed.load(Ordering::Relaxed) {
+            wake(&self.shared.keeper);
+        }
         let spare = state.spares.pop().ok_or(JournalUnavailable)?;
         state.open.push(Arc::clone(&spare));
         if spare.reserve() { Ok(spare) } else { Err(JournalUnavailable) }
@@ -257,7 +260,6 @@ impl Desk {
             self.shared.unwritten.fetch_add(1, Ordering::Relaxed);
             let (segment, settlement) = (Arc::clone(segment), settlement.clone());
             state.unwritten.push(Unwritten { segment, settlement, held, handed: hand_over });
-            wake(&self.shared.keeper);
         }
         if hand_over {
             state.handover.settlements.push(settlement);

@@ -59,7 +59,7 @@ fn a_key_is_created_listed_and_compiled() {
     let spec = KeySpec { models: vec!["GPT-4o".into()], expires_at: Some(5), ..KeySpec::default() };
     let (row, secret) = control.create_key("default", "ci", spec, &master, NOW_MS).unwrap();
     assert_eq!(row.prefix, secret.expose()[..10]);
-    assert_eq!(control.list_keys(Some("default")).unwrap(), [row.clone()]);
+    assert_eq!(control.list_keys(Some("default")).unwrap(), std::slice::from_ref(&row));
     assert_eq!(control.list_keys(None).unwrap().len(), 1);
     assert_eq!(control.list_keys(Some("other")).unwrap(), []);
     let compiled = control.all_keys_compiled().unwrap();
