@@ -18,6 +18,7 @@ from measure import call, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHAT = "/v1/chat/completions"
+FLOOR = "nginx"
 GATEWAY_CPU, LOAD_CPU = {0}, {1}
 CONFIG = """listen = "127.0.0.1:8080"
 admin_listen = "127.0.0.1:8081"
@@ -151,17 +152,34 @@ class Crossway(Peer):
             status, reply = call(self.admin, c["method"], c["path"], json.dumps(c["body"]),
                                  {"content-type": "application/json", "authorization": f"Bearer {self.token}"})
             if status >= 300:
-                refused.append(f"{c['method']} {c['path']}: {status} {reply[:200].decode(errors='replace')}")
+                refused.append(f"{c['path'].rsplit('/', 1)[1]} {c['body'].get('name', '')}: {status} {_message(reply)}")
         self.note = "; ".join(["NOT fully governed"] + refused) if refused else "governed"
+
+
+def _message(reply):
+    try:
+        return json.loads(reply)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return reply[:100].decode(errors="replace")
+
+
+def nginx(name, work, port):
+    """An nginx with conf/nginx.conf, listening on this port, with its files in a directory of its own."""
+    home = os.path.join(work, name)
+    os.makedirs(home, exist_ok=True)
+    with open(os.path.join(HERE, "conf", "nginx.conf")) as f:
+        text = f.read().replace(":9101", f":{port}")
+    with open(os.path.join(home, "nginx.conf"), "w") as f:
+        f.write(text)
+    return Peer(name, work, addr=f"127.0.0.1:{port}", stream_path="/stream" + CHAT, ready=(f"127.0.0.1:{port}", "/v1/models"),
+                cmd=["nginx", "-c", os.path.join(home, "nginx.conf"), "-p", home])
 
 
 def make(names, work, crossway, plain, peer_file):
     """The peers named, in that order. Unknown names are an error, a missing Crossway binary a warning."""
     known = {
         "direct": lambda: Peer("direct", work, addr="127.0.0.1:9000"),
-        "nginx": lambda: Peer("nginx", work, addr="127.0.0.1:9101", stream_path="/stream" + CHAT,
-                              ready=("127.0.0.1:9101", "/v1/models"),
-                              cmd=["nginx", "-c", os.path.join(HERE, "conf", "nginx.conf"), "-p", work]),
+        "nginx": lambda: nginx(FLOOR, work, 9101),
         "crossway": lambda: Crossway("crossway", work, binary=crossway, plain=plain),
     }
     more = []

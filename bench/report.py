@@ -14,7 +14,7 @@ CPU = {
     "small": ("Small chat, closed loop, 32 connections", 1.8, 1.6),
     "large": ("100 KB prompt, closed loop, 16 connections", 1.6, 1.5),
     "stream": ("Stream of 100 chunks, unpaced, closed loop, 16 connections", 1.9, 1.8),
-    "paced": ("Stream of 100 chunks, one every 2 ms, open loop, 20 streams/s", 1.3, 1.3),
+    "paced": ("Stream of 100 chunks, one every 2 ms, open loop, 25 streams/s", 1.3, 1.3),
 }
 ADDED = {
     "latency": ("Added latency, one connection, small chat (direct and peer in turn)", 100, 300),
@@ -46,11 +46,9 @@ class Rows:
         return sum(self.all(peer, workload, field))
 
     def ratio(self, peer, workload):
-        """Median over the rounds of this peer's CPU per request over nginx's in the same round."""
-        floor = {r["round"]: r.get("cpu_us") for r in self.of(FLOOR, workload)}
-        found = [r["cpu_us"] / floor[r["round"]] for r in self.of(peer, workload)
-                 if r.get("cpu_us") and floor.get(r["round"])]
-        return (median(found), min(found), max(found)) if found else None
+        """This peer's CPU per request over nginx's, of each pair of neighbouring slices in all rounds: median and quartiles."""
+        found = sorted(x for r in self.of(peer, workload) for x in r.get("ratios", []))
+        return (median(found), found[len(found) // 4], found[(len(found) - 1) * 3 // 4]) if found else None
 
 
 def num(x, digits=0, unit=""):
@@ -85,7 +83,7 @@ def cpu_table(out, rows, workload):
             continue
         fail = failed(rows, p, workload)
         if fail and rows.med(p, workload, "n") is None:
-            lines.append([p, "FAILED: " + fail.replace("|", "/")[:120]] + [""] * 10)
+            lines.append([p, "FAILED: " + fail.replace("|", "/")[:120]] + [""] * 11)
             continue
         cpu, ratio = rows.all(p, workload, "cpu_us"), rows.ratio(p, workload)
         served, n = rows.sum(p, workload, "served"), rows.sum(p, workload, "n")
@@ -94,12 +92,12 @@ def cpu_table(out, rows, workload):
             p, num(median(cpu), 1) + f" ({num(min(cpu), 1)}–{num(max(cpu), 1)})" if cpu else "–",
             f"{ratio[0]:.2f} ({ratio[1]:.2f}–{ratio[2]:.2f})" if ratio else "–",
             verdict(ratio[0], goal, aim) if ratio and measured else "–",
-            num(rows.med(p, workload, "rps")), num(rows.med(p, workload, "util"), 2),
+            num(rows.med(p, workload, "floor_us"), 1), num(rows.med(p, workload, "rps")), num(rows.med(p, workload, "util"), 2),
             num(rows.med(p, workload, "lat_p50")), num(rows.med(p, workload, "lat_p99")),
             num(rows.med(p, workload, "ttfb_p50")), num(rows.med(p, workload, "gap_p99")),
             num(served / n if n else None, 3), num(rows.sum(p, workload, "bad") + rows.sum(p, workload, "err")),
         ])
-    table(out, ["peer", "CPU us/request (min–max)", "x nginx (min–max)", "goal", "req/s", "cores used", "p50 us", "p99 us",
+    table(out, ["peer", "CPU us/request (min–max)", "x nginx (quartiles)", "goal", "nginx alongside us", "req/s", "cores used", "p50 us", "p99 us",
                 "TTFB p50 us", "longest pause p99 us", "upstream/request", "bad"], lines)
 
 
@@ -119,7 +117,7 @@ def added_table(out, rows, workload):
         cells = (rows.med(p, workload, f) for f in ("near_p50", "direct_p50", "peer_p50", "added_near_p50"))
         lines.append([p, *(num(c, 1) for c in cells), num(a50, 1), num(a50 / floor if floor else None, 2),
                       verdict(a50, g50) if judged else "–", num(rows.med(p, workload, "direct_p99"), 1), num(a99, 1),
-                      verdict(a99, g99) if judged else "–"])
+                      "–" if not judged else "too noisy" if rows.med(p, workload, "direct_p99") > g99 else verdict(a99, g99)])
     table(out, ["peer", "direct, same CPU p50 us", "direct, other CPU p50 us", "peer p50 us", "added to same CPU p50",
                 "added p50 us", "x nginx", "p50 goal", "direct p99 us", "added p99 us", "p99 goal"], lines)
 

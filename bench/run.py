@@ -14,7 +14,7 @@ import time
 
 import report
 from measure import FAR_MOCK, MOCK, loopback_up, memory, mock_get, mock_set, until
-from peers import GATEWAY_CPU, HERE, LOAD_CPU, Peer, make
+from peers import GATEWAY_CPU, HERE, LOAD_CPU, Peer, make, nginx
 from workloads import ALL, PLAIN, Session, check
 
 INSIDE = "CROSSWAY_BENCH_NAMESPACE"
@@ -83,9 +83,9 @@ def about(o):
 
 
 def short(r):
-    keys = ("rps", "cpu_us", "lat_p50", "lat_p99", "added_p50", "added_p99", "before", "open", "later", "ended", "fallen",
+    keys = ("ready_ms", "answer_ms", "pss", "rss", "rps", "cpu_us", "floor_us", "lat_p50", "lat_p99", "added_p50", "added_p99", "before", "open", "later", "ended", "fallen",
             "missing", "twice", "swapped", "bad", "err")
-    return " ".join(f"{k}={r[k]}" for k in keys if r.get(k) is not None)
+    return " ".join(f"{k}={r[k]:.6g}" for k in keys if r.get(k) is not None)
 
 
 def one_peer(s, peer, rnd, out):
@@ -101,7 +101,6 @@ def one_peer(s, peer, rnd, out):
                 times = peer.start(f.read())
             time.sleep(3)
             row("start", **times, **memory(peer.process.pid))
-            print(f"{'':13}ready {times['ready_ms']} ms, idle {memory(peer.process.pid)['pss']} MiB")
             peer.settle()
         for name in s.o.workloads.split(","):
             if name == "streams" and peer.process is None:
@@ -145,6 +144,7 @@ def main():
     peers = make([p for p in o.peers.split(",") if p], work, o.crossway, o.plain, o.peer_file)
     session = Session(work, tools, o)
     session.near, session.direct = (Peer("direct", work, addr="%s:%d" % addr) for addr in (MOCK, FAR_MOCK))
+    session.floor = nginx("floor", work, 9103)
     mocks = [subprocess.Popen([os.path.join(tools, "mock"), "%s:%d" % addr], stdin=subprocess.DEVNULL,
                               preexec_fn=lambda cpu=cpu: os.sched_setaffinity(0, cpu))
              for addr, cpu in ((MOCK, LOAD_CPU), (FAR_MOCK, GATEWAY_CPU))]
@@ -160,11 +160,13 @@ def main():
             raise SystemExit("the mock did not start")
         with open(rows, "w", buffering=1) as out:
             out.write(json.dumps(about(o)) + "\n")
+            with open(session.body(session.floor, 200, False), "rb") as f:
+                session.floor.start(f.read())
             for rnd in range(o.rounds):
                 for peer in peers:
                     one_peer(session, peer, rnd, out)
     finally:
-        for peer in peers:
+        for peer in [*peers, session.floor]:
             peer.stop()
         for mock in mocks:
             mock.kill()

@@ -6,9 +6,10 @@ import time
 from statistics import median
 
 from measure import FAR_MOCK, MOCK, call, cpu_seconds, machine, memory, mock_get, mock_set, read_line, until
-from peers import LOAD_CPU
+from peers import FLOOR, LOAD_CPU
 
 CHUNKS = 100
+SLICES = 4
 PLAIN = dict(delay_ms=0, gap_us=0, chunks=CHUNKS, allow=0)
 WORDS = ("the gateway forwards a request to one of several providers, counts what it used, and keeps each key within "
          "its budget; a door opens for those who hold a key to it. ").split()
@@ -52,29 +53,62 @@ class Session:
 
 
 def throughput(s, peer, mock, secs, **options):
-    """Load against the peer with the CPU time that it takes, per request that the mock served."""
+    """Load against the peer with the CPU time that it takes, per request that the mock served.
+
+    Floor and peer take turns in slices of less than a second or so: their ratio is of the same moments of the machine.
+    """
     mock_set(**{**PLAIN, **mock})
-    s.load(peer, secs=min(1, secs), **{**options, "conns": min(8, options.get("conns", 8))})
-    time.sleep(0.2)
+    sides = [peer] if peer.process is None or peer.name == FLOOR else [s.floor, peer]
+    for side in sides:
+        s.load(side, secs=min(0.7, secs), **{**options, "conns": min(8, options.get("conns", 8))})
+    got = {side: [] for side in sides}
+    time.sleep(0.1)
+    for _ in range(SLICES):
+        for side in sides:
+            got[side].append(_slice(s, side, secs / SLICES, options))
+    out = _sum(got[peer])
+    if len(sides) > 1:
+        floor = _sum(got[s.floor])
+        out.update(floor_us=floor["cpu_us"], floor_rps=floor["rps"], floor_ttfb_p50=floor.get("ttfb_p50"), floor_bad=floor["bad"] + floor["err"],
+                   ratios=[round(_us(a) / _us(b), 3) for a, b in zip(got[peer], got[s.floor]) if _us(b)])
+    return out
+
+
+def _us(r):
+    return r["fine"] * 1e6 / max(1, r["served"])
+
+
+def _slice(s, peer, secs, options):
     pid = peer.process.pid if peer.process else None
     before, m0, t0 = mock_get("stats"), machine(), time.monotonic()
     cpu0 = cpu_seconds(pid) if pid else (0, 0)
     r = s.load(peer, secs=secs, **options)
     wall = time.monotonic() - t0
-    time.sleep(0.1)
+    time.sleep(0.05)
     cpu1 = cpu_seconds(pid) if pid else (0, 0)
     after, m1 = mock_get("stats"), machine()
-    served = after["requests"] - before["requests"]
-    out = dict(n=r["n"], ok=r["ok"], bad=r["bad"], err=r["err"], rps=r["rps"], served=served, first_bad=r["first_bad"],
-               upstream_conns=after["conns"] - before["conns"],
-               machine_busy=round((m1["busy"] - m0["busy"]) / max(1, m1["all"] - m0["all"]), 3),
-               steal=round((m1["steal"] - m0["steal"]) / max(1, m1["all"] - m0["all"]), 4))
+    r.update(served=after["requests"] - before["requests"], upstream_conns=after["conns"] - before["conns"], took=wall,
+             fine=cpu1[0] - cpu0[0], ticks=cpu1[1] - cpu0[1], pid=pid, **{k: m1[k] - m0[k] for k in m0})
+    return r
+
+
+def _sum(slices):
+    """Counts and CPU time added up, percentiles as medians over the slices."""
+    total = {k: sum(r[k] for r in slices) for k in ("n", "ok", "bad", "err", "served", "upstream_conns", "took", "wall",
+                                                    "fine", "ticks", "busy", "steal", "all")}
+    out = {k: total[k] for k in ("n", "ok", "bad", "err", "served", "upstream_conns")}
+    out.update(rps=round(total["ok"] / total["wall"], 1), machine_busy=round(total["busy"] / max(1, total["all"]), 3),
+               steal=round(total["steal"] / max(1, total["all"]), 4),
+               first_bad=next((r["first_bad"] for r in slices if r["first_bad"]), ""))
     for kind in ("lat", "ttfb", "gap"):
-        if r[kind]:
-            out.update({f"{kind}_{p}": r[kind][p] for p in ("p50", "p90", "p99", "max")})
-    if pid:
-        out.update(cpu_us=round((cpu1[0] - cpu0[0]) * 1e6 / max(1, served), 2), util=round((cpu1[0] - cpu0[0]) / wall, 3),
-                   cpu_ticks_us=round((cpu1[1] - cpu0[1]) * 1e6 / max(1, served), 2))
+        for p in ("p50", "p90", "p99", "max"):
+            values = [r[kind][p] for r in slices if r[kind]]
+            if values:
+                out[f"{kind}_{p}"] = median(values)
+    if slices[0]["pid"]:
+        served = max(1, total["served"])
+        out.update(cpu_us=round(total["fine"] * 1e6 / served, 2), util=round(total["fine"] / total["took"], 3),
+                   cpu_ticks_us=round(total["ticks"] * 1e6 / served, 2))
     return out
 
 
@@ -91,7 +125,7 @@ def stream(s, peer):
 
 
 def paced(s, peer):
-    return throughput(s, peer, dict(gap_us=2000), s.o.secs + 1, conns=128, rate=20, stream=True, events=CHUNKS + 2)
+    return throughput(s, peer, dict(gap_us=2000), 2 * s.o.secs, conns=128, rate=25, stream=True, events=CHUNKS + 2)
 
 
 def _added(s, peer, field, slices=4, **options):

@@ -1,9 +1,7 @@
 //! The meta block: one extra object in every successful inference reply (`crossway` by default).
 
-use std::io::Write as _;
-
 use ir::id::RequestId;
-use ir::money::NanoUsd;
+use ir::money::{NanoUsd, push_digits};
 
 /// What is known as soon as a target has answered.
 #[derive(Clone, Copy, Debug)]
@@ -60,29 +58,38 @@ pub fn render(out: &mut Vec<u8>, key: &str, route: &Route<'_>, account: Option<&
     out.extend_from_slice(b",\"baseline\":");
     optional(out, route.baseline);
     if let Some(account) = account {
-        // Writing to a vector cannot fail.
-        let _ = write!(out, ",\"latency_ms\":{},\"cost\":", (account.latency_us + 500) / 1_000);
+        out.extend_from_slice(b",\"latency_ms\":");
+        push_digits(out, (account.latency_us + 500) / 1_000);
+        out.extend_from_slice(b",\"cost\":");
         amount(out, account.cost);
         out.extend_from_slice(b",\"baseline_cost\":");
         amount(out, account.baseline_cost);
         out.extend_from_slice(b",\"saved_pct\":");
         match saved_permille(account.cost, account.baseline_cost) {
             Some(permille) => {
-                let sign = if permille < 0 { "-" } else { "" };
-                let _ = write!(out, "{sign}{}.{}", permille.abs() / 10, permille.abs() % 10);
+                if permille < 0 {
+                    out.push(b'-');
+                }
+                push_digits(out, permille.unsigned_abs() / 10);
+                out.push(b'.');
+                push_digits(out, permille.unsigned_abs() % 10);
             }
             None => out.extend_from_slice(b"null"),
         }
-        let _ = write!(out, ",\"attempts\":{},\"cache\":\"{}\"", account.attempts, account.cache);
+        out.extend_from_slice(b",\"attempts\":");
+        push_digits(out, account.attempts as u64);
+        out.extend_from_slice(b",\"cache\":\"");
+        out.extend_from_slice(account.cache.as_bytes());
+        out.push(b'"');
     }
-    let _ = write!(out, ",\"request_id\":\"{}\"}}", route.request_id);
+    out.extend_from_slice(b",\"request_id\":\"");
+    out.extend_from_slice(&route.request_id.text());
+    out.extend_from_slice(b"\"}");
 }
 
 fn amount(out: &mut Vec<u8>, amount: Option<NanoUsd>) {
     match amount {
-        Some(amount) => {
-            let _ = write!(out, "{amount}");
-        }
+        Some(amount) => amount.write(out),
         None => out.extend_from_slice(b"null"),
     }
 }

@@ -17,6 +17,23 @@ fn version7(unix_ms: u64, random: u128) -> [u8; 16] {
     bytes
 }
 
+/// Writes a prefix of four bytes and 32 hexadecimal digits.
+fn text(prefix: &[u8], bytes: &[u8; 16]) -> [u8; 36] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'_'; 36];
+    for (place, byte) in text.iter_mut().zip(prefix) {
+        *place = *byte;
+    }
+    let (_, digits) = text.split_at_mut(4);
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        if let [high, low] = pair {
+            *high = DIGITS[usize::from(byte >> 4)];
+            *low = DIGITS[usize::from(byte & 15)];
+        }
+    }
+    text
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -30,6 +47,11 @@ macro_rules! id {
             /// Returns a new identifier for the given instant (Unix milliseconds).
             pub fn new(unix_ms: u64) -> Self {
                 Self(version7(unix_ms, fastrand::u128(..)))
+            }
+
+            /// Returns the printed form as bytes, which are ASCII.
+            pub fn text(&self) -> [u8; 36] {
+                text($prefix.as_bytes(), &self.0)
             }
 
             /// Returns the instant at which it was made, in Unix milliseconds.
@@ -51,7 +73,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{:032x}", Self::PREFIX, u128::from_be_bytes(self.0))
+                f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
             }
         }
 

@@ -24,20 +24,48 @@ impl NanoUsd {
     }
 }
 
-impl fmt::Display for NanoUsd {
-    /// Prints US dollars as a plain decimal without trailing zeros: `0`, `0.0001225`, `12.5`. It is a JSON number.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, mut fraction) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+impl NanoUsd {
+    /// Appends US dollars as a plain decimal without trailing zeros: `0`, `0.0001225`, `12.5`. It is a JSON number.
+    pub fn write(self, out: &mut Vec<u8>) {
+        push_digits(out, self.0 / 1_000_000_000);
+        let mut fraction = self.0 % 1_000_000_000;
         if fraction == 0 {
-            return write!(f, "{whole}");
+            return;
         }
-        let mut digits = 9;
-        while fraction.is_multiple_of(10) {
-            fraction /= 10;
-            digits -= 1;
+        out.push(b'.');
+        let mut unit = 100_000_000;
+        while fraction > 0 {
+            out.push(digit(fraction / unit));
+            fraction %= unit;
+            unit /= 10;
         }
-        write!(f, "{whole}.{fraction:0digits$}")
     }
+}
+
+impl fmt::Display for NanoUsd {
+    /// Prints as [`NanoUsd::write`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(24);
+        self.write(&mut text);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// Appends a number in decimal.
+pub fn push_digits(out: &mut Vec<u8>, number: u64) {
+    let mut unit = 1;
+    while number / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        out.push(digit(number / unit % 10));
+        unit /= 10;
+    }
+}
+
+/// Returns a digit's character.
+fn digit(value: u64) -> u8 {
+    b'0' + (value % 10) as u8
 }
 
 /// Why a decimal price was not accepted.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ir::money::push_digits;
 use net::connector::Connector;
 use net::deadline::after;
 use net::h1::ResponseHead;
@@ -129,7 +130,7 @@ fn request_head(target: &Target, fields: &str, body: &[Bytes]) -> Vec<u8> {
     head.extend_from_slice(fixed.as_bytes());
     head.extend_from_slice(fields.as_bytes());
     head.extend_from_slice(b"content-length: ");
-    head.extend_from_slice(length.to_string().as_bytes());
+    push_digits(&mut head, length as u64);
     head.extend_from_slice(b"\r\n\r\n");
     head
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ir::usage::Usage;
 
 use super::{error, wire};
-use crate::json::{JsonError, Scanner, each_member, string};
+use crate::json::{JsonError, Scanner, string};
 use crate::splice::{Patch, apply};
 
 /// A complete reply, understood as far as accounting needs.
@@ -55,34 +55,63 @@ impl ChatResponse {
             choices_bytes: 0,
             body: Bytes::new(),
         };
-        let mut choices = None;
+        let mut choices = false;
         let mut failed = None;
         let mut scanner = Scanner::new(&body, 0);
         scanner.enter_object().map_err(NotAReply::Malformed)?;
-        while let Some(member) = scanner.member(reply.empty).map_err(NotAReply::Malformed)? {
+        while let Some(name) = scanner.member_name(reply.empty).map_err(NotAReply::Malformed)? {
             reply.empty = false;
-            let value = body.get(member.value.clone()).unwrap_or_default();
-            match body.get(member.name.clone()).unwrap_or_default() {
+            let name = body.get(name).unwrap_or_default();
+            if name == b"choices" {
+                choices = true;
+                reply.choices(&body, &mut scanner).map_err(NotAReply::Malformed)?;
+                continue;
+            }
+            let range = scanner.value().map_err(NotAReply::Malformed)?;
+            let value = body.get(range.clone()).unwrap_or_default();
+            match name {
                 b"id" => reply.id = string(value),
-                b"choices" => choices = Some(member.value),
                 b"usage" => reply.usage = wire::usage(value),
                 b"error" if value != b"null" => failed = Some(error::read_member(value)),
-                name if name == meta_key.as_bytes() => reply.meta = Some(member.value),
+                name if name == meta_key.as_bytes() => reply.meta = Some(range),
                 _ => {}
             }
         }
         reply.end = scanner.position() - 1;
         scanner.end().map_err(NotAReply::Malformed)?;
         match (choices, failed) {
-            (Some(range), None) => {
-                reply.choices_bytes = range.len() as u64;
-                reply.finish_reason = finish_reason(&body, range).map_err(NotAReply::Malformed)?;
+            (true, None) => {
                 reply.body = body;
                 Ok(reply)
             }
             (_, Some(report)) => Err(NotAReply::Error(report)),
-            (None, None) => Err(NotAReply::NoChoices),
+            (false, None) => Err(NotAReply::NoChoices),
         }
+    }
+
+    /// Reads the choices: the finish reason of the first, and how long they are.
+    fn choices(&mut self, body: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        scanner.enter_array()?;
+        let start = scanner.position();
+        let mut first = true;
+        while scanner.element(first)? {
+            if !first {
+                scanner.value()?;
+                continue;
+            }
+            first = false;
+            scanner.enter_object()?;
+            let mut empty = true;
+            while let Some(name) = scanner.member_name(empty)? {
+                empty = false;
+                let value = scanner.value()?;
+                if body.get(name).unwrap_or_default() == b"finish_reason" {
+                    self.finish_reason = string(body.get(value).unwrap_or_default());
+                }
+            }
+        }
+        self.choices_bytes = (scanner.position() - start) as u64;
+        Ok(())
     }
 
     /// Returns the reply with the meta block (`"key":{…}`) as its last member. Every other byte is the provider's.
@@ -103,24 +132,6 @@ impl ChatResponse {
         };
         apply(&self.body, vec![patch])
     }
-}
-
-/// Returns the finish reason of the first choice.
-fn finish_reason(body: &[u8], choices: Range<usize>) -> Result<Option<String>, JsonError> {
-    let mut scanner = Scanner::new(body, choices.start);
-    scanner.enter_array()?;
-    if !scanner.element(true)? {
-        return Ok(None);
-    }
-    let first = scanner.value()?;
-    let mut reason = None;
-    each_member(body, first, |name, value| {
-        if name == b"finish_reason" {
-            reason = string(body.get(value).unwrap_or_default());
-        }
-        Ok(())
-    })?;
-    Ok(reason)
 }
 
 #[cfg(test)]

@@ -115,7 +115,10 @@ impl ChatStream {
     /// Takes bytes from the provider and appends to `out` what may go to the caller now.
     pub fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Progress {
         let mut input = bytes;
-        if !self.started && self.carry.is_empty() && !input.is_empty() {
+        if input.is_empty() {
+            return Progress::More;
+        }
+        if !self.started {
             // A byte order mark means nothing and would spoil the first field's name (it is not in UTF-8 JSON either).
             self.started = true;
             if input.starts_with(b"\xef\xbb\xbf") {

@@ -1,35 +1,70 @@
 //! The few members of replies and chunks that are read as values.
 
+use std::ops::Range;
+
 use ir::usage::Usage;
-use serde::Deserialize;
 
-/// `usage`: <https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage>. Numbers that are negative,
-/// fractional or absurd make it unreadable as a whole: it is then estimated.
-#[derive(Deserialize)]
+use crate::json::{JsonError, Scanner, integer};
+
+/// `usage`: <https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage>, as it stands on the wire.
+/// A number that is there and is none (negative, fractional, text) makes the whole unreadable.
+#[derive(Default)]
 struct WireUsage {
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: Option<u64>,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-    #[serde(default)]
-    completion_tokens_details: Option<CompletionDetails>,
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    cached: Option<u64>,
+    prompt_audio: Option<u64>,
+    reasoning: Option<u64>,
+    completion_audio: Option<u64>,
+    unreadable: bool,
 }
 
-#[derive(Deserialize, Default)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: Option<u64>,
-    #[serde(default)]
-    audio_tokens: Option<u64>,
-}
+impl WireUsage {
+    fn read(value: &[u8]) -> Result<Self, JsonError> {
+        let mut usage = Self::default();
+        let mut scanner = Scanner::new(value, 0);
+        scanner.enter_object()?;
+        let mut first = true;
+        while let Some(name) = scanner.member_name(first)? {
+            first = false;
+            match value.get(name).unwrap_or_default() {
+                b"prompt_tokens" => usage.prompt = usage.number(value, scanner.value()?),
+                b"completion_tokens" => usage.completion = usage.number(value, scanner.value()?),
+                b"prompt_tokens_details" => usage.details(value, &mut scanner, true)?,
+                b"completion_tokens_details" => usage.details(value, &mut scanner, false)?,
+                _ => {
+                    scanner.value()?;
+                }
+            }
+        }
+        Ok(usage)
+    }
 
-#[derive(Deserialize, Default)]
-struct CompletionDetails {
-    #[serde(default)]
-    reasoning_tokens: Option<u64>,
-    #[serde(default)]
-    audio_tokens: Option<u64>,
+    fn details(&mut self, value: &[u8], scanner: &mut Scanner<'_>, prompt: bool) -> Result<(), JsonError> {
+        if !scanner.enter_or_pass(b'{')? {
+            return Ok(());
+        }
+        let mut first = true;
+        while let Some(name) = scanner.member_name(first)? {
+            first = false;
+            let range = scanner.value()?;
+            match (value.get(name).unwrap_or_default(), prompt) {
+                (b"cached_tokens", true) => self.cached = self.number(value, range),
+                (b"audio_tokens", true) => self.prompt_audio = self.number(value, range),
+                (b"reasoning_tokens", false) => self.reasoning = self.number(value, range),
+                (b"audio_tokens", false) => self.completion_audio = self.number(value, range),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, value: &[u8], range: Range<usize>) -> Option<u64> {
+        let text = value.get(range).unwrap_or_default();
+        let number = integer(text);
+        self.unreadable |= number.is_none() && text != b"null";
+        number
+    }
 }
 
 /// More tokens than any model can read or write in one answer: such a report is a lie.
@@ -40,19 +75,17 @@ const ABSURD_TOKENS: u64 = 1 << 32;
 /// OpenAI counts cached and audio tokens inside `prompt_tokens`, reasoning and audio tokens inside
 /// `completion_tokens`; a part that exceeds its whole is cut to it.
 pub(super) fn usage(value: &[u8]) -> Option<Usage> {
-    let wire: WireUsage = serde_json::from_slice(value).ok()?;
-    let completion = wire.completion_tokens.unwrap_or(0);
-    if wire.prompt_tokens > ABSURD_TOKENS || completion > ABSURD_TOKENS {
+    let wire = WireUsage::read(value).ok().filter(|wire| !wire.unreadable)?;
+    let (prompt, completion) = (wire.prompt?, wire.completion.unwrap_or(0));
+    if prompt > ABSURD_TOKENS || completion > ABSURD_TOKENS {
         return None;
     }
-    let prompt = wire.prompt_tokens_details.unwrap_or_default();
-    let details = wire.completion_tokens_details.unwrap_or_default();
-    let cached_input = prompt.cached_tokens.unwrap_or(0).min(wire.prompt_tokens);
-    let audio_input = prompt.audio_tokens.unwrap_or(0).min(wire.prompt_tokens - cached_input);
-    let reasoning = details.reasoning_tokens.unwrap_or(0).min(completion);
-    let audio_output = details.audio_tokens.unwrap_or(0).min(completion - reasoning);
+    let cached_input = wire.cached.unwrap_or(0).min(prompt);
+    let audio_input = wire.prompt_audio.unwrap_or(0).min(prompt - cached_input);
+    let reasoning = wire.reasoning.unwrap_or(0).min(completion);
+    let audio_output = wire.completion_audio.unwrap_or(0).min(completion - reasoning);
     Some(Usage {
-        input: wire.prompt_tokens - cached_input - audio_input,
+        input: prompt - cached_input - audio_input,
         cached_input,
         cache_write: 0,
         output: completion - reasoning - audio_output,

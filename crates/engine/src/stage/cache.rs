@@ -16,7 +16,7 @@ pub enum Looked {
 }
 
 /// A request that needs a target.
-pub struct Missed(pub Gated);
+pub struct Missed(pub Box<Gated>);
 
 /// Looks a request up.
 ///

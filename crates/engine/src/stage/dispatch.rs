@@ -115,10 +115,10 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
     let trail = Trail { model, attempts: gated.ticket.attempts(), headers: head };
     let deadline = run.deadline;
     Ok(match success {
-        Success::Begun(begun) => Answered::Begun { gated: Box::new(gated), trail, begun: Box::new(begun), deadline },
+        Success::Begun(begun) => Answered::Begun { gated, trail, begun: Box::new(begun), deadline },
         Success::Whole(whole) => {
             let (account, parts) = whole.settle(&mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed));
-            Answered::Whole { gated: Box::new(gated), trail, account, parts }
+            Answered::Whole { gated, trail, account, parts }
         }
     })
 }

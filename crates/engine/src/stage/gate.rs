@@ -37,14 +37,14 @@ pub struct Gated {
 ///
 /// # Errors
 /// 503 when the journal has no room: a request that could not be accounted for is not served.
-pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Gated, Refusal> {
+pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     let Decoded { call, state, key, request } = decoded;
     let Ok(permit) = worker.journal.permit() else {
         return Err(Refusal::early(call.id, journal_unavailable()));
     };
     let subject = Subject {
         id: call.id,
-        admitted_unix_ms: worker.gateway.clock.unix_ms(),
+        admitted_unix_ms: call.id.unix_ms(),
         environment: Arc::clone(&key.compiled.environment),
         key: key.compiled.id,
         key_name: Arc::clone(&key.compiled.name),
@@ -54,7 +54,8 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Gated, Refusal> {
     };
     let mut ticket = Ticket::open(&worker.gateway, permit, subject, call.arrived);
     ticket.measure_against(state.configuration.baseline.as_ref());
-    Ok(Gated { call, state, key, request, ticket })
+    // It walks through the rest of the corridor by its address.
+    Ok(Box::new(Gated { call, state, key, request, ticket }))
 }
 
 /// What a caller is told when the journal cannot be written.

@@ -4,12 +4,12 @@ use super::gate::Gated;
 use crate::refusal::Refusal;
 
 /// A request that may be sent.
-pub struct Guarded(pub Gated);
+pub struct Guarded(pub Box<Gated>);
 
 /// Applies the guardrails of the environment, the team and the key to a request.
 ///
 /// # Errors
 /// 400 `guardrail_blocked`, once there are guardrails.
-pub fn guard(gated: Gated) -> Result<Guarded, Refusal> {
+pub fn guard(gated: Box<Gated>) -> Result<Guarded, Refusal> {
     Ok(Guarded(gated))
 }

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 /// A request with a plan.
 pub struct Planned {
     /// The request.
-    pub gated: Gated,
+    pub gated: Box<Gated>,
     /// The targets.
     pub plan: Plan,
 }

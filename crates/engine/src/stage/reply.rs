@@ -36,8 +36,12 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
             headers.reserve(8 + trail.headers.len());
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             label(headers, gated.call.id, &gated.state, trail);
-            if let Some(cost) = account.cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
-                headers.insert(COST, cost);
+            if let Some(cost) = account.cost {
+                let mut text = Vec::with_capacity(16);
+                cost.write(&mut text);
+                if let Ok(cost) = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)) {
+                    headers.insert(COST, cost);
+                }
             }
             response
         }
@@ -71,5 +75,5 @@ fn label(headers: &mut HeaderMap, id: RequestId, state: &State, trail: Trail) {
 
 /// Returns a request id as a header value.
 pub fn id_value(id: RequestId) -> HeaderValue {
-    HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static(""))
+    HeaderValue::from_bytes(&id.text()).unwrap_or(HeaderValue::from_static(""))
 }
