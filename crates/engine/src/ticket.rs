@@ -13,7 +13,7 @@ use ir::money::Prices;
 use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::Monotonic;
-use settle::journal::writer::Permit;
+use settle::journal::writer::{JournalUnavailable, Permit};
 
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
@@ -127,7 +127,7 @@ impl Ticket {
         provider: &Arc<str>,
         prices: Option<Prices>,
         input: u64,
-    ) -> Result<(), ()> {
+    ) -> Result<(), JournalUnavailable> {
         let Some(open) = &mut self.0 else { return Ok(()) };
         open.input_tokens = input;
         let intent = Intent {
@@ -137,7 +137,7 @@ impl Ticket {
             prices,
             input_tokens: input,
         };
-        open.permit.intent(&intent).map_err(|_| ())
+        open.permit.intent(&intent)
     }
 
     /// Notes the target that is asked now.

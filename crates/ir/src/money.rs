@@ -117,7 +117,7 @@ impl PicoUsd {
             Err(_) => {
                 let down = u32::try_from(-shift).map_err(|_| PriceError::TooFine)?;
                 let scale = 10u128.checked_pow(down).ok_or(PriceError::TooFine)?;
-                if value % scale != 0 {
+                if !value.is_multiple_of(scale) {
                     return Err(PriceError::TooFine);
                 }
                 value / scale

@@ -98,7 +98,7 @@ struct Run<'a> {
 /// What one attempt yields.
 enum Success {
     Whole(Whole),
-    Begun(Begun),
+    Begun(Box<Begun>),
 }
 
 async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>) -> Result<Answered, Refusal> {
@@ -115,7 +115,7 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
     let trail = Trail { model, attempts: gated.ticket.attempts(), headers: head };
     let deadline = run.deadline;
     Ok(match success {
-        Success::Begun(begun) => Answered::Begun { gated, trail, begun: Box::new(begun), deadline },
+        Success::Begun(begun) => Answered::Begun { gated, trail, begun, deadline },
         Success::Whole(whole) => {
             let (account, parts) = whole.settle(&mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed));
             Answered::Whole { gated, trail, account, parts }
@@ -191,7 +191,7 @@ async fn attempt(
     gated.ticket.asking(&model.slug, &provider.name, model.prices);
     let tried = if gated.request.stream {
         let route = route(configuration, gated, planned.model, plan.policy);
-        streamed::ask(run, gated, target, &model.upstream_name, route).await.map(|(h, b)| (h, Success::Begun(b)))
+        streamed::ask(run, gated, target, &model.upstream_name, route).await.map(|(h, b)| (h, Success::Begun(Box::new(b))))
     } else {
         buffered::ask(run, gated, target, &model.upstream_name).await.map(|(h, w)| (h, Success::Whole(w)))
     };
