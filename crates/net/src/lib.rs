@@ -4,8 +4,8 @@
 //! It exists because a general client pays for a connection task and channels on every request. Here the task that
 //! has the request drives the socket itself.
 //!
-//! It is not a general HTTP client: no redirects, cookies, decompression, upgrades or HTTP/2, no deadlines (the caller
-//! has them) and no clock (time is a parameter).
+//! It is not a general HTTP client: no redirects, cookies, decompression, upgrades or HTTP/2, no deadlines of
+//! its own (the caller has them, see [`deadline`]) and no wall clock (time is a parameter).
 
 pub mod backoff;
 pub mod connector;

@@ -85,7 +85,8 @@ pub async fn dispatch(worker: &Arc<Worker>, reserved: Reserved) -> Result<Answer
     let abandoned = Arc::new(AtomicBool::new(false));
     let stream = reserved.0.gated.request.stream;
     let run = run(Arc::clone(worker), reserved, Arc::clone(&abandoned));
-    if stream { run.await } else { drain::finish_if_abandoned(worker, run, abandoned).await }
+    // Both ways it has a place of its own, given back with the first content: what waits on a stream stays small.
+    if stream { Box::pin(run).await } else { drain::finish_if_abandoned(worker, run, abandoned).await }
 }
 
 /// What the attempts of one request share.
