@@ -10,7 +10,7 @@ use crate::{shell, test, tidy};
 /// Runs every step; fails when one of them fails.
 pub fn run() -> Result<(), String> {
     let mut steps = Steps::default();
-    steps.take("fmt", || shell::run(shell::cargo().args(["fmt", "--all", "--check"])));
+    steps.take("fmt", || shell::run(shell::cargo().args(["fmt", "--all", "--check", "--", "--color", "never"])));
     steps.take("tidy", tidy::run);
     steps.take("clippy", || shell::run(&mut clippy()));
     steps.take("doc", || shell::run(&mut documentation()));

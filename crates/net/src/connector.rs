@@ -160,7 +160,6 @@ async fn addresses(origin: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

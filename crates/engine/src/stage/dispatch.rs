@@ -192,7 +192,9 @@ async fn attempt(
     gated.ticket.asking(&model.slug, &provider.name, model.prices);
     let tried = if gated.request.stream {
         let route = route(configuration, gated, planned.model, plan.policy);
-        streamed::ask(run, gated, target, &model.upstream_name, route).await.map(|(h, b)| (h, Success::Begun(Box::new(b))))
+        streamed::ask(run, gated, target, &model.upstream_name, route)
+            .await
+            .map(|(h, b)| (h, Success::Begun(Box::new(b))))
     } else {
         buffered::ask(run, gated, target, &model.upstream_name).await.map(|(h, w)| (h, Success::Whole(w)))
     };

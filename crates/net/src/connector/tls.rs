@@ -48,7 +48,6 @@ fn build() -> Result<ClientConfig, rustls::Error> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

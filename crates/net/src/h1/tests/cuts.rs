@@ -1,7 +1,5 @@
 //! However a response is cut into segments, it is the same response.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use proptest::prelude::*;
 
 use super::script::{Outcome, Step, cut, exchange, requested};

@@ -1,7 +1,5 @@
 //! How a request and its response meet on one connection: order, failure, refusal, reuse.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::io::ErrorKind;
 
 use bytes::Bytes;

@@ -1,7 +1,5 @@
 //! Every bound holds, and memory does not grow with what passes through.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::task::{Context, Poll, Waker};
 
 use super::script::{Step, cut, exchange, requested};

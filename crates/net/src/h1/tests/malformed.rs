@@ -1,7 +1,5 @@
 //! What is refused, and what is accepted although it looks odd.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use super::script::{Step, cut, exchange};
 use crate::h1::H1Error;
 
