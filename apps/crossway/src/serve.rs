@@ -18,10 +18,10 @@ use settle::journal::Journal;
 use store::resources::Control;
 use tokio::net::TcpListener;
 use tokio::runtime;
-use tokio_util::sync::CancellationToken;
 
 use crate::assemble::{Parts, assemble};
 use crate::cli::{ConfigArgs, Failure};
+use crate::shutdown::Stop;
 use crate::{greeting, logging, shutdown};
 
 /// How often the control database is asked whether another process changed it.
@@ -46,8 +46,8 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
     let Parts { gateway, journal, control, first_key, background, .. } = assemble(loaded, demo)?;
-    let stop = CancellationToken::new();
-    let workers = start_workers(&gateway, &journal, &data_listener, &stop, settings.grace)?;
+    let stop = Stop::default();
+    let workers = start_workers(&gateway, &journal, &data_listener, &stop)?;
     drop(data_listener);
     watch_keys(control, Arc::clone(&gateway))?;
     greeting::greet(data_address, admin_address, first_key.as_ref())?;
@@ -89,8 +89,7 @@ fn start_workers(
     gateway: &Arc<Gateway>,
     journal: &Arc<Journal>,
     listener: &StdListener,
-    stop: &CancellationToken,
-    grace: Duration,
+    stop: &Stop,
 ) -> Result<Vec<thread::JoinHandle<()>>, Failure> {
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let count = thread::available_parallelism().map_or(1, usize::from);
@@ -101,13 +100,12 @@ fn start_workers(
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             runtime.block_on(async move {
-                let tasks = worker.gateway.tasks.clone();
                 match TcpListener::from_std(listener) {
-                    Ok(listener) => data::serve(listener, worker, stop).await,
+                    Ok(listener) => data::serve(listener, worker, stop.accepting).await,
                     Err(error) => tracing::error!(component = "listener", error = %error, "A worker cannot listen"),
                 }
-                // What is still open after the grace time is dropped with the runtime, and thereby settled.
-                let _ = tokio::time::timeout(grace, tasks.wait()).await;
+                // What is still open when nobody waits any more is dropped with the runtime, and thereby settled.
+                stop.waiting.cancelled().await;
             });
         };
         workers.push(thread::Builder::new().name(format!("worker-{number}")).spawn(run)?);

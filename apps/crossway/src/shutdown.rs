@@ -7,9 +7,18 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// The two steps of stopping.
+#[derive(Clone, Default)]
+pub struct Stop {
+    /// No further connection is accepted, and open ones end after their request.
+    pub accepting: CancellationToken,
+    /// What is in flight is not waited for any longer.
+    pub waiting: CancellationToken,
+}
+
 /// Waits for SIGTERM or SIGINT, then drains the data plane. A second signal ends the wait; what is open then is
 /// settled as cancelled.
-pub async fn drain(gateway: &Gateway, stop: &CancellationToken, grace: Duration) {
+pub async fn drain(gateway: &Gateway, stop: &Stop, grace: Duration) {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate()).ok(), signal(SignalKind::interrupt()).ok());
     tokio::select! {
         () = next(&mut terminate) => {}
@@ -18,7 +27,7 @@ pub async fn drain(gateway: &Gateway, stop: &CancellationToken, grace: Duration)
     let open = gateway.held.now().0;
     tracing::info!(component = "shutdown", open, grace_ms = grace.as_millis() as u64, "Draining");
     gateway.start_draining();
-    stop.cancel();
+    stop.accepting.cancel();
     gateway.tasks.close();
     tokio::select! {
         ended = tokio::time::timeout(grace, gateway.tasks.wait()) => {
@@ -29,6 +38,7 @@ pub async fn drain(gateway: &Gateway, stop: &CancellationToken, grace: Duration)
         () = next(&mut terminate) => {}
         () = next(&mut interrupt) => {}
     }
+    stop.waiting.cancel();
 }
 
 async fn next(signal: &mut Option<Signal>) {

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use engine::body::ReplyBody;
 use engine::pipeline::Arrival;
 use engine::worker::Worker;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response, Version};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,13 +25,14 @@ use ir::id::RequestId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::io::Impatient;
+use crate::io::{Impatient, Serving};
 use crate::listen::Listener;
 use crate::openai;
 use engine::refusal::Refusal;
 
-/// How long the head of a request may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may rest between two requests: longer than the proxies in front of us keep theirs, so that it
+/// is they who close it.
+const KEEP_ALIVE: Duration = Duration::from_secs(90);
 
 /// The most that is buffered of a connection; a head must fit.
 const MAX_BUFFER: usize = 64 << 10;
@@ -59,13 +62,14 @@ async fn connection<I>(io: I, peer: SocketAddr, worker: Arc<Worker>, stop: Cance
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(|request| handle(&worker, peer, request));
+    let serving = Serving::default();
+    let service = service_fn(|request| handle(&worker, peer, &serving, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(KEEP_ALIVE)
         .max_buf_size(MAX_BUFFER)
         .half_close(false)
-        .serve_connection(TokioIo::new(Impatient::new(io)), service);
+        .serve_connection(TokioIo::new(Impatient::new(io, serving.clone())), service);
     let mut connection = pin!(connection);
     // What is wrong with a connection concerns its peer alone.
     if let Some(_ended) = stop.run_until_cancelled(connection.as_mut()).await {
@@ -78,17 +82,56 @@ where
 async fn handle(
     worker: &Arc<Worker>,
     peer: SocketAddr,
+    serving: &Serving,
     request: Request<Incoming>,
-) -> Result<Response<ReplyBody>, Infallible> {
+) -> Result<Response<Served>, Infallible> {
+    serving.begin();
+    let reply = respond(worker, peer, request).await;
+    Ok(reply.map(|body| Served { body, serving: serving.clone() }))
+}
+
+async fn respond(worker: &Arc<Worker>, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
     let gateway = &worker.gateway;
     let id = RequestId::new(gateway.clock.unix_ms());
     let (head, body) = request.into_parts();
     if let Some(message) = ambiguous(&head) {
         let failure = Failure::new(Code::InvalidRequest, Fault::Caller, message);
-        return Ok(openai::error(&Refusal::closing(id, failure)));
+        return openai::error(&Refusal::closing(id, failure));
     }
     let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
     Contained(pin!(openai::answer(worker, arrival)), id).await
+}
+
+/// The body of a reply; when it is over, the next request's head may come.
+struct Served {
+    body: ReplyBody,
+    serving: Serving,
+}
+
+impl Body for Served {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.serving.end();
+    }
 }
 
 /// Refuses heads that two parsers could frame differently.
@@ -107,13 +150,13 @@ fn ambiguous(head: &http::request::Parts) -> Option<&'static str> {
 struct Contained<'a, F>(Pin<&'a mut F>, RequestId);
 
 impl<F: Future<Output = Response<ReplyBody>>> Future for Contained<'_, F> {
-    type Output = Result<Response<ReplyBody>, Infallible>;
+    type Output = Response<ReplyBody>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let id = self.1;
         let handler = &mut self.0;
         match std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
+            Ok(poll) => poll,
             Err(_) => Poll::Ready(openai::panicked(id)),
         }
     }

@@ -1,6 +1,5 @@
 //! The OpenAI surface: routes and errors.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -121,7 +120,7 @@ pub fn error(refusal: &Refusal) -> Response<ReplyBody> {
 }
 
 /// Answers in place of a handler that panicked.
-pub fn panicked(id: RequestId) -> Result<Response<ReplyBody>, Infallible> {
+pub fn panicked(id: RequestId) -> Response<ReplyBody> {
     let failure = Failure::new(Code::InternalError, Fault::Gateway, "the gateway failed to handle this request");
-    Ok(error(&Refusal::closing(id, failure)))
+    error(&Refusal::closing(id, failure))
 }
