@@ -10,8 +10,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.gateway import Config, Gateway, simple  # noqa: E402
-from harness.upstream import Script, Upstream  # noqa: E402
+from harness import notes
+from harness.gateway import Config, Gateway, simple
+from harness.upstream import Script, Upstream
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows the figures."""
+    for line in notes.LINES:
+        terminalreporter.write_line(line)
+
 
 MakeGateway = Callable[..., Gateway]
 MakeUpstream = Callable[..., Upstream]

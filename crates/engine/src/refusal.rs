@@ -13,6 +13,8 @@ pub struct Refusal {
     pub failure: Box<Failure>,
     /// How many targets were tried.
     pub attempts: usize,
+    /// Whether it passed the gate: then there is a settlement.
+    pub admitted: bool,
     /// Whether the connection must not be used again: the request's body was not read to its end.
     pub close: bool,
 }
@@ -20,7 +22,7 @@ pub struct Refusal {
 impl Refusal {
     /// Refuses a request before the gate.
     pub fn early(id: RequestId, failure: Failure) -> Self {
-        Self { id, failure: Box::new(failure), attempts: 0, close: false }
+        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false }
     }
 
     /// Refuses it, and closes the connection because its body was not read.

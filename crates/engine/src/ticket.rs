@@ -191,7 +191,7 @@ impl Ticket {
             (_, 0) => Outcome::Refused,
             _ => Outcome::Failed,
         };
-        let refusal = Refusal { attempts: self.attempts(), ..Refusal::early(self.id(), failure) };
+        let refusal = Refusal { attempts: self.attempts(), admitted: true, ..Refusal::early(self.id(), failure) };
         let detail = refusal.failure.detail.clone().unwrap_or_else(|| refusal.failure.message.clone());
         let ending = Ending {
             status: refusal.failure.status,

@@ -84,6 +84,9 @@ pub struct Plan {
 /// Model names that leave the choice to the router.
 const POLICIES: [&str; 4] = ["auto", "cheapest", "fastest", "best"];
 
+/// The most of an unknown model's name that an error repeats.
+const MAX_SHOWN_CHARS: usize = 64;
+
 /// Plans a request.
 ///
 /// # Errors
@@ -180,10 +183,10 @@ fn unknown(snapshot: &Snapshot, name: &str) -> Result<Candidates, Failure> {
         return Ok(Candidates { list, policy: None, on: FallbackOn::default() });
     }
     let message = if POLICIES.contains(&name.to_ascii_lowercase().as_str()) {
-        "this policy is not available here: name a model, or use `auto`".to_owned()
+        format!("the policy `{name}` is not available here: name a model, or use `auto`")
     } else {
-        "the model does not exist or no configured provider serves it; GET /v1/models lists what this key may use"
-            .to_owned()
+        let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+        format!("no configured provider serves the model `{shown}`; GET /v1/models lists what this key may use")
     };
     Err(Failure::new(Code::UnknownModel, Fault::Caller, message).with_param("model"))
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use engine::body::ReplyBody;
 use engine::pipeline::Arrival;
 use engine::worker::Worker;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::TRANSFER_ENCODING;
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -94,8 +94,7 @@ async fn respond(worker: &Arc<Worker>, peer: SocketAddr, request: Request<Incomi
     let gateway = &worker.gateway;
     let id = RequestId::new(gateway.clock.unix_ms());
     let (head, body) = request.into_parts();
-    if let Some(message) = ambiguous(&head) {
-        let failure = Failure::new(Code::InvalidRequest, Fault::Caller, message);
+    if let Some(failure) = unacceptable(&head) {
         return openai::error(&Refusal::closing(id, failure));
     }
     let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
@@ -134,14 +133,26 @@ impl Drop for Served {
     }
 }
 
-/// Refuses heads that two parsers could frame differently.
-fn ambiguous(head: &http::request::Parts) -> Option<&'static str> {
-    let coded = head.headers.contains_key(TRANSFER_ENCODING);
-    if coded && head.headers.contains_key(CONTENT_LENGTH) {
-        return Some("a request cannot have both Content-Length and Transfer-Encoding");
+/// The most that the names and values of a request's headers may take together.
+const MAX_HEADER_BYTES: usize = 48 << 10;
+
+/// Refuses heads that two parsers could frame differently, and heads that are too large.
+///
+/// hyper drops Content-Length where Transfer-Encoding stands too, and closes the connection after it (RFC 9112 section
+/// 6.3); what is left to refuse is a coding other than one `chunked`.
+fn unacceptable(head: &http::request::Parts) -> Option<Failure> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let plain = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+        if !plain || head.version == Version::HTTP_10 {
+            let message = "the only Transfer-Encoding of a request is one `chunked`, in HTTP/1.1";
+            return Some(Failure::new(Code::InvalidRequest, Fault::Caller, message));
+        }
     }
-    if coded && head.version == Version::HTTP_10 {
-        return Some("HTTP/1.0 has no Transfer-Encoding");
+    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > MAX_HEADER_BYTES {
+        let message = format!("the headers are larger than {MAX_HEADER_BYTES} bytes");
+        return Some(Failure::new(Code::HeadersTooLarge, Fault::Caller, message));
     }
     None
 }

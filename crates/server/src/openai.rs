@@ -54,7 +54,7 @@ where
         (None, _) => Err(Refusal::closing(id, not_found(&path))),
     };
     answer.unwrap_or_else(|refusal| {
-        if refusal.attempts == 0 {
+        if !refusal.admitted {
             worker.gateway.metrics.rejected();
         }
         error(&refusal)

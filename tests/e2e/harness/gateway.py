@@ -9,8 +9,9 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from .wire import Reply, call
 
@@ -82,6 +83,8 @@ class Gateway:
     def start(self, args: list[str] | None = None) -> Gateway:
         """Starts and waits until it serves."""
         command = [binary(), "serve", *(args if args is not None else ["--config", str(self.config_file)])]
+        if args is None:
+            self.key
         self.url = self.admin_url = ""
         self.process = subprocess.Popen(
             command,
@@ -177,6 +180,8 @@ class Gateway:
         printed = self.cli("keys", "create", "--name", name)
         secret = printed.strip()
         assert printed in (secret, secret + "\n") and " " not in secret, f"not the secret alone: {printed!r}"
+        if self.alive:
+            self.wait(lambda: call(self.url, "/v1/models", key=secret).status == 200, "the new key to work", 2)
         return secret
 
     def revoke_key(self, name: str) -> None:
@@ -212,7 +217,7 @@ class Gateway:
         assert reply.status == 200, (path, reply.status, reply.body[:500])
         return reply.json
 
-    def records(self, limit: int = 1000) -> list[dict[str, Any]]:
+    def records(self, limit: int = 200) -> list[dict[str, Any]]:
         """The request records of the default environment, the newest first."""
         out: list[dict[str, Any]] = []
         cursor = ""

@@ -57,11 +57,13 @@ def without_meta(body: bytes) -> tuple[bytes, dict[str, object] | None]:
 
 
 def with_model(body: bytes, name: str) -> bytes:
-    """Replaces the value of `model`, and nothing else."""
+    """Replaces the value of `model`, and nothing else; a body without one gets it in front."""
     text = body.decode()
-    for member, _, value, end in reversed(members(text)):
-        if member == "model":
-            text = text[:value] + json.dumps(name) + text[end:]
+    places = [(value, end) for member, _, value, end in members(text) if member == "model"]
+    for value, end in reversed(places):
+        text = text[:value] + json.dumps(name) + text[end:]
+    if not places:
+        text = text.replace("{", '{"model":' + json.dumps(name) + ",", 1)
     return text.encode()
 
 

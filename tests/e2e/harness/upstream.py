@@ -12,8 +12,9 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Union
+from typing import Any, Union
 
 
 @dataclass
@@ -150,6 +151,15 @@ class Upstream:
     def last(self) -> Served:
         """The newest journal line."""
         return self.journal[-1]
+
+    def wait(self, condition: Callable[[Served], Any], seconds: float = 5.0) -> Served:
+        """Waits until the journal holds a line for which the condition holds; the journal is written by another thread."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := next((served for served in self.journal if condition(served)), None):
+                return found
+            time.sleep(0.005)
+        raise AssertionError(f"not in the journal after {seconds} s: {self.journal[-3:]}")
 
     def close(self) -> None:
         """Stops serving and drops every connection."""

@@ -60,6 +60,7 @@ impl StreamBody {
     pub fn new(worker: Arc<Worker>, gated: Gated, model: ModelIndex, begun: Begun, deadline: Instant) -> Self {
         let now = after(Duration::ZERO);
         let timeouts = gated.state.configuration.target(model).map(|target| target.timeouts).unwrap_or_default();
+        let data_events = begun.stream.passed().data_events;
         let mut body = Self {
             revoked: Box::pin(gated.key.revoked.clone().cancelled_owned()),
             worker,
@@ -74,7 +75,7 @@ impl StreamBody {
             deadline,
             last_sent: now,
             last_data: now,
-            data_events: 0,
+            data_events,
             gated,
         };
         if begun.complete {
@@ -133,11 +134,15 @@ impl StreamBody {
         let progress = self.stream.push(bytes, &mut out);
         self.out = out.into();
         let events = self.stream.passed().data_events;
+        let now = after(Duration::ZERO);
         if events != self.data_events {
-            self.data_events = events;
-            self.last_data = after(Duration::ZERO);
+            (self.data_events, self.last_data) = (events, now);
         }
         self.go_on(progress);
+        // A provider that never pauses must not outrun the timer, which is only looked at in a pause.
+        if !self.over && now >= self.deadline {
+            self.fail(Outcome::Failed, timed_out("the request took longer than it may"));
+        }
     }
 
     /// Takes note of the provider's end.

@@ -47,6 +47,9 @@ impl Problem {
     }
 
     pub(super) fn store(error: &store::StoreError) -> Self {
+        if let store::StoreError::BadCursor = error {
+            return Self::invalid("cursor", error.to_string());
+        }
         tracing::warn!(component = "admin", error = %error, "A query failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency_unavailable", "the request log cannot be read now")
     }

@@ -1,0 +1,79 @@
+"""The first minute: an empty directory, one command, one line to paste."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+
+from conftest import MakeGateway
+from harness.gateway import Gateway
+
+FREE_PORTS = {"CROSSWAY_LISTEN": "127.0.0.1:0", "CROSSWAY_ADMIN_LISTEN": "127.0.0.1:0"}
+
+
+def curl_line(gateway: Gateway) -> str:
+    """The printed command, its continuation lines joined."""
+    text = gateway.wait(lambda: gateway.log if "curl" in gateway.log else None, "the curl line")
+    gateway.wait(lambda: _complete(gateway.log), "the end of the curl line", 5)
+    return _complete(text if _complete(text) else gateway.log) or ""
+
+
+def _complete(text: str) -> str | None:
+    at = re.search(r"^.*?\b(curl\s)", text, re.MULTILINE)
+    if not at:
+        return None
+    command = ""
+    for line in text[at.start(1) :].split("\n"):
+        command += line.rstrip().removesuffix("\\") + "\n"
+        try:
+            shlex.split(command)
+        except ValueError:
+            continue
+        if not line.rstrip().endswith("\\"):
+            return command.strip()
+    return None
+
+
+def paste(command: str) -> str:
+    """What a shell prints for a pasted command."""
+    quiet = command.replace("curl ", "curl -sS --fail-with-body ", 1)
+    done = subprocess.run(["sh", "-c", quiet], capture_output=True, timeout=30)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout.decode()
+
+
+def text_of(answer: str) -> str:
+    """The answer's text, whether it was streamed or not."""
+    if "data:" not in answer:
+        return json.loads(answer)["choices"][0]["message"]["content"]
+    datas = [line[5:].strip() for line in answer.splitlines() if line.startswith("data:")]
+    assert datas[-1] == "[DONE]"
+    chunks = [json.loads(data) for data in datas[:-1]]
+    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
+
+
+def test_an_empty_directory_and_one_command(gateway: MakeGateway) -> None:
+    first = gateway({}, start=False, env=FREE_PORTS)
+    first.config_file.unlink()
+    first.start(["--demo"])
+    assert text_of(paste(curl_line(first))).strip()
+    assert first.stop() == 0
+
+    first.log_lines.clear()
+    first.start(["--demo"])
+    assert text_of(paste(curl_line(first))).strip(), "the second start serves too"
+    assert first.stop() == 0
+
+
+def test_the_master_key_is_private(gateway: MakeGateway) -> None:
+    first = gateway({}, start=False, env=FREE_PORTS)
+    first.config_file.unlink()
+    first.start(["--demo"])
+    data = first.folder / "crossway-data"
+    assert data.is_dir(), "the data directory has its documented place"
+    for path in data.rglob("*"):
+        if "key" in path.name and path.is_file():
+            assert path.stat().st_mode & 0o077 == 0, f"{path.name} is readable by others"
+    assert first.stop() == 0
