@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use policy::load::load;
 use policy::problem::Severity;
 
-use crate::cli::{ConfigArgs, Failure};
+use crate::cli::{ConfigArgs, Failure, in_order};
 
 /// Prints every problem and says whether the configuration can be served.
 ///
@@ -18,7 +18,7 @@ pub fn check(config: &ConfigArgs) -> Result<ExitCode, Failure> {
         Ok(mut loaded) => (std::mem::take(&mut loaded.warnings), Some(loaded)),
         Err(problems) => (problems, None),
     };
-    for problem in &problems {
+    for problem in in_order(&problems) {
         writeln!(stderr(), "{problem}")?;
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();

@@ -62,9 +62,16 @@ impl ConfigArgs {
 }
 
 /// Joins problems into one failure.
-pub fn all(problems: &[Problem]) -> Failure {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+fn all(problems: &[Problem]) -> Failure {
+    let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
+}
+
+/// Returns problems in the order of their lines, as one works through a file.
+pub fn in_order(problems: &[Problem]) -> Vec<&Problem> {
+    let mut sorted: Vec<&Problem> = problems.iter().collect();
+    sorted.sort_by_key(|problem| (&problem.file, problem.line));
+    sorted
 }
 
 /// Runs the command that was given.
