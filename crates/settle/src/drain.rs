@@ -14,7 +14,8 @@ use store::StoreError;
 use store::records::{Records, SegmentId};
 
 use crate::journal::Journal;
-use crate::journal::entry::{Entries, Entry};
+use crate::journal::entry::Entry;
+use crate::journal::reader::SegmentReader;
 use crate::journal::segment::Segment;
 use crate::journal::writer::Handover;
 use crate::stop::StopSignal;
@@ -23,7 +24,7 @@ use crate::stop::StopSignal;
 const BATCH: usize = 1_000;
 
 /// How long settlements wait before they are committed.
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often a failed drain is tried again when the process is to stop; the journal keeps what could not be drained.
 const LAST_TRIES: u32 = 10;
@@ -102,7 +103,8 @@ impl Drainer {
         thread::Builder::new().name("drainer".into()).spawn(move || self.run(&stop))
     }
 
-    /// Drains every 100 ms, earlier when many settlements wait, until the signal is given, and then once more.
+    /// Drains every 200 ms, earlier when many settlements wait, until the signal is given, and then once more: nothing is
+    /// left on the disk then but what cannot be committed.
     pub fn run(mut self, stop: &StopSignal) {
         stop.listen();
         self.journal.wake_on_settlements();
@@ -111,6 +113,7 @@ impl Drainer {
             thread::park_timeout(INTERVAL);
             failing = self.drain_and_log(failing);
         }
+        self.journal.close();
         for _ in 0..LAST_TRIES {
             failing = self.drain_and_log(failing);
             if !failing {
@@ -170,19 +173,28 @@ impl Drainer {
         if from >= to {
             return Ok(0);
         }
-        let bytes = self.journal.disk().read(&segment.path, from, to - from).map_err(DrainError::Read)?;
+        let disk = self.journal.disk();
+        let mut reader = SegmentReader::new(disk, &segment.path, from, to);
         let mut batch = Vec::new();
         let mut committed = 0;
-        let mut entries = Entries::new(&bytes, from).peekable();
-        while let Some((entry, end)) = entries.next() {
-            if let Entry::Settlement(settlement) = entry {
-                batch.push(*settlement);
+        let mut reached = from;
+        loop {
+            let next = reader.next().map_err(DrainError::Read)?;
+            let ended = next.is_none();
+            if let Some((entry, end)) = next {
+                reached = end;
+                if let Entry::Settlement(settlement) = entry {
+                    batch.push(*settlement);
+                }
             }
-            if batch.len() == BATCH || entries.peek().is_none() {
-                self.records.commit(&batch, &[(segment.id, end)], &[])?;
-                segment.advance_committed(end);
+            if batch.len() == BATCH || ended {
+                self.records.commit(&batch, &[(segment.id, reached)], &[])?;
+                segment.advance_committed(reached);
                 committed += batch.len();
                 batch.clear();
+            }
+            if ended {
+                break;
             }
         }
         if segment.committed() < to {

@@ -25,6 +25,7 @@ use writer::{Desk, Shared, Writer};
 pub mod disk;
 pub mod entry;
 pub mod faults;
+pub mod reader;
 pub mod segment;
 pub mod writer;
 
@@ -207,13 +208,13 @@ impl Journal {
 
     /// Brings a writer's reserve up to a number of segments, as far as the disk has room.
     fn prepare(&self, desk: &Desk, target: usize) {
-        while desk.lock().spares.len() < target {
+        while desk.wants_spare(target) {
             let (bytes, now_ms) = (self.options.segment_bytes, self.clock.unix_ms());
             match Segment::create(&*self.disk, &self.dir, bytes, desk.number, now_ms) {
                 Ok(segment) => {
                     let segment = Arc::new(segment);
                     lock(&self.segments).push(Arc::clone(&segment));
-                    desk.lock().spares.push(segment);
+                    desk.add_spare(segment);
                     report(&self.shared.create_failed, false, "");
                 }
                 Err(error) => {
@@ -222,6 +223,12 @@ impl Journal {
                 }
             }
         }
+    }
+
+    /// Gives no permit any more, so that every segment may go when what it holds is committed: what is left is what the
+    /// next start has to recover.
+    pub(crate) fn close(&self) {
+        self.desks().iter().for_each(|desk| desk.close());
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {

@@ -17,7 +17,8 @@ use store::StoreError;
 use store::records::{Records, SegmentId};
 
 use crate::journal::disk::Disk;
-use crate::journal::entry::{Entries, Entry};
+use crate::journal::entry::Entry;
+use crate::journal::reader::SegmentReader;
 use crate::journal::segment::{HEADER_BYTES, Header, read_header};
 
 /// The most settlements in one transaction.
@@ -99,11 +100,9 @@ impl Recovery {
 impl Pass<'_> {
     /// Reads a file. Returns whether it may be removed, and the segment's id if it has one.
     fn read(&mut self, disk: &dyn Disk, path: &Path) -> Result<Option<Option<SegmentId>>, RecoverError> {
-        let bytes = disk.read(path, 0, u64::MAX)?;
-        match read_header(&bytes) {
+        match read_header(&disk.read(path, 0, HEADER_BYTES)?) {
             Header::Segment(id) => {
-                let entries = usize::try_from(HEADER_BYTES).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-                self.read_segment(path, id, entries)?;
+                self.read_segment(disk, path, id)?;
                 Ok(Some(Some(id)))
             }
             Header::Blank => Ok(Some(None)),
@@ -115,10 +114,10 @@ impl Pass<'_> {
         }
     }
 
-    fn read_segment(&mut self, path: &Path, id: SegmentId, bytes: &[u8]) -> Result<(), StoreError> {
+    fn read_segment(&mut self, disk: &dyn Disk, path: &Path, id: SegmentId) -> Result<(), RecoverError> {
         let watermark = self.watermarks.get(&id).copied().unwrap_or(0);
-        let mut entries = Entries::new(bytes, HEADER_BYTES);
-        for (entry, end) in &mut entries {
+        let mut reader = SegmentReader::new(disk, path, HEADER_BYTES, u64::MAX);
+        while let Some((entry, end)) = reader.next()? {
             match entry {
                 Entry::Intent(intent) => {
                     self.open.insert(intent.subject.id, intent);
@@ -131,7 +130,7 @@ impl Pass<'_> {
                 }
             }
         }
-        if entries.is_corrupt() {
+        if reader.is_corrupt() {
             self.report.corrupt_tails += 1;
             tracing::warn!(file = %path.display(), "a journal segment ends in a torn or corrupt entry");
         }

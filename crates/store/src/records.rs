@@ -9,14 +9,19 @@ use std::path::Path;
 
 use ir::id::RequestId;
 use ir::settlement::Settlement;
-use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+
+use insert::Inserter;
 
 use crate::{Schema, StoreError, from_sql, to_sql};
 
-mod attempts;
 pub mod civil;
+mod detail;
+mod insert;
+mod names;
 pub mod read;
 pub mod record;
+mod seq;
 
 const SCHEMA: Schema = Schema {
     file: "records.db",
@@ -30,8 +35,7 @@ pub type SegmentId = [u8; 16];
 /// The one writer of the records database.
 pub struct Records {
     connection: Connection,
-    /// Holds the attempts of one row as JSON, and is reused for the next.
-    attempts: Vec<u8>,
+    inserter: Inserter,
 }
 
 impl Records {
@@ -44,7 +48,7 @@ impl Records {
         // A checkpoint writes a changed page once, however often it changed since the last one: 16 MiB between two
         // keeps the index pages from being written for every batch.
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 2_000, |_| Ok(()))?;
-        Ok(Self { connection, attempts: Vec::with_capacity(1_024) })
+        Ok(Self { connection, inserter: Inserter::new() })
     }
 
     /// Commits settlements, the watermarks (bytes of a segment whose settlements are committed) and the removal of
@@ -58,17 +62,11 @@ impl Records {
         watermarks: &[(SegmentId, u64)],
         forget: &[SegmentId],
     ) -> Result<(), StoreError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if !batch.is_empty() {
-            let mut insert = transaction.prepare_cached(INSERT)?;
-            for settlement in batch {
-                bind(&mut insert, settlement, &mut self.attempts)?;
-                insert.raw_execute()?;
-            }
+        let done = self.try_commit(batch, watermarks, forget);
+        if done.is_err() {
+            self.inserter.forget();
         }
-        write_watermarks(&transaction, watermarks, forget)?;
-        transaction.commit()?;
-        Ok(())
+        done
     }
 
     /// Removes watermarks and waits until this and everything committed before is on the disk, so that the segments may
@@ -98,14 +96,26 @@ impl Records {
     /// # Errors
     /// When the database fails.
     pub fn contains(&self, ids: &[RequestId]) -> Result<HashSet<RequestId>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM requests WHERE id = ?1")?;
         let mut found = HashSet::new();
         for id in ids {
-            if statement.exists([id.0])? {
+            if find(&self.connection, *id)?.is_some() {
                 found.insert(*id);
             }
         }
         Ok(found)
+    }
+
+    fn try_commit(
+        &mut self,
+        batch: &[Settlement],
+        watermarks: &[(SegmentId, u64)],
+        forget: &[SegmentId],
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.inserter.insert(&transaction, batch)?;
+        write_watermarks(&transaction, watermarks, forget)?;
+        transaction.commit()?;
+        Ok(())
     }
 
     /// A transaction that changes nothing is not written, hence not synced either: the marker row makes sure it is.
@@ -116,6 +126,14 @@ impl Records {
         all.extend_from_slice(forget);
         self.commit(&[], &[], &all)
     }
+}
+
+/// Returns the place of a request in the table.
+fn find(connection: &Connection, id: RequestId) -> Result<Option<i64>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT seq FROM requests WHERE seq BETWEEN ?1 AND ?2 AND id = ?3")?;
+    let places = seq::places(id);
+    Ok(statement.query_row((places.start(), places.end(), id.0), |row| row.get(0)).optional()?)
 }
 
 /// No segment has this id: segment ids are random.
@@ -141,44 +159,5 @@ fn write_watermarks(
             statement.execute([segment])?;
         }
     }
-    Ok(())
-}
-
-/// The columns are in the order of the table, which is also the order of [`bind`].
-const INSERT: &str = "INSERT OR IGNORE INTO requests VALUES
-    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30)";
-
-fn bind(insert: &mut CachedStatement<'_>, settlement: &Settlement, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
-    let Settlement { subject, usage, .. } = settlement;
-    insert.raw_bind_parameter(1, subject.id.0)?;
-    insert.raw_bind_parameter(2, &*subject.environment)?;
-    insert.raw_bind_parameter(3, subject.key.map(|id| id.0))?;
-    insert.raw_bind_parameter(4, &*subject.key_name)?;
-    insert.raw_bind_parameter(5, &*subject.surface)?;
-    insert.raw_bind_parameter(6, &*subject.requested_model)?;
-    insert.raw_bind_parameter(7, settlement.model.as_deref())?;
-    insert.raw_bind_parameter(8, settlement.provider.as_deref())?;
-    insert.raw_bind_parameter(9, subject.stream)?;
-    insert.raw_bind_parameter(10, settlement.status)?;
-    insert.raw_bind_parameter(11, settlement.outcome.name())?;
-    insert.raw_bind_parameter(12, settlement.error_code.as_deref())?;
-    insert.raw_bind_parameter(13, settlement.error_detail.as_deref())?;
-    insert.raw_bind_parameter(14, settlement.finish_reason.as_deref())?;
-    insert.raw_bind_parameter(15, settlement.upstream_id.as_deref())?;
-    insert.raw_bind_parameter(16, to_sql(usage.input))?;
-    insert.raw_bind_parameter(17, to_sql(usage.cached_input))?;
-    insert.raw_bind_parameter(18, to_sql(usage.cache_write))?;
-    insert.raw_bind_parameter(19, to_sql(usage.output))?;
-    insert.raw_bind_parameter(20, to_sql(usage.reasoning))?;
-    insert.raw_bind_parameter(21, to_sql(usage.audio_input))?;
-    insert.raw_bind_parameter(22, to_sql(usage.audio_output))?;
-    insert.raw_bind_parameter(23, settlement.usage_origin.name())?;
-    insert.raw_bind_parameter(24, settlement.cost.map(|cost| to_sql(cost.0)))?;
-    insert.raw_bind_parameter(25, settlement.baseline.as_deref())?;
-    insert.raw_bind_parameter(26, settlement.baseline_cost.map(|cost| to_sql(cost.0)))?;
-    insert.raw_bind_parameter(27, to_sql(settlement.latency_us))?;
-    insert.raw_bind_parameter(28, settlement.first_content_us.map(to_sql))?;
-    insert.raw_bind_parameter(29, to_sql(subject.admitted_unix_ms))?;
-    insert.raw_bind_parameter(30, attempts::write(buffer, &settlement.attempts))?;
     Ok(())
 }

@@ -3,9 +3,9 @@
 //! It is a seam so that a test can make the disk full or broken at run time, which no real disk does on request.
 
 use std::any::Any;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 /// A file system that holds segments.
 pub trait Disk: Send + Sync {
-    /// Creates the directory when it does not exist, and keeps other processes out of it until the value is dropped.
+    /// Creates the directory, private to its owner, when it does not exist, and keeps other processes out of it until the value is dropped.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another process holds it, or what the system says.
@@ -65,7 +65,7 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
-        fs::create_dir_all(dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join("lock"))?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(file))

@@ -15,7 +15,7 @@ use super::entry::{self, BUFFER_BYTES, END_BYTES, MAX_INTENT_BYTES, MAX_SETTLEME
 use super::segment::Segment;
 
 /// How many settlements wait at a writer before the drainer is woken.
-pub const WAKE_DRAINER_AT: usize = 500;
+pub const WAKE_DRAINER_AT: usize = 1_000;
 
 /// How many settlements may wait for a broken disk before no permit is given any more.
 const MAX_UNWRITTEN: usize = 10_000;
@@ -65,6 +65,8 @@ pub(super) struct State {
     /// Settlements that the disk has not taken.
     unwritten: Vec<Unwritten>,
     buffer: Vec<u8>,
+    /// The process is about to end: no permit is given any more.
+    closed: bool,
 }
 
 /// Settlements on their way from a writer to the drainer, in the order in which they were written.
@@ -185,12 +187,38 @@ impl Desk {
             handover: Handover::default(),
             unwritten: Vec::new(),
             buffer: vec![0; BUFFER_BYTES],
+            closed: false,
         };
         Self { number, handover_limit, shared, state: Mutex::new(state) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wants_spare(&self, target: usize) -> bool {
+        let state = self.lock();
+        !state.closed && state.spares.len() < target
+    }
+
+    /// Puts an empty segment into the reserve.
+    pub(super) fn add_spare(&self, spare: Arc<Segment>) {
+        let mut state = self.lock();
+        if state.closed {
+            spare.seal();
+        } else {
+            state.spares.push(spare);
+        }
+    }
+
+    /// Seals every segment, the spare ones too. Permits that are out keep theirs.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.closed = true;
+        for segment in state.open.drain(..).chain(state.spares.drain(..)) {
+            segment.seal();
+        }
     }
 
     /// Swaps the waiting settlements for an empty, already allocated handover.

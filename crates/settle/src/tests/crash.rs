@@ -148,3 +148,19 @@ fn a_newer_segment_is_refused_and_a_foreign_file_left_alone() {
     let error = Journal::open(&dir.0, Arc::new(RealDisk), small(), clock).err().unwrap();
     assert!(matches!(error, JournalError::NewerVersion { found: 9 }), "{error}");
 }
+
+#[test]
+fn a_segment_longer_than_the_buffer_is_read_whole() {
+    let dir = Directory::new();
+    let process = Process::start(&dir.0, JournalOptions::default());
+    let open = intent();
+    let permit = process.begin(&open);
+    let done: Vec<_> = (0..2_500).map(|_| intent()).collect();
+    for one in &done {
+        process.begin(one).settle(real_settlement(one));
+    }
+    let after = dir.copy();
+    permit.abandon();
+    assert!(Process::start(&after.0, small()).report.settled == 2_500);
+    check(&after, &done.iter().map(|one| one.subject.id).collect::<Vec<_>>(), &[open.subject.id]);
+}

@@ -117,7 +117,38 @@ fn the_threads_drain_what_is_left_when_they_are_stopped() {
     }
     stop.stop();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    assert_eq!(dir.records().len(), 2_000);
+    assert_eq!((dir.records().len(), dir.segments()), (2_000, Vec::new()), "nothing is left to recover");
+}
+
+#[test]
+fn a_clean_stop_leaves_only_what_is_in_flight() {
+    for in_flight in [false, true] {
+        let dir = Directory::new();
+        let process = Process::start(&dir.0, JournalOptions { spare_segments: 3, ..JournalOptions::default() });
+        let (one, other) = (intent(), intent());
+        process.begin(&one).settle(settlement(&one));
+        drop(process.writer.permit().unwrap());
+        let slow = in_flight.then(|| process.begin(&other));
+        let stop = StopSignal::default();
+        stop.stop();
+        process.drainer.run(&stop);
+        process.journal.tick();
+        assert!(process.writer.permit().is_err());
+        assert_eq!((dir.records().len(), dir.segments().len()), (1, usize::from(in_flight)));
+        if let Some(permit) = slow {
+            permit.abandon();
+            drop((process.journal, process.writer));
+            assert_eq!(Process::start(&dir.0, small()).report.orphans, 1);
+        }
+    }
+}
+
+#[test]
+fn the_journal_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = Directory::new();
+    let _process = Process::start(&dir.0, small());
+    assert_eq!(fs::metadata(dir.0.join("journal")).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde::Serialize;
 
-use super::SCHEMA;
 use super::record::RequestRecord;
+use super::{SCHEMA, find, seq};
 use crate::StoreError;
 
 /// The most records on a page.
@@ -70,9 +70,13 @@ impl RecordsReader {
     /// [`StoreError::BadCursor`], or when the database fails.
     pub fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-        let (conditions, mut values) = conditions(query)?;
+        let before = match &query.cursor {
+            Some(cursor) => Some(self.place_of(cursor)?),
+            None => None,
+        };
+        let (conditions, mut values) = conditions(query, before);
         values.push(Value::Integer(i64::try_from(limit + 1).unwrap_or(i64::MAX)));
-        let sql = format!("SELECT * FROM requests WHERE {conditions} ORDER BY id DESC LIMIT ?");
+        let sql = format!("{SELECT} WHERE {conditions} ORDER BY r.seq DESC LIMIT ?");
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_and_then(params_from_iter(values), RequestRecord::read)?;
         let mut data = rows.collect::<Result<Vec<_>, _>>()?;
@@ -87,40 +91,61 @@ impl RecordsReader {
     /// # Errors
     /// When the database fails.
     pub fn get(&self, environment: &str, id: RequestId) -> Result<Option<RequestRecord>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT * FROM requests WHERE id = ?1 AND environment = ?2")?;
-        let found = statement.query_row((id.0, environment), |row| Ok(RequestRecord::read(row))).optional()?;
+        let Some(place) = find(&self.connection, id)? else { return Ok(None) };
+        let sql = format!("{SELECT} WHERE r.seq = ?1 AND c.environment = ?2");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_row((place, environment), |row| Ok(RequestRecord::read(row))).optional()?;
         found.transpose()
+    }
+
+    /// Returns the place at which a page ended; the one it had when its record is gone.
+    fn place_of(&self, cursor: &str) -> Result<i64, StoreError> {
+        let id = RequestId::parse(cursor).ok_or(StoreError::BadCursor)?;
+        Ok(find(&self.connection, id)?.unwrap_or_else(|| seq::wanted(id)))
     }
 }
 
-/// Returns the conditions as SQL and their values in order. A unary plus keeps SQLite from answering the question for
-/// an environment, or a status, through the index of the keys, which would have to be sorted.
-fn conditions(query: &ListQuery) -> Result<(String, Vec<Value>), StoreError> {
-    let text = |text: &Option<String>| text.clone().map(Value::Text);
-    let instant = |ms: Option<u64>| ms.map(|ms| Value::Blob(first_id_at(ms).0.to_vec()));
-    let before = match &query.cursor {
-        Some(cursor) => Some(Value::Blob(RequestId::parse(cursor).ok_or(StoreError::BadCursor)?.0.to_vec())),
-        None => None,
-    };
-    let environment = if query.key_name.is_some() { "environment = ?" } else { "+environment = ?" };
-    let all = [
-        (environment, Some(Value::Text(query.environment.clone()))),
-        ("key_name = ?", text(&query.key_name)),
-        ("model = ?", text(&query.model)),
-        ("provider = ?", text(&query.provider)),
-        ("status = ?", query.status.map(|status| Value::Integer(status.into()))),
-        ("outcome = ?", text(&query.outcome)),
-        ("id >= ?", instant(query.from_ms)),
-        ("id < ?", instant(query.to_ms)),
-        ("id < ?", before),
-    ];
-    let (sql, values): (Vec<_>, Vec<_>) = all.into_iter().filter_map(|(sql, value)| Some((sql, value?))).unzip();
-    Ok((sql.join(" AND "), values))
-}
+/// The columns are in the order in which [`RequestRecord::read`] reads them. The cross join makes SQLite begin with the
+/// requests, whose order is the answer's.
+const SELECT: &str = "
+    SELECT r.id, c.environment, r.key_id, c.key_name, s.name, m.name, p.name, r.stream, r.status, o.name, e.name,
+        r.input_tokens, r.cached_input_tokens, r.cache_write_tokens, r.output_tokens, r.reasoning_tokens,
+        r.audio_input_tokens, r.audio_output_tokens, u.name, r.cost_nanos, b.name, r.baseline_cost_nanos, r.latency_us,
+        r.first_content_us, r.detail
+    FROM requests r CROSS JOIN callers c ON c.id = r.caller
+        LEFT JOIN names s ON s.id = r.surface LEFT JOIN names m ON m.id = r.model
+        LEFT JOIN names p ON p.id = r.provider LEFT JOIN names o ON o.id = r.outcome
+        LEFT JOIN names u ON u.id = r.usage_origin LEFT JOIN names b ON b.id = r.baseline
+        LEFT JOIN names e ON e.id = r.error_code";
 
-/// Returns the smallest id of an instant: 48 bits of milliseconds, then zeros.
-fn first_id_at(unix_ms: u64) -> RequestId {
-    let time = u128::from(unix_ms.min((1 << 48) - 1));
-    RequestId((time << 80).to_be_bytes())
+/// Narrows a list to the rows of one key, through their index.
+const OF_CALLER: &str = "r.caller = (SELECT id FROM callers WHERE environment = ? AND key_name = ?)";
+
+/// Returns the conditions as SQL and their values in order.
+fn conditions(query: &ListQuery, before: Option<i64>) -> (String, Vec<Value>) {
+    let mut conditions = Vec::new();
+    let mut values = vec![Value::Text(query.environment.clone())];
+    match &query.key_name {
+        Some(key_name) => {
+            conditions.push(OF_CALLER);
+            values.push(Value::Text(key_name.clone()));
+        }
+        None => conditions.push("c.environment = ?"),
+    }
+    let text = |text: &Option<String>| text.clone().map(Value::Text);
+    let instant = |ms: Option<u64>| ms.map(|ms| Value::Integer(seq::first_at(ms)));
+    let more = [
+        ("r.model = (SELECT id FROM names WHERE name = ?)", text(&query.model)),
+        ("r.provider = (SELECT id FROM names WHERE name = ?)", text(&query.provider)),
+        ("r.status = ?", query.status.map(|status| Value::Integer(status.into()))),
+        ("r.outcome = (SELECT id FROM names WHERE name = ?)", text(&query.outcome)),
+        ("r.seq >= ?", instant(query.from_ms)),
+        ("r.seq < ?", instant(query.to_ms)),
+        ("r.seq < ?", before.map(Value::Integer)),
+    ];
+    for (sql, value) in more.into_iter().filter_map(|(sql, value)| Some((sql, value?))) {
+        conditions.push(sql);
+        values.push(value);
+    }
+    (conditions.join(" AND "), values)
 }

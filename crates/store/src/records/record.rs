@@ -1,7 +1,5 @@
 //! A recorded request in the form of the admin API: what a person asks about a request, in the units people read.
 
-use std::borrow::Cow;
-
 use ir::id::{RequestId, ResourceId};
 use ir::money::NanoUsd;
 use rusqlite::Row;
@@ -9,8 +7,8 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::attempts::{self, StoredAttempt};
 use super::civil::rfc3339;
+use super::detail::{self, StoredAttempt};
 use crate::{StoreError, from_sql};
 
 /// One recorded request. It is serialised as the admin API shows it.
@@ -123,37 +121,40 @@ pub struct Attempt {
 }
 
 impl RequestRecord {
-    /// Reads a row of `SELECT *`, whose columns are in the order of the table.
+    /// Reads a row of the reader's query, which names the columns in this order.
     pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let id = RequestId(row.get(0)?);
-        let cost = row.get::<_, Option<i64>>(23)?.map(from_sql).map(NanoUsd);
-        let baseline_cost = row.get::<_, Option<i64>>(25)?.map(from_sql).map(NanoUsd);
-        let (code, detail): (Option<String>, Option<String>) = (row.get(11)?, row.get(12)?);
-        let attempts = attempts::read(row.get_ref(29)?.as_str().map_err(rusqlite::Error::from)?)
+        let cost = row.get::<_, Option<i64>>(19)?.map(from_sql).map(NanoUsd);
+        let baseline_cost = row.get::<_, Option<i64>>(21)?.map(from_sql).map(NanoUsd);
+        let detail = detail::read(row.get_ref(24)?.as_blob().map_err(rusqlite::Error::from)?)
             .map_err(|source| StoreError::Document { what: id.to_string(), source })?;
+        let model: Option<String> = row.get(5)?;
+        let code: Option<String> = row.get(10)?;
+        let owned = |text: Option<&str>| text.map(str::to_owned);
         Ok(Self {
             id,
             created_at: rfc3339(id.unix_ms()),
             environment: row.get(1)?,
             key: KeyReference { id: row.get::<_, Option<_>>(2)?.map(ResourceId), name: row.get(3)? },
             surface: row.get(4)?,
-            requested_model: row.get(5)?,
-            model: row.get(6)?,
-            provider: row.get(7)?,
-            stream: row.get(8)?,
-            status: row.get(9)?,
-            outcome: row.get(10)?,
-            error: (code.is_some() || detail.is_some()).then_some(ErrorReport { code, detail }),
-            finish_reason: row.get(13)?,
-            upstream_id: row.get(14)?,
+            requested_model: owned(detail.requested_model).or_else(|| model.clone()).unwrap_or_default(),
+            model,
+            provider: row.get(6)?,
+            stream: row.get(7)?,
+            status: row.get(8)?,
+            outcome: row.get(9)?,
+            error: (code.is_some() || detail.error_detail.is_some())
+                .then(|| ErrorReport { code, detail: owned(detail.error_detail) }),
+            finish_reason: owned(detail.finish_reason),
+            upstream_id: owned(detail.upstream_id),
             usage: read_usage(row)?,
             cost_usd: cost,
-            baseline: row.get(24)?,
+            baseline: row.get(20)?,
             baseline_cost_usd: baseline_cost,
             saved_pct: saved_pct(cost, baseline_cost),
-            latency_ms: milliseconds(from_sql(row.get(26)?)),
-            time_to_first_content_ms: row.get::<_, Option<i64>>(27)?.map(from_sql).map(milliseconds),
-            attempts: attempts.into_iter().map(Attempt::from).collect(),
+            latency_ms: milliseconds(from_sql(row.get(22)?)),
+            time_to_first_content_ms: row.get::<_, Option<i64>>(23)?.map(from_sql).map(milliseconds),
+            attempts: detail.attempts.into_iter().map(Attempt::from).collect(),
         })
     }
 }
@@ -161,13 +162,13 @@ impl RequestRecord {
 fn read_usage(row: &Row<'_>) -> Result<UsageReport, StoreError> {
     let count = |index: usize| row.get(index).map(from_sql);
     let usage = ir::usage::Usage {
-        input: count(15)?,
-        cached_input: count(16)?,
-        cache_write: count(17)?,
-        output: count(18)?,
-        reasoning: count(19)?,
-        audio_input: count(20)?,
-        audio_output: count(21)?,
+        input: count(11)?,
+        cached_input: count(12)?,
+        cache_write: count(13)?,
+        output: count(14)?,
+        reasoning: count(15)?,
+        audio_input: count(16)?,
+        audio_output: count(17)?,
     };
     Ok(UsageReport {
         input_tokens: usage.input_tokens(),
@@ -177,18 +178,18 @@ fn read_usage(row: &Row<'_>) -> Result<UsageReport, StoreError> {
         reasoning_tokens: usage.reasoning,
         audio_input_tokens: usage.audio_input,
         audio_output_tokens: usage.audio_output,
-        origin: row.get(22)?,
+        origin: row.get(18)?,
     })
 }
 
 impl From<StoredAttempt<'_>> for Attempt {
     fn from(stored: StoredAttempt<'_>) -> Self {
         Self {
-            provider: stored.provider.into_owned(),
-            model: stored.model.into_owned(),
-            reason: stored.reason.into_owned(),
+            provider: stored.provider.to_owned(),
+            model: stored.model.to_owned(),
+            reason: stored.reason.to_owned(),
             status: stored.status,
-            error: stored.error.map(Cow::into_owned),
+            error: stored.error.map(str::to_owned),
             duration_ms: milliseconds(stored.duration_us),
         }
     }

@@ -103,6 +103,44 @@ fn delivering_twice_changes_nothing() {
     assert_eq!(found, ids.into_iter().collect());
 }
 
+/// The ids differ behind the bits that make their places only.
+#[test]
+fn requests_that_want_one_place_are_all_kept_once() {
+    let dir = Directory::new();
+    let mut records = Records::open(&dir).unwrap();
+    let mut batch: Vec<_> = (0..20).map(|_| settlement(NOW_MS, "a")).collect();
+    let first = batch[0].subject.id;
+    for (n, one) in (1..).zip(&mut batch) {
+        one.subject.id = first;
+        one.subject.id.0[15] = n;
+    }
+    records.commit(&batch[..10], &[], &[]).unwrap();
+    records.commit(&batch, &[], &[]).unwrap();
+    let ids: Vec<_> = batch.iter().map(|one| one.subject.id).collect();
+    assert_eq!(records.contains(&ids).unwrap().len(), 20);
+    let reader = RecordsReader::open(&dir).unwrap();
+    let first_page = reader.list(&ListQuery { limit: Some(15), ..query() }).unwrap();
+    let second_page = reader.list(&ListQuery { limit: Some(15), cursor: first_page.next_cursor, ..query() }).unwrap();
+    let seen: Vec<_> = first_page.data.iter().chain(&second_page.data).map(|one| one.id).collect();
+    assert_eq!((seen.len(), seen.iter().collect::<std::collections::HashSet<_>>().len()), (20, 20));
+    assert!(ids.iter().all(|id| reader.get("default", *id).unwrap().unwrap().id == *id));
+}
+
+#[test]
+fn what_a_failed_commit_added_is_added_again() {
+    let dir = Directory::new();
+    let mut records = Records::open(&dir).unwrap();
+    let one = settlement(NOW_MS, "a");
+    let database = rusqlite::Connection::open(dir.join("records.db")).unwrap();
+    let trigger = "CREATE TRIGGER full BEFORE INSERT ON requests BEGIN SELECT RAISE(ABORT, 'full'); END";
+    database.execute_batch(trigger).unwrap();
+    records.commit(std::slice::from_ref(&one), &[], &[]).unwrap_err();
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    records.commit(std::slice::from_ref(&one), &[], &[]).unwrap();
+    let record = RecordsReader::open(&dir).unwrap().get("default", one.subject.id).unwrap().unwrap();
+    assert_eq!((record.key.name.as_str(), record.surface.as_str()), ("a", "openai.chat"));
+}
+
 #[test]
 fn pages_follow_each_other() {
     let dir = Directory::new();
