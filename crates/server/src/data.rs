@@ -13,7 +13,7 @@ use bytes::Bytes;
 use engine::body::ReplyBody;
 use engine::pipeline::Arrival;
 use engine::worker::Worker;
-use http::header::TRANSFER_ENCODING;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -148,6 +148,9 @@ fn unacceptable(head: &http::request::Parts) -> Option<Failure> {
             let message = "the only Transfer-Encoding of a request is one `chunked`, in HTTP/1.1";
             return Some(Failure::new(Code::InvalidRequest, Fault::Caller, message));
         }
+    }
+    if head.headers.get_all(HOST).iter().nth(1).is_some() {
+        return Some(Failure::new(Code::InvalidRequest, Fault::Caller, "a request has one Host header"));
     }
     let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > MAX_HEADER_BYTES {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ir::money::push_digits;
 use net::connector::Connector;
-use net::deadline::after;
+use net::deadline::{after, passed};
 use net::h1::ResponseHead;
 use net::h1::{Connection, H1Error};
 use net::pool::Pool;
@@ -18,6 +18,10 @@ use crate::target::Target;
 
 /// The largest error body that is read.
 const MAX_ERROR_BYTES: usize = 256 << 10;
+
+/// A reused connection that breaks within this time was closed before the request reached it; later, the provider may
+/// have worked on the request, and sending it again is a retry like any other.
+const STALE: Duration = Duration::from_secs(1);
 
 /// What an attempt needs of its surroundings.
 #[derive(Clone, Copy)]
@@ -54,6 +58,7 @@ pub async fn exchange(
     let head = request_head(target, fields, body);
     let pooled = around.pool.checkout(&target.origin, around.clock.now().0);
     let mut reused = pooled.is_some();
+    let stale = after(STALE);
     let mut connection = match pooled {
         Some(connection) => connection,
         None => connect(target, around.connector, deadline).await?,
@@ -63,7 +68,7 @@ pub async fn exchange(
             Err(_) => return Err(AttemptFailure::new(Class::Timeout, "no answer in time")),
             Ok(Ok(head)) => break head,
             // The provider closed an idle connection while the request was on its way: that is no failure of its.
-            Ok(Err(_)) if reused && connection.response_bytes() == 0 => {
+            Ok(Err(_)) if reused && connection.response_bytes() == 0 && !passed(stale) => {
                 reused = false;
                 connection = connect(target, around.connector, deadline).await?;
             }

@@ -1,13 +1,15 @@
 //! One try that waits for the whole answer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use dialect::meta::{self, Account};
 use dialect::openai_chat::request::AskUsage;
 use dialect::openai_chat::response::{ChatResponse, NotAReply};
 use ir::settlement::Outcome;
 use net::deadline::after;
-use net::h1::ResponseHead;
-use tokio::time::timeout_at;
+use net::h1::{Connection, ResponseHead};
+use tokio::time::{Instant, timeout_at};
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
 use upstream::failure::{AttemptFailure, Class};
@@ -34,12 +36,7 @@ pub(super) async fn ask(
     let first = run.deadline.min(after(target.timeouts.first_token));
     let mut answer = exchange(target, run.worker.surroundings(), &gated.call.fields, &body, first).await?;
     gated.ticket.first_content();
-    let limit = run.deadline.min(after(target.timeouts.idle));
-    let body = match timeout_at(limit, answer.connection.collect(MAX_REPLY_BYTES)).await {
-        Err(_) => return Err(AttemptFailure::new(Class::Timeout, "the answer's body stopped arriving")),
-        Ok(Err(error)) => return Err(transport_failure(&error)),
-        Ok(Ok(body)) => body,
-    };
+    let body = whole_body(&mut answer.connection, target.timeouts.idle, run.deadline).await?;
     if answer.connection.is_reusable() {
         run.worker.pool.put_back(&target.origin, answer.connection, run.worker.gateway.clock.now().0);
     }
@@ -50,6 +47,31 @@ pub(super) async fn ask(
         Err(NotAReply::Malformed(error)) => Err(AttemptFailure::new(Class::Malformed, error.to_string())),
         Err(NotAReply::NoChoices) => Err(AttemptFailure::new(Class::Malformed, "the answer has no choices")),
     }
+}
+
+/// Reads a body to its end. It may trickle, as long as it does not stop.
+async fn whole_body(connection: &mut Connection, idle: Duration, deadline: Instant) -> Result<Bytes, AttemptFailure> {
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut length = 0;
+    while !connection.body_ended() {
+        match timeout_at(deadline.min(after(idle)), connection.data()).await {
+            Err(_) => return Err(AttemptFailure::new(Class::Timeout, "the answer's body stopped arriving")),
+            Ok(Some(Err(error))) => return Err(transport_failure(&error)),
+            Ok(Some(Ok(piece))) => {
+                length += piece.len();
+                if length > MAX_REPLY_BYTES {
+                    return Err(AttemptFailure::new(Class::Malformed, "the answer is too large"));
+                }
+                pieces.push(piece);
+            }
+            Ok(None) => break,
+        }
+    }
+    // Nearly every answer comes in one piece, which is passed on as it is.
+    if let [whole] = pieces.as_mut_slice() {
+        return Ok(std::mem::take(whole));
+    }
+    Ok(pieces.concat().into())
 }
 
 impl Whole {

@@ -1,0 +1,19 @@
+//! The gateway from outside: every test goes through the real listener, router, corridor, journal and databases, with
+//! scripted providers at the other end. One binary; a module per topic.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod admin;
+mod authentication;
+mod cancelling;
+mod corridor;
+mod failover;
+mod failover_streams;
+mod input;
+mod journal;
+mod listener;
+mod property;
+mod revoking;
+mod simulation;
+mod stream_forms;
+mod stream_times;

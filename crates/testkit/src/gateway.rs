@@ -1,0 +1,273 @@
+//! A running gateway: built in one line, asked in one line, checked in one line.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::worker::Worker;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use net::connector::Connector;
+use policy::secret::Secret;
+use server::admin::{Admin, router};
+use server::data;
+use store::records::record::RequestRecord;
+use store::resources::KeySpec;
+use tokio::io::{DuplexStream, duplex};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use crate::assembly::Assembly;
+use crate::client::{Client, Reply};
+use crate::pipe::PipeListener;
+use crate::provider::{Provider, Scripted};
+use crate::script::Script;
+
+/// The name of the key that every gateway has.
+pub const KEY: &str = "first";
+
+/// The token of the admin side.
+pub const ADMIN_TOKEN: &str = "admin-token-canary";
+
+/// What a pipe between client and gateway holds.
+const PIPE_BYTES: usize = 16 << 10;
+
+/// A request that every provider can answer.
+pub const REQUEST: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+
+/// The same as a stream.
+pub const STREAM: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
+
+/// Describes a gateway.
+pub struct Builder {
+    settings: String,
+    config: String,
+    suffix: &'static str,
+    providers: Vec<(String, String, Vec<Script>)>,
+    admin_token: bool,
+}
+
+impl Builder {
+    /// Adds settings of the process, as at the top of a `crossway.toml`.
+    #[must_use]
+    pub fn settings(mut self, toml: &str) -> Self {
+        self.settings.push_str(toml);
+        self.settings.push('\n');
+        self
+    }
+
+    /// Adds tables to the configuration.
+    #[must_use]
+    pub fn config(mut self, toml: &str) -> Self {
+        self.config.push_str(toml);
+        self.config.push('\n');
+        self
+    }
+
+    /// Adds a provider with one script for every request. It serves `m` (at the provider: `up-m`; 2 and 8 dollars per
+    /// million tokens), which is its default model, and has the credential of [`credential`].
+    #[must_use]
+    pub fn provider(self, name: &str, script: Script) -> Self {
+        self.provider_with(name, "", vec![script])
+    }
+
+    /// Adds a provider with further lines of configuration and a script for each request; the last is repeated.
+    #[must_use]
+    pub fn provider_with(mut self, name: &str, toml: &str, scripts: Vec<Script>) -> Self {
+        self.providers.push((name.to_owned(), toml.to_owned(), scripts));
+        self
+    }
+
+    /// Reaches providers by their bare names, as hosts of a simulation.
+    #[must_use]
+    pub fn simulated(mut self) -> Self {
+        self.suffix = "";
+        self
+    }
+
+    /// Leaves the admin side without a token.
+    #[must_use]
+    pub fn without_admin_token(mut self) -> Self {
+        self.admin_token = false;
+        self
+    }
+
+    /// Puts the parts together; nothing runs yet.
+    pub fn assemble(&self) -> Assembly {
+        let mut config = self.settings.clone();
+        for (name, toml, _) in &self.providers {
+            let (suffix, credential) = (self.suffix, credential(name));
+            config.push_str(&format!(
+                "[providers.{name}]\nkind = \"openai-compatible\"\nbase_url = \"http://{name}{suffix}/v1\"\n\
+                 api_key = \"{credential}\"\ndefault_model = \"m\"\n{toml}\n"
+            ));
+        }
+        for (name, ..) in &self.providers {
+            config.push_str(&format!(
+                "[[models]]\nslug = \"m\"\nprovider = \"{name}\"\nupstream_name = \"up-m\"\ninput_price = 2\n\
+                 output_price = 8\nmax_output_tokens = 1000\n"
+            ));
+        }
+        config.push_str(&self.config);
+        Assembly::new(&config)
+    }
+
+    /// Starts the gateway in the runtime of the test.
+    pub fn start(self) -> Gateway {
+        let assembly = self.assemble();
+        let secret = assembly.create_key(KEY, KeySpec::default());
+        let providers: HashMap<_, _> =
+            self.providers.into_iter().map(|(name, _, scripts)| (name, Provider::new(scripts))).collect();
+        let connector: Arc<dyn Connector> = Arc::new(Scripted(providers.clone()));
+        let worker = Arc::new(Worker::new(Arc::clone(&assembly.core), connector, assembly.journal.writer()));
+        let (connections, accepting) = unbounded_channel();
+        let stop = CancellationToken::new();
+        let serving = data::serve(PipeListener(accepting), Arc::clone(&worker), stop.clone());
+        assembly.core.tasks.spawn(serving);
+        let checked = Cell::new(false);
+        let admin_token = self.admin_token;
+        Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_token }
+    }
+}
+
+/// Returns the credential of a provider, to be looked for where it must not be.
+pub fn credential(provider: &str) -> String {
+    format!("sk-upstream-canary-{provider}")
+}
+
+/// A running gateway. A test ends with [`Gateway::records`], [`Gateway::one`] or [`Gateway::none`].
+pub struct Gateway {
+    /// Its parts.
+    pub assembly: Assembly,
+    /// The secret of the key `first`.
+    pub secret: String,
+    /// Its one worker.
+    pub worker: Arc<Worker>,
+    /// Stops it.
+    pub stop: CancellationToken,
+    providers: HashMap<String, Arc<Provider>>,
+    connections: UnboundedSender<(DuplexStream, SocketAddr)>,
+    checked: Cell<bool>,
+    admin_token: bool,
+}
+
+impl Gateway {
+    /// Describes a gateway.
+    pub fn builder() -> Builder {
+        Builder {
+            settings: String::new(),
+            config: String::new(),
+            suffix: ".test",
+            providers: Vec::new(),
+            admin_token: true,
+        }
+    }
+
+    /// Returns a provider.
+    pub fn provider(&self, name: &str) -> &Arc<Provider> {
+        self.providers.get(name).expect("a provider of the test")
+    }
+
+    /// Opens a connection from this machine.
+    pub fn client(&self) -> Client {
+        self.client_from("127.0.0.1:40000", PIPE_BYTES)
+    }
+
+    /// Opens a connection from a peer, through a pipe that holds some bytes.
+    pub fn client_from(&self, peer: &str, pipe_bytes: usize) -> Client {
+        // So that ids are in the order of the connections.
+        self.assembly.hands.advance(Duration::from_millis(1));
+        let (ours, theirs) = duplex(pipe_bytes);
+        let accepted = (theirs, peer.parse().expect("an address"));
+        assert!(self.connections.send(accepted).is_ok(), "the gateway accepts");
+        Client::new(Box::new(ours))
+    }
+
+    /// Returns the header lines of a usual request.
+    pub fn fields(&self) -> String {
+        format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", self.secret)
+    }
+
+    /// Sends a chat completion on a new connection and returns that.
+    pub async fn begin(&self, body: &str) -> Client {
+        let mut client = self.client();
+        client.request("POST /v1/chat/completions", &self.fields(), body.as_bytes()).await;
+        client
+    }
+
+    /// Asks for a chat completion.
+    pub async fn chat(&self, body: &str) -> Reply {
+        self.begin(body).await.reply().await
+    }
+
+    /// Asks for a chat completion with further header lines, each with its line end.
+    pub async fn chat_with(&self, fields: &str, body: &str) -> Reply {
+        let fields = self.fields() + fields;
+        self.ask("POST /v1/chat/completions", &fields, body).await
+    }
+
+    /// Sends any request on a new connection; nothing is added but host and length.
+    pub async fn ask(&self, line: &str, fields: &str, body: &str) -> Reply {
+        let mut client = self.client();
+        client.request(line, fields, body.as_bytes()).await;
+        client.reply().await
+    }
+
+    /// Sends bytes on a new connection and returns all that comes until the gateway closes it.
+    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.client();
+        client.send(bytes).await;
+        String::from_utf8_lossy(&client.read_to_end().await).into_owned()
+    }
+
+    /// Asks the admin side.
+    pub async fn admin(&self, line: &str, fields: &str) -> Reply {
+        let journal = Arc::clone(&self.assembly.journal);
+        let admin = Admin {
+            gateway: Arc::clone(&self.assembly.core),
+            data_dir: self.assembly.directory.0.clone(),
+            token: self.admin_token.then(|| Secret::new(ADMIN_TOKEN)),
+            journal_healthy: Box::new(move || journal.healthy()),
+            address: SocketAddr::from(([127, 0, 0, 1], 8081)),
+        };
+        let (ours, theirs) = duplex(PIPE_BYTES);
+        let service = TowerToHyperService::new(router(admin));
+        let serving = http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
+        self.assembly.core.tasks.spawn(serving);
+        let mut client = Client::new(Box::new(ours));
+        client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n")).await;
+        client.reply().await
+    }
+
+    /// Returns requests, tokens and nano-dollars that are held now.
+    pub fn held(&self) -> (u64, u64, u64) {
+        self.assembly.core.held.now()
+    }
+
+    /// Waits until nothing is in flight, checks what must hold then, and returns the records, oldest first.
+    pub async fn records(&self, expected: usize) -> Vec<RequestRecord> {
+        self.assembly.quiet().await;
+        self.checked.set(true);
+        self.assembly.records(expected)
+    }
+
+    /// As [`Gateway::records`], for a scenario with one admitted request.
+    pub async fn one(&self) -> RequestRecord {
+        self.records(1).await.remove(0)
+    }
+
+    /// As [`Gateway::records`], for a scenario in which nothing is admitted.
+    pub async fn none(&self) {
+        self.records(0).await;
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        assert!(self.checked.get() || std::thread::panicking(), "a scenario ends by looking at its records");
+    }
+}
