@@ -179,7 +179,7 @@ impl Drainer {
         let mut committed = 0;
         let mut reached = from;
         loop {
-            let next = reader.next().map_err(DrainError::Read)?;
+            let next = reader.next_entry().map_err(DrainError::Read)?;
             let ended = next.is_none();
             if let Some((entry, end)) = next {
                 reached = end;

@@ -214,8 +214,11 @@ impl Journal {
                 Ok(segment) => {
                     let segment = Arc::new(segment);
                     lock(&self.segments).push(Arc::clone(&segment));
-                    desk.add_spare(segment);
                     report(&self.shared.create_failed, false, "");
+                    if !desk.add_spare(Arc::clone(&segment)) {
+                        // The journal was closed in the meantime; a blank segment that stays is recovered for nothing.
+                        let _ = self.remove(&segment);
+                    }
                 }
                 Err(error) => {
                     tracing::debug!(error = %error, "failed to create a journal segment");

@@ -117,7 +117,7 @@ impl Pass<'_> {
     fn read_segment(&mut self, disk: &dyn Disk, path: &Path, id: SegmentId) -> Result<(), RecoverError> {
         let watermark = self.watermarks.get(&id).copied().unwrap_or(0);
         let mut reader = SegmentReader::new(disk, path, HEADER_BYTES, u64::MAX);
-        while let Some((entry, end)) = reader.next()? {
+        while let Some((entry, end)) = reader.next_entry()? {
             match entry {
                 Entry::Intent(intent) => {
                     self.open.insert(intent.subject.id, intent);

@@ -37,7 +37,7 @@ impl<'a> SegmentReader<'a> {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<(Entry, u64)>> {
+    pub fn next_entry(&mut self) -> io::Result<Option<(Entry, u64)>> {
         if !self.last && self.chunk.len().saturating_sub(self.at) < WHOLE_BYTES {
             let length = self.to.saturating_sub(self.offset).min(CHUNK_BYTES);
             self.chunk = self.disk.read(self.path, self.offset, length)?;

@@ -201,14 +201,13 @@ impl Desk {
         !state.closed && state.spares.len() < target
     }
 
-    /// Puts an empty segment into the reserve.
-    pub(super) fn add_spare(&self, spare: Arc<Segment>) {
+    /// Puts an empty segment into the reserve. Returns whether there is one.
+    pub(super) fn add_spare(&self, spare: Arc<Segment>) -> bool {
         let mut state = self.lock();
-        if state.closed {
-            spare.seal();
-        } else {
+        if !state.closed {
             state.spares.push(spare);
         }
+        !state.closed
     }
 
     /// Seals every segment, the spare ones too. Permits that are out keep theirs.
