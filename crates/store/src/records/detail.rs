@@ -1,5 +1,5 @@
-//! What is only read about one request at a time, and never searched: one column, which costs a tenth of what a column
-//! each would. Its first byte is the version of its form; the rest is postcard, whose fields have no names: a field is
+//! What is only read about one request at a time, and never searched: one column, which costs less than a column
+//! each. Its first byte is the version of its form; the rest is postcard, whose fields have no names: a field is
 //! only ever added together with a new version. The vocabulary of the rest of the product may change without it.
 
 use ir::settlement::{AttemptRecord, Settlement};

@@ -8,7 +8,7 @@ use super::names::Names;
 use super::{detail, seq};
 use crate::{StoreError, to_sql};
 
-/// How many rows one statement writes: beginning and ending it costs as much as a tenth of a row each.
+/// How many rows one statement writes: beginning and ending it takes 7 % of the instructions of a row on its own.
 const GROUP: usize = 8;
 
 /// The columns of a row.
