@@ -37,8 +37,6 @@ struct Open {
     input_tokens: u64,
     /// Whether a target was asked.
     dispatched: bool,
-    /// The bytes of content that were delivered, for the estimate.
-    delivered_bytes: u64,
 }
 
 /// How a request ended, as whoever ends it knows it.
@@ -90,7 +88,6 @@ impl Ticket {
             baseline: None,
             input_tokens: 0,
             dispatched: false,
-            delivered_bytes: 0,
         })))
     }
 
@@ -169,13 +166,6 @@ impl Ticket {
         }
     }
 
-    /// Notes how much content was delivered, in bytes.
-    pub fn delivered(&mut self, bytes: u64) {
-        if let Some(open) = &mut self.0 {
-            open.delivered_bytes = bytes;
-        }
-    }
-
     /// Writes the settlement and returns what the meta block says of it. A second call changes nothing.
     pub fn settle(&mut self, outcome: Outcome, ending: Ending) -> Account {
         match self.0.take() {
@@ -206,13 +196,11 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(open) = self.0.take() {
-            let content_bytes = open.delivered_bytes;
             if std::thread::panicking() {
                 let error = Some((Code::InternalError, Some("a stage panicked".to_owned())));
-                open.settle(Outcome::Failed, Ending { status: 500, error, content_bytes, ..Ending::default() });
+                open.settle(Outcome::Failed, Ending { status: 500, error, ..Ending::default() });
             } else {
-                let status = CLIENT_CLOSED_REQUEST;
-                open.settle(Outcome::Cancelled, Ending { status, content_bytes, ..Ending::default() });
+                open.settle(Outcome::Cancelled, Ending { status: CLIENT_CLOSED_REQUEST, ..Ending::default() });
             }
         }
     }

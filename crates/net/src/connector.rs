@@ -40,7 +40,7 @@ pub trait Connector: Send + Sync {
 /// The future of a connection.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<BoxIo, ConnectError>> + Send + 'a>>;
 
-/// Why no connection was made. `Display` and the source are for logs, [`client_text`](Self::client_text) for clients.
+/// Why no connection was made, for the log; what a client is told is the caller's business.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The name has no address, or it could not be asked for.
@@ -61,20 +61,6 @@ pub enum ConnectError {
     /// Anything else.
     #[error("failed to connect")]
     Other(#[source] io::Error),
-}
-
-impl ConnectError {
-    /// Returns what a client may read: no names, addresses or causes.
-    pub fn client_text(&self) -> &'static str {
-        match self {
-            Self::Dns(_) => "the upstream's name could not be resolved",
-            Self::Refused(_) => "the upstream refused the connection",
-            Self::Unreachable(_) => "the upstream is unreachable",
-            Self::Tls(_) => "no secure connection to the upstream could be established",
-            Self::TimedOut(_) => "connecting to the upstream timed out",
-            Self::Other(_) => "connecting to the upstream failed",
-        }
-    }
 }
 
 /// Sorts an error of connecting a socket; other connectors may use it too.

@@ -122,8 +122,8 @@ struct Candidates {
 
 /// `x-llm-provider`: that provider, with the model if it serves it, else with its default; then the others in order.
 fn provider_first(snapshot: &Snapshot, name: &str, model: Option<&str>) -> Result<Candidates, Failure> {
-    let wanted = name.trim().to_ascii_lowercase();
-    let Some(index) = snapshot.provider_names.get(wanted.as_str()).copied() else {
+    let wanted = name.trim();
+    let Some(index) = snapshot.provider_named(wanted) else {
         let valid: Vec<&str> = snapshot.providers.iter().map(|provider| &*provider.name).collect();
         let message = format!("unknown provider in x-llm-provider; valid providers: {}", valid.join(", "));
         return Err(Failure::invalid("x-llm-provider", message));

@@ -263,10 +263,17 @@ impl StreamBody {
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
-        if !self.over {
-            let ending = ending(self.stream.passed(), CLIENT_CLOSED_REQUEST);
-            self.gated.ticket.settle(Outcome::Cancelled, ending);
+        if self.over {
+            return;
         }
+        let (outcome, status, error) = if std::thread::panicking() {
+            let detail = "the stream's task panicked".to_owned();
+            (Outcome::Failed, 200, Some((Code::InternalError, Some(detail))))
+        } else {
+            (Outcome::Cancelled, CLIENT_CLOSED_REQUEST, None)
+        };
+        let ending = Ending { error, ..ending(self.stream.passed(), status) };
+        self.gated.ticket.settle(outcome, ending);
     }
 }
 
