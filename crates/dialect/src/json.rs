@@ -4,6 +4,8 @@
 //! that what it accepts means the same to a provider's parser. It does not recurse and it does not allocate. What it
 //! leaves to others: raw control characters inside strings, and lone surrogates.
 
+pub mod object;
+
 use std::ops::Range;
 
 use memchr::memchr2;

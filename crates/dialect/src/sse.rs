@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// How far bytes were searched for the end of an event, so that no byte is searched twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,17 @@ pub fn event_end(bytes: &[u8], searched: &mut Searched) -> Option<usize> {
     }
 }
 
+/// Returns the length of the first line of the bytes, its LF included, or `None` when it is not complete yet.
+pub fn line_end(bytes: &[u8], searched: &mut Searched) -> Option<usize> {
+    let Some(length) = memchr(b'\n', bytes.get(searched.to..).unwrap_or_default()) else {
+        searched.to = bytes.len();
+        return None;
+    };
+    let end = searched.to + length + 1;
+    *searched = Searched::default();
+    Some(end)
+}
+
 /// What an event carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -82,6 +93,15 @@ pub fn data(event: &[u8]) -> Data {
         line += length + 1;
     }
     found
+}
+
+/// Returns the name of one complete event: the value of its last `event` field.
+pub fn name(event: &[u8]) -> Option<&[u8]> {
+    let lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines
+        .filter_map(|line| line.strip_prefix(b"event:"))
+        .next_back()
+        .map(|value| value.strip_prefix(b" ").unwrap_or(value))
 }
 
 fn push_line(joined: &mut Vec<u8>, event: &[u8], value: Range<usize>) {
@@ -144,6 +164,12 @@ mod tests {
     fn joins_lines_and_skips_comments() {
         assert_eq!(values(b": ping\n\nevent: x\nid: 7\ndata: 1\ndata\ndata: 2\n\n"), ["1\n\n2"]);
         assert_eq!(values(b"data:  two spaces\n\n"), [" two spaces"]);
+    }
+
+    #[test]
+    fn knows_the_name() {
+        assert_eq!(name(b"event: a\r\ndata: event: b\r\n\r\n"), Some(b"a".as_slice()));
+        assert_eq!(name(b"data: 1\n\n"), None);
     }
 
     #[test]

@@ -1,10 +1,14 @@
-//! The canonical vocabulary of the gateway: identifiers, money, usage, failures and settlements.
+//! The canonical vocabulary of the gateway: conversations, identifiers, money, usage, failures and settlements.
 //!
 //! Everything here is a plain value. Nothing knows HTTP, SQL, an async runtime or the system clock, and nothing here
 //! is stored as it stands except through the journal's versioned entries.
 
+pub mod chat;
+pub mod dialect;
 pub mod failure;
 pub mod id;
+pub mod json;
 pub mod money;
+pub mod report;
 pub mod settlement;
 pub mod usage;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dialect::openai_chat::error::{self, Report};
+use dialect::openai_chat::error;
 use ir::failure::{Code, Failure, Fault};
+use ir::report::Report;
 use net::h1::ResponseHead;
 use policy::snapshot::FallbackOn;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use dialect::openai_chat::error::Report;
+use ir::report::Report;
 
 /// What broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! <https://platform.openai.com/docs/guides/error-codes>; all four members are always present.
 
 use ir::failure::Failure;
+use ir::report::Report;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -49,17 +50,6 @@ pub fn render(failure: &Failure) -> Vec<u8> {
 /// Returns the event that ends a stream which failed after its first content. No end marker follows it.
 pub fn render_event(failure: &Failure) -> Vec<u8> {
     [b"data: ".as_slice(), &render(failure), b"\n\n"].concat()
-}
-
-/// What a provider says about an error, as far as it can be understood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Its message.
-    pub message: Option<String>,
-    /// Its `code`, or its `type` when there is none.
-    pub code: Option<String>,
-    /// The field that it blames.
-    pub param: Option<String>,
 }
 
 /// Reads an error body. Vendors differ: `{"error":{…}}` (OpenAI and most), `{"error":"…"}`, `{"message":"…"}` and

@@ -8,6 +8,7 @@ use ir::usage::Usage;
 use super::{error, wire};
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::{Patch, apply};
+use crate::translate::NotAReply;
 
 /// A complete reply, understood as far as accounting needs.
 #[derive(Clone, Debug)]
@@ -26,17 +27,6 @@ pub struct ChatResponse {
     pub usage: Option<Usage>,
     /// The bytes of the choices, for the estimate when there is no report.
     pub choices_bytes: u64,
-}
-
-/// Why a body is not a reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotAReply {
-    /// Not a whole JSON object.
-    Malformed(JsonError),
-    /// An object without `choices`.
-    NoChoices,
-    /// An error body, though the status said success.
-    Error(error::Report),
 }
 
 impl ChatResponse {
@@ -58,16 +48,16 @@ impl ChatResponse {
         let mut choices = false;
         let mut failed = None;
         let mut scanner = Scanner::new(&body, 0);
-        scanner.enter_object().map_err(NotAReply::Malformed)?;
-        while let Some(name) = scanner.member_name(reply.empty).map_err(NotAReply::Malformed)? {
+        scanner.enter_object().map_err(malformed)?;
+        while let Some(name) = scanner.member_name(reply.empty).map_err(malformed)? {
             reply.empty = false;
             let name = body.get(name).unwrap_or_default();
             if name == b"choices" {
                 choices = true;
-                reply.choices(&body, &mut scanner).map_err(NotAReply::Malformed)?;
+                reply.choices(&body, &mut scanner).map_err(malformed)?;
                 continue;
             }
-            let range = scanner.value().map_err(NotAReply::Malformed)?;
+            let range = scanner.value().map_err(malformed)?;
             let value = body.get(range.clone()).unwrap_or_default();
             match name {
                 b"id" => reply.id = string(value),
@@ -78,14 +68,14 @@ impl ChatResponse {
             }
         }
         reply.end = scanner.position() - 1;
-        scanner.end().map_err(NotAReply::Malformed)?;
+        scanner.end().map_err(malformed)?;
         match (choices, failed) {
             (true, None) => {
                 reply.body = body;
                 Ok(reply)
             }
             (_, Some(report)) => Err(NotAReply::Error(report)),
-            (false, None) => Err(NotAReply::NoChoices),
+            (false, None) => Err(NotAReply::Malformed("the answer has no choices".to_owned())),
         }
     }
 
@@ -134,6 +124,10 @@ impl ChatResponse {
     }
 }
 
+fn malformed(error: JsonError) -> NotAReply {
+    NotAReply::Malformed(error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,9 +160,9 @@ mod tests {
 
     #[test]
     fn knows_what_is_no_reply() {
-        assert!(matches!(decode(&REPLY[..60]), Err(NotAReply::Malformed(JsonError::Truncated))));
+        assert!(matches!(decode(&REPLY[..60]), Err(NotAReply::Malformed(_))));
         assert!(matches!(decode("<html>"), Err(NotAReply::Malformed(_))));
-        assert_eq!(decode("{}").unwrap_err(), NotAReply::NoChoices);
+        assert_eq!(decode("{}").unwrap_err(), NotAReply::Malformed("the answer has no choices".to_owned()));
         assert!(
             matches!(decode(r#"{"error":{"message":"m"}}"#), Err(NotAReply::Error(r)) if r.message.as_deref() == Some("m"))
         );

@@ -12,9 +12,9 @@ use bytes::{Bytes, BytesMut};
 use ir::usage::Usage;
 
 use self::chunk::Chunk;
-use super::error::Report;
 use crate::json::string;
 use crate::sse::{self, Data, Searched};
+use ir::report::Report;
 
 /// A larger event is not forwarded: the stream is broken off.
 pub const MAX_EVENT_BYTES: usize = 16 << 20;

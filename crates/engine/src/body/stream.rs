@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::meta;
-use dialect::openai_chat::error::{self, Report};
+use dialect::openai_chat::error;
 use dialect::openai_chat::stream::{ChatStream, Passed, Progress};
 use ir::failure::{Code, Failure, Fault};
+use ir::report::Report;
 use ir::settlement::Outcome;
 use net::deadline::after;
 use net::h1::Connection;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ir::report::Report;
 use ir::usage::Usage;
 
 use crate::json::{JsonError, Scanner, string};
@@ -25,7 +26,7 @@ pub(super) struct Chunk {
     /// That usage, when it can be believed.
     pub usage: Option<Usage>,
     /// An error instead of an answer.
-    pub error: Option<error::Report>,
+    pub error: Option<Report>,
     /// Where a new member goes: before the last `}`.
     pub end: usize,
     /// Whether the object has no member.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::meta::{self, Account};
 use dialect::openai_chat::request::AskUsage;
-use dialect::openai_chat::response::{ChatResponse, NotAReply};
+use dialect::openai_chat::response::ChatResponse;
+use dialect::translate::NotAReply;
 use ir::settlement::Outcome;
 use net::deadline::after;
 use net::h1::{Connection, ResponseHead};
@@ -44,8 +45,7 @@ pub(super) async fn ask(
     match ChatResponse::decode(body, meta_key) {
         Ok(reply) => Ok((answer.head, Whole(reply))),
         Err(NotAReply::Error(report)) => Err(in_band(target, report)),
-        Err(NotAReply::Malformed(error)) => Err(AttemptFailure::new(Class::Malformed, error.to_string())),
-        Err(NotAReply::NoChoices) => Err(AttemptFailure::new(Class::Malformed, "the answer has no choices")),
+        Err(NotAReply::Malformed(detail)) => Err(AttemptFailure::new(Class::Malformed, detail)),
     }
 }
 

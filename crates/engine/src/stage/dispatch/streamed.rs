@@ -4,6 +4,7 @@ use bytes::Bytes;
 use dialect::meta::{self, Route};
 use dialect::openai_chat::error;
 use dialect::openai_chat::stream::{ChatStream, Progress};
+use ir::report::Report;
 use net::deadline::after;
 use net::h1::{Connection, ResponseHead};
 use tokio::time::{Instant, timeout_at};
@@ -74,7 +75,7 @@ pub(super) async fn ask(
             Progress::More if !stream.passed().has_content => continue,
             Progress::More => false,
             Progress::Complete => true,
-            Progress::Failed(report) if report == error::Report::default() => {
+            Progress::Failed(report) if report == Report::default() => {
                 return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
             }
             Progress::Failed(report) => return Err(in_band(target, report)),
@@ -93,7 +94,7 @@ async fn not_a_stream(target: &Target, mut connection: Connection, deadline: Ins
     match timeout_at(deadline, connection.collect(MAX_OTHER_BYTES)).await {
         Ok(Ok(body)) => {
             let report = error::read(&body);
-            if report == error::Report::default() {
+            if report == Report::default() {
                 AttemptFailure::new(Class::Malformed, "a stream was asked for and something else came")
             } else {
                 in_band(target, report)

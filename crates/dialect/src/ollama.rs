@@ -1,0 +1,1 @@
+//! Ollama chat: <https://docs.ollama.com/api/chat>.

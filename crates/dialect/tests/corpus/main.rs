@@ -1,0 +1,14 @@
+//! Recorded traffic through the dialects: what real providers sent and what real clients asked.
+//!
+//! The recordings stand beside the checkout, in `../shared/corpus`, and are not part of the project. Where they are
+//! missing the tests say so and pass, but in CI they fail.
+
+mod anthropic;
+mod cohere;
+mod exceptions;
+mod exchanges;
+mod gemini;
+mod laws;
+mod ollama;
+mod openai_chat;
+mod openai_responses;

@@ -1,0 +1,1 @@
+//! Recorded traffic of the dialect `openai_responses`.
