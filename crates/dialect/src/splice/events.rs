@@ -74,10 +74,9 @@ impl Events {
             return Progress::More;
         }
         if !self.started {
-            // A byte order mark means nothing and would spoil the first field's name (it is not in UTF-8 JSON either).
-            self.started = true;
-            if input.starts_with(b"\xef\xbb\xbf") {
-                input = input.slice(3..);
+            match self.start(input) {
+                Some(rest) => input = rest,
+                None => return Progress::More,
             }
         }
         if std::mem::take(&mut self.swallow_lf) && input.starts_with(b"\n") {
@@ -124,6 +123,23 @@ impl Events {
         let rest = input.get(at..).unwrap_or_default();
         self.carry.extend_from_slice(rest);
         if rest.len() > MAX_EVENT_BYTES { Progress::TooLarge } else { Progress::More }
+    }
+
+    /// Leaves a byte order mark out: it means nothing and would spoil the first field's name (it is not in UTF-8 JSON
+    /// either). One that is cut in two is waited for.
+    fn start(&mut self, bytes: Bytes) -> Option<Bytes> {
+        const MARK: &[u8] = b"\xef\xbb\xbf";
+        let mut first = bytes;
+        if !self.carry.is_empty() {
+            self.carry.extend_from_slice(&first);
+            first = self.carry.split().freeze();
+        }
+        if first.len() < MARK.len() && MARK.starts_with(&first) {
+            self.carry.extend_from_slice(&first);
+            return None;
+        }
+        self.started = true;
+        Some(if first.starts_with(MARK) { first.slice(MARK.len()..) } else { first })
     }
 
     /// Takes note of the provider's end of the stream. An event that lacks only its empty line still counts.

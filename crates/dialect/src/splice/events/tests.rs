@@ -81,6 +81,11 @@ fn a_member_goes_into_the_data() {
 }
 
 #[test]
+fn a_byte_order_mark_is_left_out() {
+    check("\u{feff}data: replace\n\n", "<replaced>");
+}
+
+#[test]
 fn runs_are_slices_of_what_came() {
     let text = Bytes::from_static(b"data: a\n\ndata: b\n\ndata: drop\n\ndata: c\n\ndata: d\n\ndata: half");
     let mut out = Vec::new();
