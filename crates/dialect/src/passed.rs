@@ -27,6 +27,9 @@ pub struct Passed {
     pub finish_reason: Option<String>,
     /// The last usage report that can be believed.
     pub usage: Option<Usage>,
+    /// What was reported when the answer began, by a dialect that does so: the input. It makes the estimate better when
+    /// no report of the whole answer follows.
+    pub begun: Option<Usage>,
     /// The bytes of content, for the estimate when there is no report.
     pub content_bytes: u64,
     /// How many events carried data.
