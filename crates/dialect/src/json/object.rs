@@ -22,16 +22,23 @@ pub struct Object<'a> {
 }
 
 /// Where a value stands, for messages: `messages[2].content[0].type`. It is a plain value of a few words, because one is
-/// made for every object of every event; below eight steps it says no more.
+/// made for every object of every event; below six steps it says no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Path {
-    steps: [Option<Step>; 8],
+    steps: [Step; 6],
+    length: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Member(&'static str),
-    Element(usize),
+    Element(u32),
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        Self::Element(0)
+    }
 }
 
 impl Path {
@@ -44,12 +51,13 @@ impl Path {
     /// Returns the path of an element.
     #[must_use]
     pub fn element(self, index: usize) -> Self {
-        self.and(Step::Element(index))
+        self.and(Step::Element(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 
     fn and(mut self, step: Step) -> Self {
-        if let Some(free) = self.steps.iter_mut().find(|step| step.is_none()) {
-            *free = Some(step);
+        if let Some(free) = self.steps.get_mut(usize::from(self.length)) {
+            *free = step;
+            self.length += 1;
         }
         self
     }
@@ -57,10 +65,10 @@ impl Path {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.steps[0].is_none() {
+        if self.length == 0 {
             return f.write_str("the body");
         }
-        for (at, step) in self.steps.iter().flatten().enumerate() {
+        for (at, step) in self.steps.iter().take(usize::from(self.length)).enumerate() {
             match step {
                 Step::Member(name) if at == 0 => f.write_str(name)?,
                 Step::Member(name) => write!(f, ".{name}")?,

@@ -13,3 +13,4 @@ mod ollama;
 mod openai_chat;
 mod openai_responses;
 mod splice;
+mod parallel_small;
