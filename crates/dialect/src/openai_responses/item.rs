@@ -11,6 +11,34 @@ use crate::json::object::{Object, Path, Wrong, elements, string};
 /// of the model may hold several messages.
 pub(super) const OF_MESSAGE: [&str; 3] = ["id", "phase", "status"];
 
+/// Notes on how a thing was written where there are two ways that mean the same.
+pub(super) mod note {
+    /// A message is the request's `instructions`.
+    pub const INSTRUCTIONS: &str = "instructions";
+    /// A message is the whole `input`.
+    pub const WHOLE: &str = "whole";
+    /// The message of a part has no `type`.
+    pub const UNTYPED: &str = "untyped";
+    /// A text stands as a part, not in the place of the list.
+    pub const PART: &str = "part";
+    /// A part says that it has no annotations.
+    pub const NO_ANNOTATIONS: &str = "no annotations";
+    /// A request says that it has no tools.
+    pub const NO_TOOLS: &str = "no tools";
+    /// A request says that it wants no stream.
+    pub const NO_STREAM: &str = "no stream";
+}
+
+/// Notes how a thing was written.
+pub(super) fn note(extras: &mut Extras, name: &str) {
+    extras.note(Dialect::OpenaiResponses, name, Json::of(&true));
+}
+
+/// Whether it was noted.
+pub(super) fn noted(extras: &Extras, name: &str) -> bool {
+    extras.noted(Dialect::OpenaiResponses, name).is_some()
+}
+
 /// One item.
 pub(super) enum Item {
     /// A message.
@@ -65,7 +93,7 @@ pub(super) fn foreign(text: &str) -> Content {
 }
 
 fn read_message(mut item: Object<'_>) -> Result<Item, Wrong> {
-    item.take("type");
+    let untyped = item.take("type").is_none();
     let role = match item.text("role")?.as_deref() {
         None | Some("assistant") => Role::Assistant,
         Some("user") => Role::User,
@@ -73,7 +101,10 @@ fn read_message(mut item: Object<'_>) -> Result<Item, Wrong> {
         Some("developer") => Role::Developer,
         Some(_) => return Err(item.wrong("role", "`user`, `assistant`, `system` or `developer`")),
     };
-    let parts = contents(&mut item, "content")?;
+    let mut parts = contents(&mut item, "content")?;
+    if let Some(first) = parts.first_mut().filter(|_| untyped) {
+        note(&mut first.extras, note::UNTYPED);
+    }
     Ok(Item::Message { role, parts, extras: rest(item) })
 }
 
@@ -85,11 +116,15 @@ fn contents(item: &mut Object<'_>, name: &'static str) -> Result<Vec<Part>, Wron
     }
     let path = item.path().member(name);
     let list = item.list(name)?.unwrap_or_default();
-    list.into_iter().enumerate().map(|(index, text)| part(text, path.element(index))).collect()
+    let parts = list.into_iter().enumerate().map(|(index, text)| part(text, path.element(index)));
+    let mut parts: Vec<Part> = parts.collect::<Result<_, _>>()?;
+    parts.iter_mut().for_each(|part| note(&mut part.extras, note::PART));
+    Ok(parts)
 }
 
 fn part(text: &str, path: Path) -> Result<Part, Wrong> {
     let mut part = Object::read(text, path)?;
+    let bare = part.peek("annotations").is_some_and(|list| elements(list).is_ok_and(|list| list.is_empty()));
     let content = match part.peek("type").and_then(string).as_deref() {
         Some("input_text" | "output_text" | "text") => {
             let annotations = part.list("annotations")?.unwrap_or_default();
@@ -113,7 +148,11 @@ fn part(text: &str, path: Path) -> Result<Part, Wrong> {
         return Ok(Part::new(content));
     }
     part.take("type");
-    Ok(Part { extras: rest(part), ..Part::new(content) })
+    let mut extras = rest(part);
+    if bare {
+        note(&mut extras, note::NO_ANNOTATIONS);
+    }
+    Ok(Part { extras, ..Part::new(content) })
 }
 
 /// Takes where a picture or a file is: in the member that holds data, at an address, in the provider's store.

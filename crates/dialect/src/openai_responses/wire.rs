@@ -17,10 +17,10 @@ pub(super) struct Body<'a> {
     pub model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub input: Vec<Item<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Input::is_empty")]
+    pub input: Input<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Tool<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,8 +45,8 @@ pub(super) struct Body<'a> {
     pub include: Vec<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<bool>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
     #[serde(flatten)]
     pub members: Members<'a>,
 }
@@ -62,6 +62,20 @@ impl Serialize for Members<'_> {
             map.serialize_entry(name, value)?;
         }
         map.end()
+    }
+}
+
+/// The conversation: one text of the user, or items.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Input<'a> {
+    Text(&'a str),
+    Items(Vec<Item<'a>>),
+}
+
+impl Input<'_> {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Items(items) if items.is_empty())
     }
 }
 
@@ -113,6 +127,13 @@ pub(super) enum Item<'a> {
         members: Members<'a>,
     },
     #[serde(untagged)]
+    Untyped {
+        role: &'static str,
+        content: Contents<'a>,
+        #[serde(flatten)]
+        members: Members<'a>,
+    },
+    #[serde(untagged)]
     Foreign(&'a Json),
 }
 
@@ -135,7 +156,8 @@ pub(super) enum Content<'a> {
     },
     OutputText {
         text: &'a str,
-        annotations: Vec<&'a Json>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        annotations: Option<Vec<&'a Json>>,
         #[serde(flatten)]
         members: Members<'a>,
     },

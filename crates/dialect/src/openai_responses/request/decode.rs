@@ -8,16 +8,13 @@ use ir::failure::Failure;
 use ir::json::Json;
 
 use crate::json::object::{Object, Path, Wrong, elements, string};
-use crate::openai_responses::item::{self, Item, OF_MESSAGE, keep, rest};
+use crate::openai_responses::item::{self, Item, OF_MESSAGE, keep, note, rest};
 
 /// What asks for the log probabilities of the answer
 /// (<https://platform.openai.com/docs/api-reference/responses/create>, `include`).
 pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
 
-/// Reads a request.
-///
-/// `instructions` become the first system message; where the conversation goes on from an earlier one at the provider
-/// they stay apart, because there they take the place of the earlier ones and a message would not.
+/// Reads a request. `instructions` become the first system message.
 ///
 /// # Errors
 /// A 400 that names the field.
@@ -27,22 +24,31 @@ pub fn decode(body: &str) -> Result<Request, Failure> {
 
 fn read(mut body: Object<'_>) -> Result<Request, Wrong> {
     body.take("model");
+    let has_tools = body.peek("tools").is_some();
     let mut request = Request {
         tools: tools(&mut body)?,
         tool_choice: body.take("tool_choice").map(tool_choice),
         parallel_tool_calls: body.boolean("parallel_tool_calls")?,
-        stream: body.boolean("stream")?.unwrap_or(false),
         max_tokens: body.integer("max_output_tokens")?,
         logprobs: logprobs(&mut body)?,
         service_tier: body.text("service_tier")?,
         user: body.text("user")?,
         ..Request::default()
     };
+    if has_tools && request.tools.is_empty() {
+        note(&mut request.extras, note::NO_TOOLS);
+    }
+    match body.boolean("stream")? {
+        Some(true) => request.stream = true,
+        Some(false) => note(&mut request.extras, note::NO_STREAM),
+        None => {}
+    }
     request.sampling.temperature = body.number("temperature")?;
     request.sampling.top_p = body.number("top_p")?;
-    let goes_on = body.peek("previous_response_id").or(body.peek("conversation")).is_some();
-    if !goes_on && let Some(text) = body.text("instructions")? {
-        request.messages.push(message(Role::System, vec![Part::text(text)], Extras::default()));
+    if let Some(text) = body.text("instructions")? {
+        let mut extras = Extras::default();
+        note(&mut extras, note::INSTRUCTIONS);
+        request.messages.push(message(Role::System, vec![Part::text(text)], extras));
     }
     input(&mut body, &mut request.messages)?;
     if let Some(mut reasoning) = body.object("reasoning")? {
@@ -65,7 +71,9 @@ fn message(role: Role, parts: Vec<Part>, extras: Extras) -> Message {
 fn input(body: &mut Object<'_>, messages: &mut Vec<Message>) -> Result<(), Wrong> {
     if let Some(text) = body.peek("input").and_then(string) {
         body.take("input");
-        messages.push(message(Role::User, vec![Part::text(text)], Extras::default()));
+        let mut extras = Extras::default();
+        note(&mut extras, note::WHOLE);
+        messages.push(message(Role::User, vec![Part::text(text)], extras));
         return Ok(());
     }
     let path = body.path().member("input");

@@ -16,6 +16,7 @@ use ir::json::Json;
 
 use super::decode::LOGPROBS;
 use crate::json::object::{elements, string};
+use crate::openai_responses::item::{note, noted};
 use crate::openai_responses::wire::{self, Body, Members};
 use crate::translate::{Callee, Encoded};
 
@@ -65,7 +66,7 @@ fn write(request: &Request, callee: &Callee<'_>, again: bool) -> Result<Encoded,
     let mut dropped = Dropped::default();
     refuse(request)?;
     drop_tuning(request, &mut dropped);
-    let (instructions, messages) = instructions(&request.messages);
+    let (instructions, messages) = instructions(&request.messages, again);
     let first = request.messages.len() - messages.len();
     let extras = &request.extras;
     let verbosity = extras.get(Dialect::OpenaiChat, "verbosity");
@@ -78,8 +79,10 @@ fn write(request: &Request, callee: &Callee<'_>, again: bool) -> Result<Encoded,
     let body = Body {
         model: callee.model,
         instructions,
-        input: input::items(messages, first, &mut dropped)?,
-        tools: tools(&request.tools, again, &mut dropped)?,
+        input: input::input(messages, first, again, &mut dropped)?,
+        tools: (!request.tools.is_empty() || noted(extras, note::NO_TOOLS))
+            .then(|| tools(&request.tools, again, &mut dropped))
+            .transpose()?,
         tool_choice: request.tool_choice.as_ref().map(tool_choice).transpose()?,
         parallel_tool_calls: request.parallel_tool_calls,
         max_output_tokens: limit(request.max_tokens, again, &mut dropped),
@@ -92,7 +95,7 @@ fn write(request: &Request, callee: &Callee<'_>, again: bool) -> Result<Encoded,
         user: request.user.as_deref(),
         include: if again { Vec::new() } else { include(request) },
         store: (!again && extras.get(Dialect::OpenaiResponses, "store").is_none()).then_some(false),
-        stream: request.stream,
+        stream: (request.stream || noted(extras, note::NO_STREAM)).then_some(request.stream),
         members: Members(members),
     };
     // Strings, numbers and JSON values can always be written.
@@ -138,22 +141,21 @@ fn drop_tuning(request: &Request, dropped: &mut Dropped) {
     }
 }
 
-/// Takes a first system message that is plain text, if a conversation follows: without one, `instructions` alone
-/// would be refused.
-fn instructions(messages: &[Message]) -> (Option<&str>, &[Message]) {
-    if let [first, rest @ ..] = messages
-        && !rest.is_empty()
-        && first.role == Role::System
-        && first.name.is_none()
-        && first.extras.is_empty()
-        && let [part] = first.parts.as_slice()
-        && let Content::Text { text, .. } = &part.content
-        && part.cache_control.is_none()
-        && part.extras.is_empty()
-    {
-        return (Some(text), rest);
+/// Takes the first system message, if it came as instructions or can stand as such: it is plain text, and a
+/// conversation follows (instructions alone are refused).
+fn instructions(messages: &[Message], again: bool) -> (Option<&str>, &[Message]) {
+    let [first, rest @ ..] = messages else { return (None, messages) };
+    let plain = || first.role == Role::System && first.name.is_none() && first.extras.is_empty() && !rest.is_empty();
+    let [part] = first.parts.as_slice() else { return (None, messages) };
+    match &part.content {
+        Content::Text { text, .. }
+            if noted(&first.extras, note::INSTRUCTIONS)
+                || !again && plain() && part.cache_control.is_none() && part.extras.is_empty() =>
+        {
+            (Some(text), rest)
+        }
+        _ => (None, messages),
     }
-    (None, messages)
 }
 
 fn limit(asked: Option<u64>, again: bool, dropped: &mut Dropped) -> Option<u64> {

@@ -125,12 +125,10 @@ impl Decoder {
         match kind {
             "output_item.added" => self.added(key, event.take("item").unwrap_or("{}"), out)?,
             "output_item.done" => self.done(&key, event.take("item").unwrap_or("{}"), out)?,
-            "output_text.delta" => {
-                if !delta.is_empty() {
-                    let at = self.opened(key, content, Opening::Text, out);
-                    self.delta(at, Delta::Text(delta), out);
-                    self.logprobs(at, event.take("logprobs"), out);
-                }
+            "output_text.delta" if !delta.is_empty() => {
+                let at = self.opened(key, content, Opening::Text, out);
+                self.delta(at, Delta::Text(delta), out);
+                self.logprobs(at, event.take("logprobs"), out);
             }
             "output_text.annotation.added" => {
                 if let Some(annotation) = event.take("annotation") {
@@ -138,14 +136,14 @@ impl Decoder {
                     self.delta(at, Delta::Citation(item::citation(annotation)), out);
                 }
             }
-            "refusal.delta" => {
-                if !delta.is_empty() {
-                    let at = self.opened(key, content, Opening::Refusal, out);
-                    self.delta(at, Delta::Text(delta), out);
-                }
+            "refusal.delta" if !delta.is_empty() => {
+                let at = self.opened(key, content, Opening::Refusal, out);
+                self.delta(at, Delta::Text(delta), out);
             }
-            "reasoning_text.delta" => self.reasoning(key, (Shown::Thought, content), delta, out),
-            "reasoning_summary_text.delta" => self.reasoning(key, (Shown::Summary, summary), delta, out),
+            "reasoning_text.delta" if !delta.is_empty() => self.reasoning(key, (Shown::Thought, content), delta, out),
+            "reasoning_summary_text.delta" if !delta.is_empty() => {
+                self.reasoning(key, (Shown::Summary, summary), delta, out);
+            }
             "function_call_arguments.delta" | "custom_tool_call_input.delta" => {
                 // A call that was not announced has no name yet: it is said when it is done.
                 if let Some(at) = self.find(&key, 0, Kind::Call) {
@@ -202,9 +200,6 @@ impl Decoder {
     }
 
     fn reasoning(&mut self, key: Key, now: (Shown, u64), text: String, out: &mut Vec<Event>) {
-        if text.is_empty() {
-            return;
-        }
         let opening = Opening::Thinking { id: key.id.clone() };
         let at = self.opened(key, 0, opening, out);
         match self.slots[at].shown.replace(now) {

@@ -9,28 +9,36 @@ use ir::failure::Failure;
 use ir::json::Json;
 
 use super::{Dropped, own, unsupported};
-use crate::openai_responses::item::{BETWEEN, OF_MESSAGE, texts};
-use crate::openai_responses::wire::{Content, Contents, Item, Members};
+use crate::openai_responses::item::{BETWEEN, OF_MESSAGE, note, noted, texts};
+use crate::openai_responses::wire::{Content, Contents, Input, Item, Members};
 
 type Canonical = ir::chat::message::Content;
 
-/// Writes messages. `first` is the number of the first one, for errors.
-pub(super) fn items<'a>(
+/// Writes messages. `first` is the number of the first one, for errors; `again` as in [`super::encode_again`].
+pub(super) fn input<'a>(
     messages: &'a [Message],
     first: usize,
+    again: bool,
     dropped: &mut Dropped,
-) -> Result<Vec<Item<'a>>, Failure> {
-    let mut writer = Writer { items: Vec::new(), custom: Vec::new(), dropped };
+) -> Result<Input<'a>, Failure> {
+    if let [message] = messages
+        && noted(&message.extras, note::WHOLE)
+        && let [Part { content: Canonical::Text { text, .. }, .. }] = message.parts.as_slice()
+    {
+        return Ok(Input::Text(text));
+    }
+    let mut writer = Writer { items: Vec::new(), custom: Vec::new(), again, dropped };
     for (index, message) in messages.iter().enumerate() {
         writer.message(message, first + index)?;
     }
-    Ok(writer.items)
+    Ok(Input::Items(writer.items))
 }
 
 struct Writer<'a, 'd> {
     items: Vec<Item<'a>>,
     /// The calls of custom tools so far.
     custom: Vec<&'a str>,
+    again: bool,
     dropped: &'d mut Dropped,
 }
 
@@ -39,6 +47,9 @@ struct Open<'a> {
     role: Role,
     members: Vec<(&'a str, &'a Json)>,
     contents: Vec<Content<'a>>,
+    /// Whether its text stood as a part.
+    parts: bool,
+    untyped: bool,
 }
 
 /// Where a part stands, for errors.
@@ -61,7 +72,7 @@ impl<'a> Writer<'a, '_> {
             self.dropped.push("name");
         }
         self.dropped.foreign(&message.extras);
-        let mut open = Open { role: message.role, members: own(&message.extras).collect(), contents: Vec::new() };
+        let mut open = Open { members: own(&message.extras).collect(), ..Open::new(message.role) };
         for (part_index, part) in message.parts.iter().enumerate() {
             let at = At { message: index, part: part_index };
             self.note(part);
@@ -75,6 +86,8 @@ impl<'a> Writer<'a, '_> {
                 self.close(&mut open);
                 open.members.extend(of_message);
             }
+            open.parts |= noted(&part.extras, note::PART);
+            open.untyped |= noted(&part.extras, note::UNTYPED);
             self.contents(part, message.role, at, &mut open.contents)?;
         }
         if message.parts.is_empty() {
@@ -92,8 +105,8 @@ impl<'a> Writer<'a, '_> {
     /// Ends the message that is being collected, if anything was.
     fn close(&mut self, open: &mut Open<'a>) {
         if !open.contents.is_empty() {
-            let next = Open { role: open.role, members: Vec::new(), contents: Vec::new() };
-            self.items.push(std::mem::replace(open, next).item());
+            let role = open.role;
+            self.items.push(std::mem::replace(open, Open::new(role)).item());
         }
     }
 
@@ -137,7 +150,8 @@ impl<'a> Writer<'a, '_> {
             self.note(part);
             self.contents(part, Role::Tool, at, &mut contents)?;
         }
-        let (call_id, output) = (result.call_id.as_str(), short(contents));
+        let parts = result.parts.iter().any(|part| noted(&part.extras, note::PART));
+        let (call_id, output) = (result.call_id.as_str(), short(contents, parts));
         let members = Members(own(extras).collect());
         Ok(if self.custom.contains(&call_id) {
             Item::CustomToolCallOutput { call_id, output, members }
@@ -153,7 +167,9 @@ impl<'a> Writer<'a, '_> {
         let members = Members(own(&part.extras).filter(|(name, _)| !beside(name)).collect());
         out.push(match &part.content {
             Canonical::Text { text, citations } if spoken => {
-                Content::OutputText { text, annotations: self.annotations(citations), members }
+                let bare = self.again && citations.is_empty() && !noted(&part.extras, note::NO_ANNOTATIONS);
+                let annotations = self.annotations(citations);
+                Content::OutputText { text, annotations: (!bare).then_some(annotations), members }
             }
             Canonical::Text { text, .. } => Content::InputText { text, members },
             Canonical::Refusal(refusal) => Content::Refusal { refusal, members },
@@ -241,6 +257,10 @@ impl<'a> Writer<'a, '_> {
 }
 
 impl<'a> Open<'a> {
+    fn new(role: Role) -> Self {
+        Self { role, members: Vec::new(), contents: Vec::new(), parts: false, untyped: false }
+    }
+
     fn item(self) -> Item<'a> {
         let role = match self.role {
             Role::System => "system",
@@ -248,17 +268,18 @@ impl<'a> Open<'a> {
             Role::Assistant => "assistant",
             Role::User | Role::Tool => "user",
         };
-        Item::Message { role, content: short(self.contents), members: Members(self.members) }
+        let (content, members) = (short(self.contents, self.parts), Members(self.members));
+        if self.untyped { Item::Untyped { role, content, members } } else { Item::Message { role, content, members } }
     }
 }
 
-/// Returns the short form of contents that are one plain text.
-fn short(mut contents: Vec<Content<'_>>) -> Contents<'_> {
-    if contents.len() == 1 {
+/// Returns the short form of contents that are one plain text, unless that stood as a part.
+fn short(mut contents: Vec<Content<'_>>, parts: bool) -> Contents<'_> {
+    if contents.len() == 1 && !parts {
         match contents.pop() {
             Some(Content::InputText { text, members }) if members.0.is_empty() => return Contents::Text(text),
             Some(Content::OutputText { text, annotations, members })
-                if members.0.is_empty() && annotations.is_empty() =>
+                if members.0.is_empty() && annotations.iter().all(Vec::is_empty) =>
             {
                 return Contents::Text(text);
             }
