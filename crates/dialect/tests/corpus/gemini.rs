@@ -24,8 +24,9 @@ pub fn recorded() -> Vec<Exchange> {
 
 /// Returns the model of a path: `/v1beta/models/gemini-2.5-flash:generateContent`.
 pub fn model(exchange: &Exchange) -> &str {
-    let path = &exchange.request.as_ref().unwrap().path;
-    path.split("models/").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default()
+    let path = exchange.request.as_ref().map(|request| request.path.as_str());
+    let name = path.and_then(|path| path.split("models/").nth(1)).and_then(|rest| rest.split(':').next());
+    name.unwrap_or_default()
 }
 
 pub fn callee(model: &str) -> Callee<'_> {
@@ -164,7 +165,8 @@ fn compare(frames: &[Value], found: &Response) -> Result<(), String> {
                 if call.id.is_empty() {
                     return Err("a call has no id".to_owned());
                 }
-                calls.push((call.name.clone(), serde_json::from_str(&call.arguments).unwrap()));
+                let arguments = serde_json::from_str(&call.arguments).map_err(|error| error.to_string())?;
+                calls.push((call.name.clone(), arguments));
             }
             Content::Foreign { block, .. } => {
                 foreign += 1;

@@ -114,28 +114,39 @@ fn tool_config(config: Object<'_>, request: &mut Request) -> Result<(), Wrong> {
     let mut config = config.in_camel_case()?;
     let path = config.path().member("functionCallingConfig");
     if let Some(whole) = config.take("functionCallingConfig") {
-        request.tool_choice = Some(tool_choice(whole, path)?);
+        tool_choice(whole, path, request)?;
     }
     leftovers(config, "toolConfig.", &mut request.extras);
     Ok(())
 }
 
-fn tool_choice(whole: &str, path: Path) -> Result<ToolChoice, Wrong> {
+/// Reads the choice of tools. `VALIDATED` is `AUTO` with a promise about the arguments, and a list of all functions is
+/// no choice: how they were said is noted.
+fn tool_choice(whole: &str, path: Path, request: &mut Request) -> Result<(), Wrong> {
     let mut calling = Object::read(whole, path)?.in_camel_case()?;
     let mode = calling.text("mode")?.map(|mode| mode.to_ascii_uppercase());
     let names = calling.list("allowedFunctionNames")?.unwrap_or_default();
-    let names: Option<Vec<String>> = names.into_iter().map(string).collect();
-    let alone = calling.leftovers().next().is_none();
-    Ok(match (mode.as_deref(), names.as_deref()) {
-        (Some("AUTO"), Some([])) if alone => ToolChoice::Auto,
-        (Some("NONE"), Some([])) if alone => ToolChoice::None,
-        (Some("ANY"), Some([])) if alone => ToolChoice::Required,
-        (Some("ANY"), Some([name])) if alone => ToolChoice::Function(name.clone()),
-        _ => {
-            let choice = Json::parse(whole).unwrap_or_else(|| Json::of(&()));
-            ToolChoice::Foreign { dialect: Dialect::Gemini, choice }
-        }
-    })
+    let names: Vec<String> = names.into_iter().filter_map(string).collect();
+    let all = request.tools.iter().all(|tool| match tool {
+        Tool::Function(function) => names.contains(&function.name),
+        Tool::Foreign { .. } => true,
+    });
+    let json = Json::parse(whole).unwrap_or_else(|| Json::of(&()));
+    let (choice, noted) = match (mode.as_deref(), names.as_slice()) {
+        _ if calling.leftovers().next().is_some() => (None, false),
+        (Some("AUTO"), []) => (Some(ToolChoice::Auto), false),
+        (Some("VALIDATED"), []) => (Some(ToolChoice::Auto), true),
+        (Some("NONE"), []) => (Some(ToolChoice::None), false),
+        (Some("ANY"), []) => (Some(ToolChoice::Required), false),
+        (Some("ANY"), [name]) => (Some(ToolChoice::Function(name.clone())), false),
+        (Some("ANY"), _) if all => (Some(ToolChoice::Required), true),
+        _ => (None, false),
+    };
+    if noted {
+        request.extras.note(Dialect::Gemini, "toolConfig.functionCallingConfig", json.clone());
+    }
+    request.tool_choice = Some(choice.unwrap_or(ToolChoice::Foreign { dialect: Dialect::Gemini, choice: json }));
+    Ok(())
 }
 
 fn generation_config(config: Object<'_>, request: &mut Request) -> Result<(), Wrong> {

@@ -94,7 +94,9 @@ fn word(from: &mut Object<'_>, name: &'static str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(grounding: &str, sources: &str, text: &str, expect: &[(Option<&str>, Option<(u64, u64)>)]) {
+    type Cited<'a> = (Option<&'a str>, Option<(u64, u64)>);
+
+    fn check(grounding: &str, sources: &str, text: &str, expect: &[Cited<'_>]) {
         let found = citations(Some(grounding), Some(sources), text);
         let found: Vec<_> = found.iter().map(|found| (found.citation.url.as_deref(), found.citation.span)).collect();
         assert_eq!(found, expect, "{grounding} {sources}");

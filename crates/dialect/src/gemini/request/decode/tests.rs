@@ -76,19 +76,34 @@ fn roles_are_what_their_parts_are() {
 }
 
 #[test]
-fn choices_and_forms_have_common_words() {
+fn choices_have_common_words() {
     let choice = |config: &str| {
-        decode(&format!(r#"{{"toolConfig":{{"functionCallingConfig":{config}}}}}"#)).unwrap().tool_choice.unwrap()
+        let tools = r#""tools":[{"functionDeclarations":[{"name":"f"},{"name":"g"}]}]"#;
+        let body = format!(r#"{{{tools},"toolConfig":{{"functionCallingConfig":{config}}}}}"#);
+        let request = decode(&body).unwrap();
+        let noted = request.extras.noted(Dialect::Gemini, "toolConfig.functionCallingConfig").is_some();
+        (request.tool_choice.unwrap(), noted)
     };
-    assert_eq!(choice(r#"{"mode":"auto"}"#), ToolChoice::Auto);
-    assert_eq!(choice(r#"{"mode":"ANY"}"#), ToolChoice::Required);
-    assert_eq!(choice(r#"{"mode":"ANY","allowed_function_names":["f"]}"#), ToolChoice::Function("f".to_owned()));
-    for foreign in
-        [r#"{"mode":"VALIDATED"}"#, r#"{"mode":"ANY","allowedFunctionNames":["f","g"]}"#, r#"{"mode":"AUTO","x":1}"#]
-    {
+    assert_eq!(choice(r#"{"mode":"auto"}"#), (ToolChoice::Auto, false));
+    assert_eq!(choice(r#"{"mode":"VALIDATED"}"#), (ToolChoice::Auto, true));
+    assert_eq!(choice(r#"{"mode":"NONE"}"#), (ToolChoice::None, false));
+    assert_eq!(choice(r#"{"mode":"ANY"}"#), (ToolChoice::Required, false));
+    assert_eq!(choice(r#"{"mode":"ANY","allowedFunctionNames":["g","f"]}"#), (ToolChoice::Required, true));
+    let one = ToolChoice::Function("f".to_owned());
+    assert_eq!(choice(r#"{"mode":"ANY","allowed_function_names":["f"]}"#), (one, false));
+    for foreign in [
+        r#"{"mode":"ANY","allowedFunctionNames":["f","h"]}"#,
+        r#"{"mode":"AUTO","allowedFunctionNames":["f","g"]}"#,
+        r#"{"mode":"AUTO","x":1}"#,
+        "{}",
+    ] {
         let own = ToolChoice::Foreign { dialect: Dialect::Gemini, choice: Json::parse(foreign).unwrap() };
-        assert_eq!(choice(foreign), own);
+        assert_eq!(choice(foreign), (own, false));
     }
+}
+
+#[test]
+fn forms_have_common_words() {
     let config = |config: &str| decode(&format!(r#"{{"generationConfig":{config}}}"#)).unwrap();
     assert_eq!(config(r#"{"responseMimeType":"text/plain"}"#).format, Some(Format::Text));
     assert_eq!(config(r#"{"responseMimeType":"application/json"}"#).format, Some(Format::JsonObject));

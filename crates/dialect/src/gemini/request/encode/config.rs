@@ -54,8 +54,10 @@ pub(super) fn tools<'a>(tools: &'a [Tool], dropped: &mut Dropped) -> Result<Vec<
 /// Writes the choice of tools.
 pub(super) fn tool_config(request: &Request) -> Result<Option<wire::ToolConfig<'_>>, Failure> {
     let mode = |mode| wire::Calling::Mode { mode, allowed_function_names: None };
+    let noted = request.extras.noted(Dialect::Gemini, "toolConfig.functionCallingConfig");
     let calling = match &request.tool_choice {
         None => None,
+        Some(ToolChoice::Auto | ToolChoice::Required) if noted.is_some() => noted.map(wire::Calling::Whole),
         Some(ToolChoice::Auto) => Some(mode("AUTO")),
         Some(ToolChoice::None) => Some(mode("NONE")),
         Some(ToolChoice::Required) => Some(mode("ANY")),
