@@ -150,6 +150,26 @@ impl<'a> Object<'a> {
         Ok(Self { members, path })
     }
 
+    /// Spells the names in camel case: protobuf's JSON takes `mime_type` for `mimeType`
+    /// (<https://protobuf.dev/programming-guides/json/>).
+    ///
+    /// # Errors
+    /// When a member is there in both spellings.
+    pub fn in_camel_case(mut self) -> Result<Self, Wrong> {
+        let snake = |name: &str| name.get(1..).is_some_and(|rest| rest.contains('_'));
+        for at in 0..self.members.len() {
+            let Some(name) = self.members.get(at).map(|(name, _)| name).filter(|name| snake(name)) else { continue };
+            let camel = camel_case(name);
+            if self.members.iter().any(|(other, _)| *other == camel) {
+                return Err(Wrong::Twice { path: self.path, name: camel.into() });
+            }
+            if let Some((name, _)) = self.members.get_mut(at) {
+                *name = Cow::Owned(camel);
+            }
+        }
+        Ok(self)
+    }
+
     /// Returns where the object stands.
     pub fn path(&self) -> Path {
         self.path
@@ -281,6 +301,20 @@ pub fn string(value: &str) -> Option<String> {
     super::string(value.as_bytes())
 }
 
+fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut up = false;
+    for letter in name.chars() {
+        if letter == '_' && !camel.is_empty() {
+            up = true;
+        } else {
+            camel.push(if up { letter.to_ascii_uppercase() } else { letter });
+            up = false;
+        }
+    }
+    camel
+}
+
 fn unescaped(name: &str) -> Cow<'_, str> {
     string(&format!("\"{name}\"")).map_or(Cow::Borrowed(name), Cow::Owned)
 }
@@ -303,6 +337,15 @@ mod tests {
         assert_eq!(object.list("l").unwrap().unwrap(), ["1", r#"{"q":2}"#]);
         assert_eq!(object.text("z").unwrap(), None);
         assert_eq!(object.leftovers().collect::<Vec<_>>(), [(Cow::Borrowed("rest"), "{}")]);
+    }
+
+    #[test]
+    fn names_are_spelled_in_camel_case() {
+        let mut object =
+            read(r#"{"mime_type":"a/b","_responseJsonSchema":1,"topK":2}"#).unwrap().in_camel_case().unwrap();
+        assert_eq!(object.text("mimeType").unwrap().as_deref(), Some("a/b"));
+        assert_eq!((object.take("_responseJsonSchema"), object.take("topK")), (Some("1"), Some("2")));
+        assert!(read(r#"{"top_k":1,"topK":2}"#).unwrap().in_camel_case().is_err());
     }
 
     #[test]
