@@ -1,1 +1,8 @@
 //! Anthropic Messages: <https://docs.claude.com/en/api/messages>.
+
+pub mod error;
+mod model;
+pub mod request;
+pub mod response;
+pub mod stream;
+mod wire;

@@ -1,0 +1,4 @@
+//! A messages request.
+
+pub mod decode;
+pub mod encode;

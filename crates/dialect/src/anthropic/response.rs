@@ -1,0 +1,4 @@
+//! A buffered reply.
+
+pub mod decode;
+pub mod encode;

@@ -1,0 +1,4 @@
+//! A streamed reply.
+
+pub mod decode;
+pub mod encode;
