@@ -3,6 +3,9 @@
 //! Top-level names are compared as a provider's parser would see them: a control member that appears twice, or whose
 //! name is spelled with escapes, is refused, so that we and the provider can never read two different requests.
 
+pub mod decode;
+pub mod encode;
+
 use std::ops::Range;
 
 use bytes::Bytes;
