@@ -12,3 +12,4 @@ mod laws;
 mod ollama;
 mod openai_chat;
 mod openai_responses;
+mod parallel;
