@@ -164,6 +164,7 @@ fn effort_is_said_as_the_model_knows_it() {
     let off = json!({"thinking": {"type": "disabled"}, "output_config": null});
     check(&ask(Effort::None), "claude-haiku-4-5", off.clone(), &[]);
     check(&ask(Effort::None), "claude-opus-5", off, &[]);
+    check(&ask(Effort::None), "claude-sonnet-5-5", json!({"thinking": {"type": "between_tools"}}), &[]);
     check(&ask(Effort::None), "claude-opus-5-5", alone("low"), &["reasoning_effort"]);
     let nothing = json!({"thinking": null, "output_config": null});
     check(&ask(Effort::High), "claude-3-5-haiku-latest", nothing.clone(), &["reasoning_effort"]);
