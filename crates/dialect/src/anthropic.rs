@@ -2,7 +2,9 @@
 
 pub mod error;
 mod model;
+mod report;
 pub mod request;
 pub mod response;
 pub mod stream;
+mod usage;
 mod wire;

@@ -6,6 +6,7 @@
 //! they are translated through `ir::chat`.
 
 pub mod anthropic;
+mod carry;
 pub mod cohere;
 pub mod frames;
 pub mod gemini;
@@ -14,6 +15,7 @@ pub mod meta;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod passed;
 pub mod splice;
 pub mod sse;
 pub mod translate;

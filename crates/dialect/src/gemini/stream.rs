@@ -1,0 +1,3 @@
+//! Streamed answers (`alt=sse`).
+
+pub mod decode;
