@@ -83,6 +83,12 @@ fn system_prompts_are_hoisted() {
 }
 
 #[test]
+fn a_system_prompt_alone_is_what_the_user_says() {
+    let request = Request { messages: vec![says(Role::Developer, "a")], ..Request::default() };
+    check(&request, "m", json!({"system": null, "messages": [{"role": "user", "content": "a"}]}), &[]);
+}
+
+#[test]
 fn results_of_one_answer_are_one_message_in_the_order_of_the_calls() {
     let messages = vec![
         message(Role::Assistant, vec![call("a", "{}"), call("b:1", "[1]")]),
