@@ -1,7 +1,8 @@
 //! What a Claude model can be told about its thinking and its sampling, by its name.
 //!
 //! Anthropic refuses a request that tells a model what it does not know, so that a request from another dialect must
-//! be cut to the model. The table follows <https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting>,
+//! be cut to the model. The table follows
+//! <https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting>,
 //! <https://platform.claude.com/docs/en/build-with-claude/effort> and the models' "what's new" pages. It is not a
 //! catalogue: what a model costs and how much it reads stands there.
 
