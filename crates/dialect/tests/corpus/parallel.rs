@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dialect::anthropic;
+use dialect::openai_chat;
 use dialect::translate::Callee;
 use ir::chat::request::Request;
 use ir::failure::Failure;
@@ -61,6 +62,12 @@ fn to_anthropic(family: &str, listed: &str, decode: fn(&str) -> Result<Request, 
 #[test]
 fn anthropic_to_anthropic() {
     to_anthropic("anthropic.messages", "", anthropic::request::decode::decode);
+}
+
+#[test]
+fn openai_chat_to_anthropic() {
+    let listed = include_str!("exceptions/parallel_openai_chat_to_anthropic.txt");
+    to_anthropic("openai.chat", listed, openai_chat::request::decode::decode);
 }
 
 type Said = fn(&Value) -> String;
