@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use ir::chat::extras::Extras;
+use ir::chat::message::ToolCall;
 use ir::dialect::Dialect;
 use ir::json::Json;
 use serde::{Serialize, Serializer};
@@ -96,6 +97,23 @@ pub(super) struct FunctionCall<'a> {
     pub(super) args: Json,
     #[serde(flatten)]
     pub(super) extras: Members<'a>,
+}
+
+impl<'a> FunctionCall<'a> {
+    /// Writes a call. Arguments are an object: text that is none stands in one, as `input` for a custom tool, else as
+    /// `arguments`.
+    pub(super) fn of(call: &'a ToolCall, extras: &'a Extras) -> Self {
+        let args = match object(&call.arguments).filter(|_| !call.custom) {
+            Some(object) => object,
+            None if call.arguments.trim().is_empty() => Json::of(&Members::default()),
+            None if call.custom => Json::of(&One("input", &call.arguments)),
+            None => match Json::parse(&call.arguments) {
+                Some(value) => Json::of(&One("arguments", &value)),
+                None => Json::of(&One("arguments", &call.arguments)),
+            },
+        };
+        Self { id: &call.id, name: &call.name, args, extras: Members::of(extras, "functionCall.") }
+    }
 }
 
 /// Its result.
@@ -238,6 +256,11 @@ impl<'a> Members<'a> {
         self.0.is_empty()
     }
 
+    /// Whether a name is among them.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| *known == name)
+    }
+
     /// Adds those of another.
     pub(super) fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
@@ -248,4 +271,18 @@ impl Serialize for Members<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().copied())
     }
+}
+
+/// An object with one member.
+pub(super) struct One<'a, T>(pub(super) &'static str, pub(super) &'a T);
+
+impl<T: Serialize> Serialize for One<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(self.0, self.1)])
+    }
+}
+
+/// Returns a text that is a JSON object, as one.
+pub(super) fn object(text: &str) -> Option<Json> {
+    Json::parse(text).filter(|json| json.as_str().starts_with('{'))
 }

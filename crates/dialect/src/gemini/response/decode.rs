@@ -3,6 +3,8 @@
 use ir::chat::extras::Extras;
 use ir::chat::message::{Content, Part};
 use ir::chat::response::{Choice, Finish, Response};
+use ir::dialect::Dialect;
+use ir::json::Json;
 
 use super::super::error;
 use super::super::part::{self, leftovers};
@@ -86,6 +88,10 @@ fn candidate(text: &str, at: u32, calls: &mut Calls<'_>) -> Result<Choice, Wrong
         logprobs: object.take("logprobsResult").and_then(logprobs::logprobs),
         extras: Extras::default(),
     };
+    if choice.finish == Finish::ContentFilter {
+        // Which of the many filters it was.
+        choice.extras.note(Dialect::Gemini, "finishReason", Json::of(&reason));
+    }
     leftovers(object, "", &mut choice.extras);
     Ok(choice)
 }

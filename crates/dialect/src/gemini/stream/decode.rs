@@ -19,7 +19,7 @@ use crate::translate::{Decode, Frame, NotAReply, Step};
 
 /// Reads the frames of one streamed answer.
 #[derive(Debug)]
-pub struct Stream {
+pub struct Decoder {
     /// For the ids of calls: 32 hexadecimal digits.
     seed: String,
     /// How many ids were made.
@@ -56,7 +56,7 @@ enum Kind {
     Thinking,
 }
 
-impl Stream {
+impl Decoder {
     /// Starts an answer. The seed is 32 hexadecimal digits.
     pub fn new(seed: &str) -> Self {
         Self {
@@ -101,12 +101,12 @@ impl Stream {
         if let Some(logprobs) = object.take("logprobsResult").and_then(logprobs::logprobs) {
             out.push(Event::Logprobs { choice: index, logprobs });
         }
-        note(object, &mut self.extras);
+        note(object, OF_CANDIDATE, &mut self.extras);
         Ok(())
     }
 }
 
-impl Decode for Stream {
+impl Decode for Decoder {
     fn frame(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) -> Result<Step, NotAReply> {
         let mut object = reply(frame.data)?;
         self.start(&mut object, out);
@@ -120,7 +120,7 @@ impl Decode for Stream {
             self.usage = Some(usage);
             out.push(Event::Usage(usage));
         }
-        note(object, &mut self.extras);
+        note(object, "", &mut self.extras);
         Ok(Step::More)
     }
 
@@ -264,10 +264,13 @@ impl Choice {
     }
 }
 
+/// What the name of a candidate's own member starts with, among the extras of the whole answer.
+pub(in super::super) const OF_CANDIDATE: &str = "candidate.";
+
 /// Keeps what nobody took; what comes again takes the place of what came before.
-fn note(object: Object<'_>, extras: &mut Extras) {
+fn note(object: Object<'_>, prefix: &str, extras: &mut Extras) {
     for (name, value) in object.leftovers() {
-        let Some(value) = Json::parse(value) else { continue };
+        let (name, Some(value)) = (format!("{prefix}{name}"), Json::parse(value)) else { continue };
         let mut kept = Extras::default();
         for (other, value) in extras.of(Dialect::Gemini).filter(|(other, _)| *other != name) {
             kept.push(Dialect::Gemini, other, value.clone());

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use ir::chat::message::{Content, Document, Message, Part, Role, Source, ToolCall, ToolResult};
+use ir::chat::message::{Content, Document, Message, Part, Role, Source, ToolResult};
 use ir::dialect::Dialect;
 use ir::failure::Failure;
 use ir::json::Json;
@@ -178,7 +178,7 @@ impl<'a> Writer<'a, '_> {
             }
             Content::Audio(source) | Content::Video(source) => return self.source(place, part, source, known, out),
             Content::Document(document) => return self.document(place, part, document, known, out),
-            Content::ToolCall(call) => known.function_call = Some(function_call(call, part)),
+            Content::ToolCall(call) => known.function_call = Some(wire::FunctionCall::of(call, &part.extras)),
             Content::Foreign { dialect: Dialect::Gemini, block } => {
                 out.push(wire::Part::Whole(block));
                 return Ok(());
@@ -317,21 +317,6 @@ fn whole_uri(uri: &str) -> Cow<'_, str> {
         true => Cow::Owned(format!("https://generativelanguage.googleapis.com/v1beta/{uri}")),
         false => Cow::Borrowed(uri),
     }
-}
-
-/// Writes a call. Arguments are an object: text that is none stands in one, as `input` for a custom tool, else as
-/// `arguments`.
-fn function_call<'a>(call: &'a ToolCall, part: &'a Part) -> wire::FunctionCall<'a> {
-    let args = match result::object(&call.arguments).filter(|_| !call.custom) {
-        Some(object) => object,
-        None if call.arguments.trim().is_empty() => Json::of(&Members::default()),
-        None if call.custom => Json::of(&result::One("input", &call.arguments)),
-        None => match Json::parse(&call.arguments) {
-            Some(value) => Json::of(&result::One("arguments", &value)),
-            None => Json::of(&result::One("arguments", &call.arguments)),
-        },
-    };
-    wire::FunctionCall { id: &call.id, name: &call.name, args, extras: Members::of(&part.extras, "functionCall.") }
 }
 
 /// Gives the first call of every step of the current turn a signature, if it has none.

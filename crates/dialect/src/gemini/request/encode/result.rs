@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ir::chat::message::{Content, Part, Source, ToolResult};
 use ir::json::Json;
 
-use super::super::super::wire::Members;
+use super::super::super::wire::{Members, One, object};
 use crate::json::object::{Object, Path};
 
 /// A result, and the media that cannot stand in it.
@@ -46,20 +46,6 @@ fn response(text: Option<&str>, failed: bool) -> Json {
         }
         Some(object) => object,
         None => Json::of(&One(name, &text)),
-    }
-}
-
-/// Returns a text that is a JSON object, as one.
-pub(super) fn object(text: &str) -> Option<Json> {
-    Json::parse(text).filter(|json| json.as_str().starts_with('{'))
-}
-
-/// An object with one member.
-pub(super) struct One<'a, T>(pub(super) &'static str, pub(super) &'a T);
-
-impl<T: serde::Serialize> serde::Serialize for One<'_, T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map([(self.0, self.1)])
     }
 }
 

@@ -7,7 +7,7 @@ use super::*;
 const SEED: &str = "0123456789abcdef0123456789abcdef";
 
 fn read(frames: &[&str]) -> Result<(Vec<Event>, Step), NotAReply> {
-    let (mut stream, mut out) = (Stream::new(SEED), Vec::new());
+    let (mut stream, mut out) = (Decoder::new(SEED), Vec::new());
     for data in frames {
         stream.frame(Frame { event: None, data }, &mut out)?;
     }
