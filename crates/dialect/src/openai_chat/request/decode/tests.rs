@@ -1,3 +1,5 @@
+//! Requests, member by member: what is read, and that it comes back.
+
 use ir::chat::message::{Content, Part, Role, Source};
 use ir::chat::request::{Effort, Format, ToolChoice};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Requests of other dialects, written for the vendors of this one.
+
 use ir::chat::message::{Document, Message, Role, Signature, Source, ToolCall, ToolResult};
 use ir::chat::request::{Sampling, Schema};
 use ir::json::Json;

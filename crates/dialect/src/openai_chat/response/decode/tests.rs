@@ -1,3 +1,5 @@
+//! Whole replies, as the vendors write them.
+
 use ir::chat::message::{Citation, Content, Part, Source};
 use ir::chat::response::Finish;
 use ir::dialect::Dialect;

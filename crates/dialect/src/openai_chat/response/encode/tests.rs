@@ -1,3 +1,5 @@
+//! Whole replies, as clients want them.
+
 use ir::chat::message::{Citation, Signature, ToolCall};
 use ir::chat::response::Finish;
 use ir::json::Json;

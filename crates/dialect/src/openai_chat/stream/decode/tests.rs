@@ -1,3 +1,5 @@
+//! Streams, as the vendors cut them.
+
 use ir::chat::fold::Fold;
 use ir::chat::message::{Content, Part};
 use ir::chat::response::{Finish, Response};

@@ -1,3 +1,5 @@
+//! Streams, as clients want them: every chunk to the byte.
+
 use ir::chat::event::Started;
 use ir::chat::message::Citation;
 use serde_json::{Value, json};
