@@ -12,4 +12,5 @@ mod laws;
 mod ollama;
 mod openai_chat;
 mod openai_responses;
+mod parallel_responses;
 mod splice;
