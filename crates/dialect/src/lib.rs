@@ -6,10 +6,12 @@
 //! they are translated through `ir::chat`.
 
 pub mod anthropic;
+mod carry;
 pub mod cohere;
 pub mod frames;
 pub mod gemini;
 pub mod json;
+pub mod lane;
 pub mod meta;
 pub mod ollama;
 pub mod openai_chat;

@@ -1,5 +1,8 @@
 //! A chat completion request: what routing needs is read, the bytes are kept.
 
+pub mod decode;
+pub mod encode;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -88,6 +91,11 @@ impl ChatRequest {
             stream_options: stream_options.map(|place| stream_options_of(&body, &place)).transpose()?,
             body,
         })
+    }
+
+    /// Returns the body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// Returns the size of the body in bytes.
