@@ -12,12 +12,15 @@ use dialect::frames::Frames;
 use dialect::json::object::{Object, Path};
 use dialect::openai_chat::request::{AskUsage, ChatRequest};
 use dialect::openai_chat::{response::ChatResponse, stream::ChatStream};
-use dialect::openai_responses as responses;
 use dialect::passed::Progress;
-use dialect::translate::{Callee, Decode, NotAReply, Step};
+use dialect::translate::{Callee, Decode, Encode, Encoded, Label, NotAReply, Step};
+use dialect::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 use ir::chat::event::Event;
 use ir::chat::fold::Fold;
+use ir::chat::request::Request;
+use ir::chat::response::Response;
 use ir::dialect::Dialect;
+use ir::failure::Failure;
 
 /// One target.
 pub struct Target {
@@ -31,6 +34,34 @@ pub struct Target {
 
 const fn target(name: &'static str, seeds: &'static str, run: fn(&[u8])) -> Target {
     Target { name, seeds, run }
+}
+
+/// A request of a dialect is read, and written for every other.
+macro_rules! request {
+    ($name:literal, $seeds:literal, $dialect:ident) => {
+        target($name, $seeds, |data| request(data, $dialect::request::decode::decode))
+    };
+}
+
+/// A whole reply of a dialect is read, and written for every surface.
+macro_rules! reply {
+    ($name:literal, $seeds:literal, $dialect:ident) => {
+        target($name, $seeds, |data| reply(data, $dialect::response::decode::decode))
+    };
+}
+
+/// A stream of a dialect is read, and written for every surface.
+macro_rules! stream {
+    ($name:literal, $seeds:literal, $dialect:ident, $framing:ident) => {
+        target($name, $seeds, |data| stream(Dialect::$framing, data, || $dialect::stream::decode::Decoder::new(SEED)))
+    };
+}
+
+/// A body of a dialect is read as an error.
+macro_rules! error {
+    ($name:literal, $seeds:literal, $dialect:ident) => {
+        target($name, $seeds, |data| drop($dialect::error::read(data)))
+    };
 }
 
 /// Every target.
@@ -48,19 +79,36 @@ pub const TARGETS: &[Target] = &[
     target("anthropic_splice_stream", "anthropic/stream", |data| {
         splice(data, || MessagesStream::new("meta", member()))
     }),
-    target("openai_responses_request", "openai_responses/request", responses_request),
-    target("openai_responses_reply", "openai_responses/reply", |data| {
-        text(data, |body| responses::response::decode::decode(body, SEED))
-    }),
-    target("openai_responses_stream", "openai_responses/stream", |data| {
-        stream(Dialect::OpenaiResponses, data, || responses::stream::decode::Decoder::new(SEED))
-    }),
-    target("openai_responses_error", "openai_responses/reply", |data| drop(responses::error::read(data))),
+    request!("openai_chat_request", "openai_chat/request", openai_chat),
+    request!("anthropic_request", "anthropic/request", anthropic),
+    request!("gemini_request", "gemini/request", gemini),
+    request!("openai_responses_request", "openai_responses/request", openai_responses),
+    target("openai_responses_again", "openai_responses/request", responses_again),
+    reply!("openai_chat_reply", "openai_chat/reply", openai_chat),
+    reply!("anthropic_reply", "anthropic/reply", anthropic),
+    reply!("gemini_reply", "gemini/reply", gemini),
+    reply!("openai_responses_reply", "openai_responses/reply", openai_responses),
+    reply!("ollama_reply", "ollama/reply", ollama),
+    reply!("cohere_reply", "cohere/reply", cohere),
+    stream!("openai_chat_stream", "openai_chat/stream", openai_chat, OpenaiChat),
+    stream!("anthropic_stream", "anthropic/stream", anthropic, Anthropic),
+    stream!("gemini_stream", "gemini/stream", gemini, Gemini),
+    stream!("openai_responses_stream", "openai_responses/stream", openai_responses, OpenaiResponses),
+    stream!("ollama_stream", "ollama/stream", ollama, Ollama),
+    stream!("cohere_stream", "cohere/stream", cohere, Cohere),
+    error!("openai_chat_error", "openai_chat/reply", openai_chat),
+    error!("anthropic_error", "anthropic/reply", anthropic),
+    error!("gemini_error", "gemini/reply", gemini),
+    error!("openai_responses_error", "openai_responses/reply", openai_responses),
+    error!("ollama_error", "ollama/reply", ollama),
+    error!("cohere_error", "cohere/reply", cohere),
 ];
 
 const SEED: &str = "0123456789abcdef0123456789abcdef";
 
 const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: Some(4096), ask_usage: true, quirks: &[] };
+
+const LABEL: Label<'_> = Label { seed: SEED, model: "m", created: 7 };
 
 /// Pieces in which a stream may come, in bytes.
 const PIECES: [usize; 2] = [1, 7];
@@ -136,40 +184,91 @@ fn stream<D: Decode>(dialect: Dialect, data: &[u8], start: impl Fn() -> D) {
     for size in PIECES {
         assert_eq!(cut(size), whole, "in pieces of {size}");
     }
-    can_be_folded(whole);
+    can_be_written(&whole.0);
+    can_be_folded(whole.0);
 }
 
-fn can_be_folded((events, outcome): (Vec<Event>, Result<Step, NotAReply>)) {
+/// Every surface writes the events as frames of JSON.
+fn can_be_written(events: &[Event]) {
+    let encoders: [(Dialect, Box<dyn Encode>); 3] = [
+        (Dialect::OpenaiChat, Box::new(openai_chat::stream::encode::Encoder::new(&LABEL, true, member()))),
+        (Dialect::Anthropic, Box::new(anthropic::stream::encode::Encoder::new(&LABEL, member()))),
+        (Dialect::Gemini, Box::new(gemini::stream::encode::Encoder::new(&LABEL, member()))),
+    ];
+    for (surface, mut encoder) in encoders {
+        let mut out = Vec::new();
+        events.iter().for_each(|event| encoder.event(event.clone(), &mut out));
+        encoder.finish(&member(), &mut out);
+        let read = Frames::new(surface).push(&out, |frame| {
+            assert!(frame.data == "[DONE]" || is_json(frame.data.as_bytes()), "{}: {}", surface.name(), frame.data);
+            Ok(Step::More)
+        });
+        assert_eq!(read, Ok(Step::More), "{}", surface.name());
+    }
+}
+
+fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+fn can_be_folded(events: Vec<Event>) {
     let mut fold = Fold::default();
     for (at, event) in events.into_iter().enumerate() {
-        assert_eq!(at == 0, matches!(event, Event::Started(_)), "the start comes once, first");
+        assert!(at == 0 || !matches!(event, Event::Started(_)), "the start comes first, if it comes");
         fold.push(event);
     }
-    let answer = fold.finish();
-    if outcome == Ok(Step::Complete) {
-        assert!(!answer.choices.is_empty(), "an answer that is complete has a choice");
-    }
+    drop(fold.finish());
 }
 
-fn responses_request(data: &[u8]) {
+type EncodeRequest = fn(&Request, &Callee<'_>) -> Result<Encoded, Failure>;
+
+fn request(data: &[u8], decode: fn(&str) -> Result<Request, Failure>) {
+    const ENCODE: [EncodeRequest; 6] = [
+        openai_chat::request::encode::encode,
+        anthropic::request::encode::encode,
+        gemini::request::encode::encode,
+        openai_responses::request::encode::encode,
+        ollama::request::encode::encode,
+        cohere::request::encode::encode,
+    ];
     text(data, |body| {
-        let Ok(request) = responses::request::decode::decode(body) else { return };
-        drop(responses::request::encode::encode(&request, &CALLEE));
-        let Ok(again) = responses::request::encode::encode_again(&request, &CALLEE) else { return };
+        let Ok(request) = decode(body) else { return };
+        for encoded in ENCODE.iter().filter_map(|encode| encode(&request, &CALLEE).ok()) {
+            assert!(is_json(&encoded.body), "{}", String::from_utf8_lossy(&encoded.body));
+        }
+    });
+}
+
+fn reply(data: &[u8], decode: fn(&str, &str) -> Result<Response, NotAReply>) {
+    const ENCODE: [fn(&Response, &Label<'_>) -> Vec<u8>; 3] =
+        [openai_chat::response::encode::encode, anthropic::response::encode::encode, gemini::response::encode::encode];
+    text(data, |body| {
+        let Ok(reply) = decode(body, SEED) else { return };
+        for written in ENCODE.map(|encode| encode(&reply, &LABEL)) {
+            assert!(is_json(&written), "{}", String::from_utf8_lossy(&written));
+        }
+    });
+}
+
+/// What is written in the dialect in which it came is read as the same.
+fn responses_again(data: &[u8]) {
+    use openai_responses::request::{decode::decode, encode::encode_again};
+    text(data, |body| {
+        let Ok(request) = decode(body) else { return };
+        let Ok(again) = encode_again(&request, &CALLEE) else { return };
         // What is lost is named; and two names are taken for paths (`text.verbosity`) wherever they stand.
         if !again.dropped.is_empty() || ["\"text.", "\"message."].iter().any(|name| body.contains(name)) {
             return;
         }
         let again = String::from_utf8(again.body).unwrap_or_default();
-        assert_eq!(responses::request::decode::decode(&again).as_ref(), Ok(&request), "{again}");
+        assert_eq!(decode(&again).as_ref(), Ok(&request), "{again}");
     });
 }
 
 /// A body that was understood is JSON after it was patched.
 fn patched(pieces: &[Bytes]) {
     let body = pieces.concat();
-    let read = serde_json::from_slice::<serde::de::IgnoredAny>(&body);
-    assert!(!is_plain(&body) || read.is_ok(), "{read:?}: {}", String::from_utf8_lossy(&body));
+    assert!(!is_plain(&body) || is_json(&body), "{}", String::from_utf8_lossy(&body));
 }
 
 fn chat_request(data: &[u8]) {

@@ -1,7 +1,5 @@
 //! Recorded traffic of the dialect `openai_responses`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::LazyLock;
 
 use dialect::openai_responses::stream::decode::Decoder;

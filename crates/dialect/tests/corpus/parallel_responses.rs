@@ -1,22 +1,21 @@
-//! One request in two of `OpenAI`'s formats: what a library asked for as a chat completion and as a response means the
-//! same once it is read.
+//! The same logical request in several dialects, translated to OpenAI Responses: it must ask for what was recorded there.
 //!
 //! The members of a scenario agree in what the user says, in tools, pictures, files, the form of the answer and
 //! streaming; instructions and parameters may differ.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 
-use dialect::openai_responses::request;
+use dialect::translate::Callee;
+use dialect::{anthropic, openai_chat, openai_responses};
 use ir::chat::message::{Content, Part, Role, Source};
 use ir::chat::request::{Format, Request, Tool};
-use serde_json::Value;
+use ir::failure::Failure;
+use serde_json::{Value, json};
 
 use crate::exceptions;
 use crate::exchanges::{self, Exchange};
 
-/// What a request asks for, in words that both formats have.
+/// What a request asks for.
 #[derive(Debug, Default, PartialEq)]
 struct Asked {
     stream: bool,
@@ -30,14 +29,23 @@ struct Asked {
 }
 
 #[test]
-fn a_response_asks_what_a_chat_completion_asks() {
-    let listed = include_str!("exceptions/parallel_responses.txt");
+fn openai_chat_to_responses() {
+    let listed = include_str!("exceptions/parallel_openai_chat_to_responses.txt");
+    to_responses("openai.chat", listed, openai_chat::request::decode::decode);
+}
+
+#[test]
+fn anthropic_to_responses() {
+    let listed = include_str!("exceptions/parallel_anthropic_to_responses.txt");
+    to_responses("anthropic.messages", listed, anthropic::request::decode::decode);
+}
+
+fn to_responses(family: &str, listed: &str, decode: fn(&str) -> Result<Request, Failure>) {
     let mut scenarios: BTreeMap<String, [Option<Exchange>; 2]> = BTreeMap::new();
     for exchange in exchanges::read("parallel") {
-        let at = match exchange.family.as_deref() {
-            Some("openai.chat") => 0,
-            Some("openai.responses") => 1,
-            _ => continue,
+        let Some(at) = [family, "openai.responses"].iter().position(|name| exchange.family.as_deref() == Some(name))
+        else {
+            continue;
         };
         if exchange.first_turn == Some(true)
             && exchange.asked().is_some()
@@ -47,35 +55,38 @@ fn a_response_asks_what_a_chat_completion_asks() {
         }
     }
     let pairs = scenarios.iter().filter_map(|(scenario, pair)| match pair {
-        [Some(chat), Some(response)] => Some((scenario.as_str(), (chat, response))),
+        [Some(from), Some(to)] => Some((scenario.as_str(), (from.asked()?, to.asked()?))),
         _ => None,
     });
-    exceptions::check("chat completions and responses", listed, pairs, |(chat, response)| {
-        let chat = asked_of_chat(&serde_json::from_str(chat.asked().unwrap()).unwrap());
-        let read = request::decode::decode(response.asked().unwrap()).map_err(|failure| failure.message)?;
-        let response = asked(&read);
+    exceptions::check(&format!("{family} -> openai.responses"), listed, pairs, |(from, to)| {
+        let read = |body: &str| openai_responses::request::decode::decode(body).map_err(|failure| failure.message);
+        let request = decode(from).map_err(|failure| failure.message)?;
+        let callee = Callee { model: "m", max_output_tokens: None, ask_usage: false, quirks: &[] };
+        let encoded =
+            openai_responses::request::encode::encode(&request, &callee).map_err(|failure| failure.message)?;
+        let found = asked(&read(&String::from_utf8(encoded.body).unwrap())?);
+        let expect = asked(&read(to)?);
         for (what, same) in [
-            ("stream", chat.stream == response.stream),
-            ("texts", chat.texts == response.texts),
-            ("attached", chat.attached == response.attached),
-            ("tools", chat.tools == response.tools),
-            ("format", chat.format == response.format),
+            ("stream", expect.stream == found.stream),
+            ("texts", expect.texts == found.texts),
+            ("attached", expect.attached == found.attached),
+            ("tools", expect.tools == found.tools),
+            ("format", expect.format == found.format),
         ] {
             if !same {
-                return Err(format!("{what}: expected {chat:?}, found {response:?}"));
+                return Err(format!("{what}: expected {expect:?}, found {found:?}"));
             }
         }
         Ok(())
     });
 }
 
-/// Returns what a canonical request asks for.
 fn asked(request: &Request) -> Asked {
     let mut asked = Asked { stream: request.stream, ..Asked::default() };
     let user = request.messages.iter().filter(|message| message.role == Role::User);
     for part in user.flat_map(|message| &message.parts) {
         match &part.content {
-            Content::Text { text, .. } => asked.texts.push(text.clone()),
+            Content::Text { text, .. } => asked.texts.push(text.trim().to_owned()),
             _ => asked.attached.extend(attached(part)),
         }
     }
@@ -94,7 +105,7 @@ fn asked(request: &Request) -> Asked {
         Some(Format::JsonSchema(schema)) => {
             schema.schema.as_ref().map(|json| loose(serde_json::from_str(json.as_str()).unwrap()))
         }
-        Some(Format::JsonObject) => Some("json_object".into()),
+        Some(Format::JsonObject) => Some(json!("json_object")),
         Some(Format::Text) | None => None,
     };
     asked
@@ -113,41 +124,16 @@ fn attached(part: &Part) -> Option<String> {
     }
 }
 
-/// A schema without what clients add for strict functions.
+/// A schema without what clients add for strict functions, its dialect and its title.
 fn loose(mut schema: Value) -> Value {
     if let Some(object) = schema.as_object_mut() {
-        object.remove("additionalProperties");
-        object.retain(|name, value| name != "required" || *value != serde_json::json!([]));
+        object.retain(|name, value| match name.as_str() {
+            "additionalProperties" | "$schema" => false,
+            "title" => !value.is_string(),
+            "required" => *value != json!([]),
+            _ => true,
+        });
         object.values_mut().for_each(|value| *value = loose(value.take()));
     }
     schema
-}
-
-/// Returns what a chat completion asks for, from its JSON.
-fn asked_of_chat(body: &Value) -> Asked {
-    let mut asked = Asked { stream: body["stream"] == true, ..Asked::default() };
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    for message in body["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "user") {
-        asked.texts.extend(text(&message["content"]));
-        for part in message["content"].as_array().into_iter().flatten() {
-            asked.texts.extend(text(&part["text"]));
-            let at = [&part["image_url"]["url"], &part["file"]["file_data"], &part["file"]["file_id"]];
-            asked.attached.extend(at.into_iter().find_map(text));
-        }
-    }
-    let functions = body["tools"].as_array().into_iter().flatten().map(|tool| &tool["function"]);
-    asked.tools = functions
-        .filter(|function| function.is_object())
-        .map(|function| {
-            let description = text(&function["description"]).filter(|text| !text.is_empty());
-            (text(&function["name"]).unwrap(), description, loose(function["parameters"].clone()))
-        })
-        .collect();
-    let format = &body["response_format"];
-    asked.format = match format["type"].as_str() {
-        Some("json_schema") => Some(loose(format["json_schema"]["schema"].clone())),
-        Some("json_object") => Some("json_object".into()),
-        _ => None,
-    };
-    asked
 }

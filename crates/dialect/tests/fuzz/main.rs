@@ -3,7 +3,12 @@
 //! It is not guided by coverage: a deterministic mutator changes the seeds of `fuzz/seeds`, so that every machine runs
 //! the same cases and a failure can be run again. `fuzz/README.md` says how to search for longer, and with guidance.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking and says what it did")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and says what it did"
+)]
 
 mod mutate;
 #[path = "../../../../fuzz/targets.rs"]
