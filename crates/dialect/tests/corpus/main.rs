@@ -21,5 +21,6 @@ mod openai_chat;
 mod openai_responses;
 mod parallel;
 mod parallel_gemini;
+mod parallel_responses;
 mod parallel_small;
 mod splice;
