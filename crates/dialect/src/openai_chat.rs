@@ -7,4 +7,5 @@ mod reasoning;
 pub mod request;
 pub mod response;
 pub mod stream;
+mod usage;
 mod wire;

@@ -9,7 +9,7 @@ pub(in crate::openai_chat) mod parts;
 use bytes::Bytes;
 use ir::usage::Usage;
 
-use super::{error, wire};
+use super::{error, usage};
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::apply;
 use crate::splice::slot::Slot;
@@ -57,11 +57,14 @@ impl ChatResponse {
                 reply.choices(&body, &mut scanner).map_err(malformed)?;
                 continue;
             }
+            if name == b"usage" {
+                reply.usage = usage::scan(&body, &mut scanner).map_err(malformed)?.or(reply.usage);
+                continue;
+            }
             let range = scanner.value().map_err(malformed)?;
             let value = body.get(range.clone()).unwrap_or_default();
             match name {
                 b"id" => reply.id = string(value),
-                b"usage" => reply.usage = wire::usage(value),
                 b"error" if value != b"null" => failed = Some(error::read_member(value)),
                 name if name == meta_key.as_bytes() => reply.slot.taken = Some(range),
                 _ => {}

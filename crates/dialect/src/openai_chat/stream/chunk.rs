@@ -6,7 +6,7 @@ use ir::report::Report;
 use ir::usage::Usage;
 
 use crate::json::{JsonError, Scanner, string};
-use crate::openai_chat::{error, wire};
+use crate::openai_chat::{error, usage};
 use crate::splice::slot::Slot;
 
 /// What one `chat.completion.chunk` says.
@@ -22,9 +22,9 @@ pub(super) struct Chunk {
     pub finish_reason: Option<String>,
     /// Whether it has no choices at all.
     pub no_choices: bool,
-    /// Whether it has a `usage` that is not null.
+    /// Whether it has a `usage` of its own that is not null.
     pub has_usage: bool,
-    /// That usage, when it can be believed.
+    /// What is reported, there or in the places that some vendors have for it, when it can be believed.
     pub usage: Option<Usage>,
     /// An error instead of an answer.
     pub error: Option<Report>,
@@ -44,12 +44,10 @@ pub(super) fn read(data: &[u8], meta_key: &str) -> Result<Chunk, JsonError> {
             b"choices" => choices(data, &mut scanner, &mut chunk)?,
             b"id" => chunk.id = Some(scanner.value()?),
             b"usage" => {
-                let value = data.get(scanner.value()?).unwrap_or_default();
-                chunk.has_usage = value != b"null";
-                if chunk.has_usage {
-                    chunk.usage = wire::usage(value);
-                }
+                chunk.has_usage = scanner.peek()? != b'n';
+                chunk.usage = usage::scan(data, &mut scanner)?.or(chunk.usage);
             }
+            b"x_groq" => chunk.usage = chunk.usage.or(usage::scan_inside(data, &mut scanner)?),
             b"error" => {
                 let value = data.get(scanner.value()?).unwrap_or_default();
                 if value != b"null" {
@@ -86,6 +84,8 @@ fn choice(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<(
         first = false;
         match data.get(name).unwrap_or_default() {
             b"delta" => delta(data, scanner, chunk)?,
+            // Moonshot.
+            b"usage" => chunk.usage = chunk.usage.or(usage::scan(data, scanner)?),
             b"finish_reason" => {
                 let value = data.get(scanner.value()?).unwrap_or_default();
                 if value != b"null" && chunk.finish_reason.is_none() {

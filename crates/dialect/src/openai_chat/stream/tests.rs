@@ -186,6 +186,19 @@ fn usage_inside_the_finish_event_stays() {
 }
 
 #[test]
+fn usage_is_found_where_vendors_hide_it() {
+    let report = r#"{"prompt_tokens":5,"completion_tokens":2}"#;
+    for last in [
+        format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop","usage":{report}}}]}}"#),
+        format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop"}}],"x_groq":{{"id":"r","usage":{report}}}}}"#),
+        format!(r#"{{"x_groq":{{"usage":{{"prompt_tokens":9}}}},"choices":[],"usage":{report}}}"#),
+    ] {
+        let passed = run(format!("data: {last}\n\n").as_bytes(), &[], false).2;
+        assert_eq!(passed.usage.map(|usage| (usage.input, usage.output)), Some((5, 2)), "{last}");
+    }
+}
+
+#[test]
 fn a_meta_block_of_another_gateway_is_replaced() {
     let first = r#"{"choices":[{"delta":{"content":"a"}}],"crossway":{"routed_to":"theirs"}}"#;
     let (seen, _, _) = run(format!("data: {first}\n\n").as_bytes(), &[], false);
