@@ -130,7 +130,7 @@ impl Judge for Message {
                 Verdict::ForwardAfter(self.held.drain(..).map(|held| held.event.bytes).collect())
             }
             Kind::MessageStart => match (said.message, self.first_meta.take()) {
-                (Some(slot), Some(meta)) => Verdict::Replace(event.hold().with(&slot, &meta)),
+                (Some(slot), Some(meta)) => Verdict::Replace(vec![event.hold().with(&slot, &meta)]),
                 _ => Verdict::Forward,
             },
             Kind::BlockStart | Kind::BlockDelta | Kind::BlockStop => Verdict::Forward,
