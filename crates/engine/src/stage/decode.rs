@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
@@ -73,11 +73,7 @@ where
 
 fn call<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Call, Failure> {
     let headers = arrival.headers();
-    let text = |name: &'static str| match headers.get(name).map(|value| value.to_str()) {
-        None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text.trim())),
-        Some(Err(_)) => Err(Failure::invalid(name, format!("the header {name} holds bytes that are not ASCII"))),
-    };
+    let text = |name: &'static str| headers.get(name).map(|value| ascii(name, value)).transpose();
     let timeout = match text("x-crossway-timeout-ms")? {
         None => None,
         Some(ms) => match ms.parse::<u64>() {
@@ -112,18 +108,28 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Call, Failure> {
         Some("true" | "1") => true,
         Some(_) => return Err(Failure::invalid("x-crossway-strict", "x-crossway-strict must be true or false")),
     };
-    let anthropic = anthropic_fields(text("anthropic-version")?, text("anthropic-beta")?);
+    // A list may stand in several lines (RFC 9110 section 5.3).
+    let mut betas = Vec::new();
+    for beta in headers.get_all("anthropic-beta") {
+        betas.push(ascii("anthropic-beta", beta)?);
+    }
+    let anthropic = anthropic_fields(text("anthropic-version")?, &betas.join(", "));
     Ok(Call { id: arrival.id, arrived: arrival.at, provider, timeout, strict, fields, anthropic })
+}
+
+/// Returns the value of a header as text.
+fn ascii<'a>(name: &str, value: &'a HeaderValue) -> Result<&'a str, Failure> {
+    let refused = |_| Failure::invalid(name, format!("the header {name} holds bytes that are not ASCII"));
+    value.to_str().map(str::trim).map_err(refused)
 }
 
 /// The version of Anthropic's API that is spoken where the caller names none:
 /// <https://docs.claude.com/en/api/versioning>.
 pub const ANTHROPIC_FIELDS: &str = "anthropic-version: 2023-06-01\r\n";
 
-fn anthropic_fields(version: Option<&str>, beta: Option<&str>) -> Option<Box<str>> {
+fn anthropic_fields(version: Option<&str>, beta: &str) -> Option<Box<str>> {
     let version = version.filter(|version| !version.is_empty());
-    let beta = beta.filter(|beta| !beta.is_empty());
-    if version.is_none() && beta.is_none() {
+    if version.is_none() && beta.is_empty() {
         return None;
     }
     let mut fields = String::with_capacity(64);
@@ -135,7 +141,7 @@ fn anthropic_fields(version: Option<&str>, beta: Option<&str>) -> Option<Box<str
             }
         }
     }
-    if let Some(beta) = beta {
+    if !beta.is_empty() {
         fields.push_str("anthropic-beta: ");
         fields.push_str(beta);
         fields.push_str("\r\n");
