@@ -10,6 +10,7 @@ pub mod cohere;
 pub mod frames;
 pub mod gemini;
 pub mod json;
+pub mod lane;
 pub mod meta;
 pub mod ollama;
 pub mod openai_chat;
