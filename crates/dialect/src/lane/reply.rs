@@ -60,7 +60,7 @@ impl Reply {
                 let mut reply = MessagesResponse::decode(body, meta_key)?;
                 Ok(Self {
                     id: reply.id.take(),
-                    finish_reason: reply.stop_reason.take(),
+                    finish_reason: reply.finish_reason.take(),
                     usage: reply.usage,
                     content_bytes: reply.content_bytes,
                     form: Form::Anthropic(reply),
