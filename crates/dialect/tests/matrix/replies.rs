@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::DIALECTS;
 
-/// One feature: its name, what must stand in the reply, and the reply of every dialect that has it.
+/// One feature: its name, what must stand in the reply (one of several, divided by `|`), and the reply of every dialect that has it.
 struct Feature {
     name: &'static str,
     mark: &'static str,
@@ -40,7 +40,7 @@ fn outcome(surface: Surface, feature: &Feature, dialect: Dialect) -> String {
     let body = String::from_utf8(body).unwrap();
     let value: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
     assert!(value["crossway"].is_object(), "{body}");
-    if body.contains(feature.mark) { "carried" } else { "left out" }.to_owned()
+    if feature.mark.split('|').any(|mark| body.contains(mark)) { "carried" } else { "left out" }.to_owned()
 }
 
 fn chat(message: Value, finish: &str, usage: Value) -> (Dialect, Value) {
@@ -150,7 +150,7 @@ fn features() -> Vec<Feature> {
             },
             gemini(json!([{ "text": "a" }]), "STOP", json!({ "logprobsResult": { "chosenCandidates": [{ "token": "a", "logProbability": -0.25 }], "topCandidates": [] } })),
         ]),
-        feature("cut at the output limit", "\"length\"", vec![
+        feature("cut at the output limit", "\"length\"|\"max_tokens\"", vec![
             chat(said("a"), "length", used()),
             responses(written("a", json!([])), json!({ "status": "incomplete", "incomplete_details": { "reason": "max_output_tokens" } })),
             messages(text("a"), "max_tokens", spent()),
