@@ -1,5 +1,8 @@
 //! A messages request: what routing needs is read, the bytes are kept.
 
+pub mod decode;
+pub mod encode;
+
 use bytes::Bytes;
 use ir::failure::Failure;
 
@@ -67,6 +70,11 @@ impl MessagesRequest {
             service_tier: text("service_tier", value(&tier))?,
             body,
         })
+    }
+
+    /// Returns the body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// Returns the size of the body in bytes.

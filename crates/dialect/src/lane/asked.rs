@@ -157,6 +157,7 @@ impl Asked {
     ) -> Result<Outgoing, Failure> {
         let request = self.canonical()?;
         check_capabilities(request, callee.model, capabilities)?;
+        check_expressible(request, dialect)?;
         let Encoded { body, dropped } = encode(request, dialect, callee)?;
         Ok(Outgoing { body: vec![body.into()], dropped })
     }
@@ -195,6 +196,35 @@ fn check_capabilities(request: &Request, model: &str, capabilities: &[Box<str>])
     }
 }
 
+/// Members that only one dialect knows and that the answer depends on: another one cannot leave them out.
+const ESSENTIAL: [(Dialect, &str); 5] = [
+    (Dialect::OpenaiChat, "audio"),
+    (Dialect::OpenaiChat, "modalities"),
+    (Dialect::OpenaiChat, "web_search_options"),
+    (Dialect::Anthropic, "mcp_servers"),
+    (Dialect::Anthropic, "container"),
+];
+
+/// Refuses by name what the answer depends on and another dialect has no word for.
+fn check_expressible(request: &Request, dialect: Dialect) -> Result<(), Failure> {
+    let asked = |(of, name): &(Dialect, &'static str)| match request.extras.get(*of, name) {
+        // Text alone is what every dialect answers with.
+        Some(value) if *name == "modalities" => value.as_str().contains("audio"),
+        found => found.is_some(),
+    };
+    let several = || (request.choices.unwrap_or(1) > 1).then_some("n");
+    let single = matches!(dialect, Dialect::Anthropic | Dialect::OpenaiResponses | Dialect::Cohere | Dialect::Ollama);
+    let essential = ESSENTIAL.iter().filter(|(of, _)| *of != dialect).find(|member| asked(member));
+    let named = essential.map(|(_, name)| *name).or_else(|| single.then(several).flatten());
+    match named {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("the provider cannot be asked for `{name}`");
+            Err(Failure::new(Code::UnsupportedParameter, Fault::Caller, message).with_param(name))
+        }
+    }
+}
+
 fn encode(request: &Request, dialect: Dialect, callee: &Callee<'_>) -> Result<Encoded, Failure> {
     match dialect {
         Dialect::OpenaiChat => openai_chat::request::encode::encode(request, callee),
@@ -216,7 +246,7 @@ fn departs(body: &[u8], quirks: &[Quirk]) -> bool {
             Quirk::RandomSeed => &[b"\"seed\""],
             Quirk::NineCharacterToolIds => &[b"\"tool_call_id\"", b"\"tool_calls\""],
             Quirk::ToolChoiceAny => &[b"\"required\""],
-            Quirk::ReasoningContent | Quirk::ReasoningDetails => &[],
+            Quirk::ReasoningContent | Quirk::ReasoningDetails | Quirk::CacheControl => &[],
         };
         words.iter().any(|word| memmem::find(body, word).is_some())
     })

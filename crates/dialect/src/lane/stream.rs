@@ -163,7 +163,7 @@ fn note(passed: &mut Passed, event: &Event) {
     match event {
         Event::Started(started) => {
             passed.id = Some(started.id.clone()).filter(|id| !id.is_empty());
-            passed.usage = started.usage.or(passed.usage);
+            passed.begun = started.usage.or(passed.begun);
         }
         // A part that merely begins says nothing yet; one that carries something does.
         Event::Opened { opening, .. } => {

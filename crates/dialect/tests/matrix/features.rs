@@ -44,7 +44,8 @@ pub fn openai() -> Vec<Feature> {
     let base = json!({ "model": "m", "messages": says("hi") });
     let tool = json!({ "type": "function", "function": { "name": "weather", "description": "d", "parameters": { "type": "object", "properties": { "city": { "type": "string" } } } } });
     let tools = plus(&base, json!({ "tools": [tool] }));
-    let part = |part: Value| json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "hi" }, part] }] });
+    let part =
+        |part: Value| json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "hi" }, part] }] });
     let bare = plus(&base, json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "hi" }] }] }));
     let call = |id: &str, city: &str| json!({ "id": id, "type": "function", "function": { "name": "weather", "arguments": format!("{{\"city\":\"{city}\"}}") } });
     let result = |id: &str| json!({ "role": "tool", "tool_call_id": id, "content": "rain" });
@@ -57,22 +58,60 @@ pub fn openai() -> Vec<Feature> {
     let one = plus(&tools, turn(vec![call("call_1", "Bern")], vec![result("call_1")]));
     vec![
         feature("system prompt", &base, json!({ "messages": [{ "role": "system", "content": "be brief" }, user] })),
-        feature("developer prompt", &base, json!({ "messages": [{ "role": "developer", "content": "be brief" }, user] })),
-        feature("image, inline", &bare, part(json!({ "type": "image_url", "image_url": { "url": format!("data:image/png;base64,{PNG}") } }))),
-        fetched(feature("image, by URL", &bare, part(json!({ "type": "image_url", "image_url": { "url": "https://example.com/a.png" } })))),
-        feature("PDF, inline", &bare, part(json!({ "type": "file", "file": { "filename": "a.pdf", "file_data": format!("data:application/pdf;base64,{PDF}") } }))),
-        feature("audio, inline", &bare, part(json!({ "type": "input_audio", "input_audio": { "data": "UklGRg==", "format": "wav" } }))),
+        feature(
+            "developer prompt",
+            &base,
+            json!({ "messages": [{ "role": "developer", "content": "be brief" }, user] }),
+        ),
+        feature(
+            "image, inline",
+            &bare,
+            part(json!({ "type": "image_url", "image_url": { "url": format!("data:image/png;base64,{PNG}") } })),
+        ),
+        fetched(feature(
+            "image, by URL",
+            &bare,
+            part(json!({ "type": "image_url", "image_url": { "url": "https://example.com/a.png" } })),
+        )),
+        feature(
+            "PDF, inline",
+            &bare,
+            part(
+                json!({ "type": "file", "file": { "filename": "a.pdf", "file_data": format!("data:application/pdf;base64,{PDF}") } }),
+            ),
+        ),
+        feature(
+            "audio, inline",
+            &bare,
+            part(json!({ "type": "input_audio", "input_audio": { "data": "UklGRg==", "format": "wav" } })),
+        ),
         feature("tools", &base, json!({ "tools": [tool] })),
         feature("tool choice: none", &tools, json!({ "tool_choice": "none" })),
         feature("tool choice: required", &tools, json!({ "tool_choice": "required" })),
-        feature("tool choice: one function", &tools, json!({ "tool_choice": { "type": "function", "function": { "name": "weather" } } })),
+        feature(
+            "tool choice: one function",
+            &tools,
+            json!({ "tool_choice": { "type": "function", "function": { "name": "weather" } } }),
+        ),
         feature("parallel tool calls off", &tools, json!({ "parallel_tool_calls": false })),
         feature("tool call and result", &tools, turn(vec![call("call_1", "Bern")], vec![result("call_1")])),
-        feature("parallel calls and results", &one, turn(vec![call("call_1", "Bern"), call("call_2", "Basel")], vec![result("call_1"), result("call_2")])),
-        feature("strict tool", &tools, json!({ "tools": [{ "type": "function", "function": { "name": "weather", "description": "d", "strict": true, "parameters": { "type": "object", "properties": { "city": { "type": "string" } } } } }] })),
+        feature(
+            "parallel calls and results",
+            &one,
+            turn(vec![call("call_1", "Bern"), call("call_2", "Basel")], vec![result("call_1"), result("call_2")]),
+        ),
+        feature(
+            "strict tool",
+            &tools,
+            json!({ "tools": [{ "type": "function", "function": { "name": "weather", "description": "d", "strict": true, "parameters": { "type": "object", "properties": { "city": { "type": "string" } } } } }] }),
+        ),
         feature("custom tool", &base, json!({ "tools": [{ "type": "custom", "custom": { "name": "shell" } }] })),
         feature("JSON mode", &base, json!({ "response_format": { "type": "json_object" } })),
-        feature("JSON Schema", &base, json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "city", "strict": true, "schema": { "type": "object", "properties": { "name": { "type": "string" } }, "required": ["name"], "additionalProperties": false } } } })),
+        feature(
+            "JSON Schema",
+            &base,
+            json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "city", "strict": true, "schema": { "type": "object", "properties": { "name": { "type": "string" } }, "required": ["name"], "additionalProperties": false } } } }),
+        ),
         feature("reasoning effort", &base, json!({ "reasoning_effort": "high" })),
         feature("output limit", &base, json!({ "max_completion_tokens": 77 })),
         feature("stop sequences", &base, json!({ "stop": ["END"] })),
@@ -87,7 +126,11 @@ pub fn openai() -> Vec<Feature> {
         feature("service tier", &base, json!({ "service_tier": "flex" })),
         feature("user", &base, json!({ "user": "u-1" })),
         feature("metadata", &base, json!({ "metadata": { "a": "b" } })),
-        feature("audio answer", &base, json!({ "modalities": ["text", "audio"], "audio": { "voice": "alloy", "format": "wav" } })),
+        feature(
+            "audio answer",
+            &base,
+            json!({ "modalities": ["text", "audio"], "audio": { "voice": "alloy", "format": "wav" } }),
+        ),
         feature("provider's web search", &base, json!({ "web_search_options": {} })),
         feature("an unknown member", &base, json!({ "zeta": { "a": 1 } })),
         feature("stream", &base, json!({ "stream": true })),
@@ -124,26 +167,64 @@ pub fn anthropic() -> Vec<Feature> {
         feature("system prompt", &base, json!({ "system": "be brief" })),
         feature("system prompt, blocks", &base, json!({ "system": [{ "type": "text", "text": "be brief" }] })),
         feature("cache mark", &bare, content(vec![marked])),
-        feature("image, inline", &bare, part(json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": PNG } }))),
-        fetched(feature("image, by URL", &bare, part(json!({ "type": "image", "source": { "type": "url", "url": "https://example.com/a.png" } })))),
-        feature("image, from the Files API", &bare, part(json!({ "type": "image", "source": { "type": "file", "file_id": "file_1" } }))),
-        feature("PDF, inline", &bare, part(json!({ "type": "document", "source": { "type": "base64", "media_type": "application/pdf", "data": PDF } }))),
-        fetched(feature("PDF, by URL", &bare, part(json!({ "type": "document", "source": { "type": "url", "url": "https://example.com/a.pdf" } })))),
+        feature(
+            "image, inline",
+            &bare,
+            part(json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": PNG } })),
+        ),
+        fetched(feature(
+            "image, by URL",
+            &bare,
+            part(json!({ "type": "image", "source": { "type": "url", "url": "https://example.com/a.png" } })),
+        )),
+        feature(
+            "image, from the Files API",
+            &bare,
+            part(json!({ "type": "image", "source": { "type": "file", "file_id": "file_1" } })),
+        ),
+        feature(
+            "PDF, inline",
+            &bare,
+            part(
+                json!({ "type": "document", "source": { "type": "base64", "media_type": "application/pdf", "data": PDF } }),
+            ),
+        ),
+        fetched(feature(
+            "PDF, by URL",
+            &bare,
+            part(json!({ "type": "document", "source": { "type": "url", "url": "https://example.com/a.pdf" } })),
+        )),
         feature("document, text", &bare, part(text)),
         feature("citations", &documented, part(cited)),
         feature("tools", &base, json!({ "tools": [tool] })),
         feature("tool choice: any", &tools, json!({ "tool_choice": { "type": "any" } })),
         feature("tool choice: one tool", &tools, json!({ "tool_choice": { "type": "tool", "name": "weather" } })),
         feature("tool choice: none", &tools, json!({ "tool_choice": { "type": "none" } })),
-        feature("parallel tool use off", &tools, json!({ "tool_choice": { "type": "auto", "disable_parallel_tool_use": true } })),
+        feature(
+            "parallel tool use off",
+            &tools,
+            json!({ "tool_choice": { "type": "auto", "disable_parallel_tool_use": true } }),
+        ),
         feature("tool use and result", &tools, used(vec![], rain.clone())),
         feature("tool result: error", &turn, used(vec![], failed)),
         feature("tool result: image", &turn, used(vec![], picture)),
-        feature("thinking", &base, json!({ "max_tokens": 4_096, "thinking": { "type": "enabled", "budget_tokens": 2_048 } })),
+        feature(
+            "thinking",
+            &base,
+            json!({ "max_tokens": 4_096, "thinking": { "type": "enabled", "budget_tokens": 2_048 } }),
+        ),
         feature("thinking, replayed", &turn, used(thinks, rain.clone())),
         feature("redacted thinking, replayed", &turn, used(hides, rain)),
-        feature("server tool: web search", &base, json!({ "tools": [{ "type": "web_search_20250305", "name": "web_search" }] })),
-        feature("JSON Schema", &base, json!({ "output_config": { "format": { "type": "json_schema", "schema": schema } } })),
+        feature(
+            "server tool: web search",
+            &base,
+            json!({ "tools": [{ "type": "web_search_20250305", "name": "web_search" }] }),
+        ),
+        feature(
+            "JSON Schema",
+            &base,
+            json!({ "output_config": { "format": { "type": "json_schema", "schema": schema } } }),
+        ),
         feature("effort", &base, json!({ "output_config": { "effort": "high" } })),
         feature("stop sequences", &base, json!({ "stop_sequences": ["END"] })),
         feature("temperature", &base, json!({ "temperature": 0.5 })),
@@ -151,7 +232,11 @@ pub fn anthropic() -> Vec<Feature> {
         feature("top_k", &base, json!({ "top_k": 5 })),
         feature("user", &base, json!({ "metadata": { "user_id": "u-1" } })),
         feature("service tier", &base, json!({ "service_tier": "standard_only" })),
-        feature("MCP servers", &base, json!({ "mcp_servers": [{ "type": "url", "name": "x", "url": "https://example.com/mcp" }] })),
+        feature(
+            "MCP servers",
+            &base,
+            json!({ "mcp_servers": [{ "type": "url", "name": "x", "url": "https://example.com/mcp" }] }),
+        ),
         feature("an unknown member", &base, json!({ "zeta": { "a": 1 } })),
         feature("stream", &base, json!({ "stream": true })),
     ]

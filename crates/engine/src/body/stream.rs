@@ -285,6 +285,7 @@ fn ending(passed: &Passed, status: u16) -> Ending {
         status,
         error: None,
         usage: passed.usage,
+        begun: passed.begun,
         content_bytes: passed.content_bytes,
         upstream_id: passed.id.clone(),
         finish_reason: passed.finish_reason.clone(),

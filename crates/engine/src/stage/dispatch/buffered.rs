@@ -94,6 +94,7 @@ impl Whole {
                 status,
                 error: None,
                 usage: reply.usage,
+                begun: None,
                 content_bytes: reply.content_bytes,
                 upstream_id: reply.id.take(),
                 finish_reason: reply.finish_reason.take(),
