@@ -34,6 +34,8 @@ def read(values: list[Any]) -> Reading:
                 blocks[value["index"]] = dict(value["content_block"])
             case "content_block_delta":
                 _grow(blocks[value["index"]], value["delta"])
+            case "message_stop":
+                break
             case "message_delta":
                 usage |= {name: count for name, count in (value.get("usage") or {}).items() if count is not None}
                 reason = (value.get("delta") or {}).get("stop_reason")
@@ -43,8 +45,10 @@ def read(values: list[Any]) -> Reading:
     for _, block in sorted(blocks.items()):
         _block(out, block)
     if usage.get("output_tokens") is not None:
-        out.output = usage["output_tokens"]
-        out.input = sum(usage.get(name) or 0 for name in INPUT)
+        # Compaction stands beside the sums, not in them; an adviser's tokens are another model's.
+        steps = [usage, *(step for step in usage.get("iterations") or [] if step.get("type") == "compaction")]
+        out.output = sum(step["output_tokens"] for step in steps)
+        out.input = sum(step.get(name) or 0 for step in steps for name in INPUT)
     return out
 
 
@@ -60,6 +64,7 @@ def _block(out: Reading, block: dict[str, Any]) -> None:
             out.text += block["text"]
         case "thinking":
             out.thinking += block["thinking"]
-        case "tool_use":
+        case "tool_use" if (block.get("caller") or {}).get("type", "direct") == "direct":
+            # The others were made by code that ran at the provider's.
             given = arguments(block["partial_json"]) if block.get("partial_json") else block.get("input")
             out.calls.append((block["name"], given))

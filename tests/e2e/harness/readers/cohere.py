@@ -28,7 +28,8 @@ def read(values: list[Any]) -> Reading:
         reason = value.get("finish_reason") or delta.get("finish_reason")
         out.finish = FINISH.get(reason, reason) or out.finish
         if usage := value.get("usage") or delta.get("usage"):
-            tokens = usage.get("tokens") or usage.get("billed_units") or {}
+            # The other count holds what the provider puts in itself.
+            tokens = usage.get("billed_units") or usage.get("tokens") or {}
             out.input, out.output = tokens.get("input_tokens"), tokens.get("output_tokens")
         if delta.get("error"):
             out.error = str(delta["error"])

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..reading import Reading
 
-FINISH = {"STOP": "stop", "MAX_TOKENS": "length"}
+# Vertex has been seen to send the numbers of the words.
+FINISH = {"STOP": "stop", "MAX_TOKENS": "length", 1: "stop", 2: "length"}
 FILTERED = {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE"}
 
 
@@ -23,12 +24,20 @@ def read(values: list[Any]) -> Reading:
             if candidate.get("index", 0) == 0:
                 _said(out, candidate)
         if usage := value.get("usageMetadata"):
-            count = {name: number or 0 for name, number in usage.items() if name.endswith("TokenCount")}
-            out.input = count.get("promptTokenCount", 0) + count.get("toolUsePromptTokenCount", 0)
-            out.output = count.get("candidatesTokenCount", 0) + count.get("thoughtsTokenCount", 0)
+            _used(out, {name: number or 0 for name, number in usage.items() if name.endswith("TokenCount")})
     if out.calls and out.finish == "stop":
         out.finish = "tool_calls"
     return out
+
+
+def _used(out: Reading, count: dict[str, int]) -> None:
+    if not any(count.values()):
+        return
+    out.output = count.get("candidatesTokenCount", 0) + count.get("thoughtsTokenCount", 0)
+    out.input = count.get("promptTokenCount", 0) + count.get("toolUsePromptTokenCount", 0)
+    if not out.input:
+        # It has been seen to give the total only.
+        out.input = count.get("totalTokenCount", 0) - out.output
 
 
 def _said(out: Reading, candidate: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ def read(values: list[Any]) -> Reading:
         out.thinking += message.get("thinking") or ""
         out.calls += [(c["function"]["name"], c["function"].get("arguments") or {}) for c in message.get("tool_calls") or []]
         if value.get("done"):
-            out.finish = value.get("done_reason") or "stop"
-            out.input, out.output = value.get("prompt_eval_count", 0), value.get("eval_count", 0)
+            out.finish = "length" if value.get("done_reason") == "length" else "stop"
+            out.input, out.output = value.get("prompt_eval_count"), value.get("eval_count")
     if out.calls and out.finish == "stop":
         out.finish = "tool_calls"
     return out

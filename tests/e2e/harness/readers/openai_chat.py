@@ -14,6 +14,8 @@ def read(values: list[Any]) -> Reading:
     """A completion, or its chunks."""
     out = Reading()
     calls: dict[Any, list[str]] = {}
+    # Some say the whole message so far beside each piece.
+    kind = "delta" if len(values) > 1 else "message"
     for value in values:
         if error := value.get("error"):
             out.error = error if isinstance(error, str) else str(error.get("message"))
@@ -22,7 +24,7 @@ def read(values: list[Any]) -> Reading:
             out.input, out.output = usage.get("prompt_tokens"), usage.get("completion_tokens")
         for choice in value.get("choices") or []:
             if choice.get("index", 0) == 0:
-                _said(out, choice.get("message") or choice.get("delta") or {}, calls)
+                _said(out, choice.get(kind) or choice.get("delta") or {}, calls)
                 finish = choice.get("finish_reason")
                 out.finish = FINISH.get(finish, finish) or out.finish
     out.calls = [(name, arguments(text)) for name, text in calls.values()]
@@ -32,7 +34,7 @@ def read(values: list[Any]) -> Reading:
 def _said(out: Reading, message: dict[str, Any], calls: dict[Any, list[str]]) -> None:
     content = message.get("content")
     if isinstance(content, dict):
-        content = json.dumps(content)
+        content = json.dumps(content, separators=(",", ":"))
     for part in content if isinstance(content, list) else [{"type": "text", "text": content}]:
         match part.get("type"):
             case "text":
@@ -43,7 +45,8 @@ def _said(out: Reading, message: dict[str, Any], calls: dict[Any, list[str]]) ->
     out.refusal += message.get("refusal") or ""
     out.thinking += message.get("reasoning_content") or message.get("reasoning") or ""
     for number, call in enumerate(message.get("tool_calls") or []):
-        called = call.get("function") or {"name": call.get("custom", {}).get("name", "")}
+        custom = call.get("custom") or {}
+        called = call.get("function") or {"name": custom.get("name"), "arguments": custom.get("input")}
         _called(calls, call.get("index", number), call.get("id"), called)
     if legacy := message.get("function_call"):
         _called(calls, "legacy", None, legacy)

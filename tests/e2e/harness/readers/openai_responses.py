@@ -14,8 +14,9 @@ def read(values: list[Any]) -> Reading:
     """A response, or its events."""
     if not values or "output" in values[0]:
         return _whole(values[0] if values else {}, (values[0] if values else {}).get("output") or [])
-    done = [value["item"] for value in values if value.get("type") == "response.output_item.done"]
-    end = next((value["response"] for value in values if value.get("type") in ENDS), None)
+    last = next((at for at, value in enumerate(values) if value.get("type") in ENDS), len(values))
+    end = values[last]["response"] if last < len(values) else None
+    done = [value["item"] for value in values[:last] if value.get("type") == "response.output_item.done"]
     error = next((value for value in values if value.get("type") == "error"), None)
     out = _whole(end or {}, done or (end or {}).get("output") or [])
     if error:
@@ -35,11 +36,13 @@ def _whole(response: dict[str, Any], items: list[Any]) -> Reading:
                     out.refusal += part.get("refusal") or ""
             case "reasoning":
                 parts = [*(item.get("summary") or []), *(item.get("content") or [])]
-                out.thinking += "".join(part.get("text") or "" for part in parts)
+                out.thinking += "\n\n".join(part.get("text") or "" for part in parts)
             case "function_call":
                 out.calls.append((item["name"], arguments(item.get("arguments") or "")))
             case "custom_tool_call":
                 out.calls.append((item["name"], item.get("input")))
+    if isinstance(response.get("reasoning"), str):
+        out.thinking = out.thinking or response["reasoning"]
     if error := response.get("error"):
         out.error = str(error.get("message"))
     cut = (response.get("incomplete_details") or {}).get("reason")
