@@ -24,9 +24,16 @@ def ready(made: LLMock, text: str) -> LLMock:
 
 
 def verdict(*mocks: LLMock) -> Verdict:
-    """Judges the calls to all of them as calls to one: what one of them broke, another may have mended."""
-    records = sorted((record for made in mocks for record in made.requests), key=lambda record: record.started_at)
-    return judge(replace(record, seq=number) for number, record in enumerate(records, 1))
+    """Judges the calls to all of them together: a stream that one of them broke another may have mended.
+
+    A refusal is its server's own affair: to ask another one is no second try, whatever the first one's Retry-After says.
+    """
+    own = [(made.url, record) for made in mocks for record in made.requests]
+    own.sort(key=lambda pair: pair[1].started_at)
+    return judge(
+        replace(record, seq=number, fingerprint=record.fingerprint + (url if record.status >= 400 else ""))
+        for number, (url, record) in enumerate(own, 1)
+    )
 
 
 def check(*mocks: LLMock) -> None:
