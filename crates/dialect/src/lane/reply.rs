@@ -66,13 +66,21 @@ impl Reply {
                     form: Form::Anthropic(reply),
                 })
             }
-            _ => Self::translate(surface, dialect, &body, label),
+            _ => Self::translate(surface, dialect, &body, meta_key, label),
         }
     }
 
-    fn translate(surface: Surface, dialect: Dialect, body: &[u8], label: &Label<'_>) -> Result<Self, NotAReply> {
+    fn translate(
+        surface: Surface,
+        dialect: Dialect,
+        body: &[u8],
+        meta_key: &str,
+        label: &Label<'_>,
+    ) -> Result<Self, NotAReply> {
         let text = simdutf8::basic::from_utf8(body).map_err(|error| NotAReply::Malformed(error.to_string()))?;
-        let response = decode(dialect, text, label.seed)?;
+        let mut response = decode(dialect, text, label.seed)?;
+        // A provider that is a Crossway itself has its own meta block.
+        response.extras.remove(meta_key);
         let encoded = match surface {
             Surface::OpenaiChat => openai_chat::response::encode::encode(&response, label),
             Surface::AnthropicMessages | Surface::AnthropicCount => {
