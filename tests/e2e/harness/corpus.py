@@ -31,6 +31,7 @@ class Exchange:
     provider: str
     endpoint: str
     fidelity: str
+    features: frozenset[str]
     path: str
     asked: dict[str, str]
     request: bytes
@@ -91,6 +92,7 @@ def _exchange(record: dict[str, Any]) -> Exchange:
         provider=record["provider"],
         endpoint=record["endpoint"],
         fidelity=record["fidelity"],
+        features=frozenset(record["features"]),
         path=question["path"],
         asked={k.lower(): v for k, v in question["headers"].items()},
         request=_asked(question),
