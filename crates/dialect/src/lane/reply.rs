@@ -6,7 +6,8 @@ use ir::chat::response::{Finish, Response};
 use ir::dialect::Dialect;
 use ir::usage::Usage;
 
-use super::Surface;
+use super::proofs::Proofs;
+use super::{Surface, proofs};
 use crate::anthropic::response::MessagesResponse;
 use crate::openai_chat::response::ChatResponse;
 use crate::translate::{Label, NotAReply};
@@ -24,6 +25,8 @@ pub struct Reply {
     pub usage: Option<Usage>,
     /// The bytes of content, for the estimate when there is no report.
     pub content_bytes: u64,
+    /// What the provider signed and the caller's client may lose.
+    pub proofs: Option<Proofs>,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,7 @@ impl Reply {
                     finish_reason: reply.finish_reason.take(),
                     usage: reply.usage,
                     content_bytes: reply.choices_bytes,
+                    proofs: None,
                     form: Form::OpenaiChat(reply),
                 })
             }
@@ -63,6 +67,7 @@ impl Reply {
                     finish_reason: reply.finish_reason.take(),
                     usage: reply.usage,
                     content_bytes: reply.content_bytes,
+                    proofs: None,
                     form: Form::Anthropic(reply),
                 })
             }
@@ -91,6 +96,7 @@ impl Reply {
             content_bytes: content_bytes(&response),
             finish_reason: response.choices.first().map(|choice| finish_name(&choice.finish).to_owned()),
             usage: response.usage,
+            proofs: response.choices.into_iter().next().and_then(|choice| proofs::of(choice.parts)),
             id: Some(response.id).filter(|id| !id.is_empty()),
             form: Form::Translated(encoded),
         })

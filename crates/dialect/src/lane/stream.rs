@@ -5,6 +5,7 @@ use ir::chat::event::{Delta, Event, Opening};
 use ir::dialect::Dialect;
 
 use super::Surface;
+use super::proofs::{Collector, Proofs, signs};
 use super::reply::finish_name;
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
@@ -59,6 +60,14 @@ impl ReplyStream {
         self.passed().finish_reason.is_some()
     }
 
+    /// Returns what the provider signed and the caller's client may lose, once the answer is complete.
+    pub fn proofs(&mut self) -> Option<Proofs> {
+        match self {
+            Self::OpenaiChat(_) | Self::Anthropic(_) => None,
+            Self::Translated(stream) => stream.proofs.as_mut().and_then(Collector::finish),
+        }
+    }
+
     /// Takes bytes from the provider and appends to `out` what may go to the caller now.
     pub fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Progress {
         match self {
@@ -99,6 +108,8 @@ pub struct Translated {
     /// The events of the bytes at hand; kept for its memory.
     events: Vec<Event>,
     passed: Passed,
+    /// Only where the provider signs.
+    proofs: Option<Collector>,
 }
 
 impl Translated {
@@ -118,7 +129,14 @@ impl Translated {
                 Box::new(anthropic::stream::encode::Encoder::new(label, first_meta))
             }
         };
-        Self { frames: Frames::new(dialect), decoder, encoder, events: Vec::new(), passed: Passed::default() }
+        Self {
+            frames: Frames::new(dialect),
+            decoder,
+            encoder,
+            events: Vec::new(),
+            passed: Passed::default(),
+            proofs: signs(dialect).then(Collector::default),
+        }
     }
 
     fn push(&mut self, bytes: &[u8], out: &mut Vec<Bytes>) -> Progress {
@@ -144,6 +162,9 @@ impl Translated {
         let mut bytes = Vec::new();
         for event in self.events.drain(..) {
             note(&mut self.passed, &event);
+            if let Some(proofs) = &mut self.proofs {
+                proofs.note(&event);
+            }
             self.encoder.event(event, &mut bytes);
         }
         if !bytes.is_empty() {
