@@ -14,6 +14,7 @@ pub mod meta;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod passed;
 pub mod splice;
 pub mod sse;
 pub mod translate;

@@ -1,5 +1,9 @@
 //! Putting a text together again around what was changed in it.
 
+pub mod control;
+pub mod events;
+pub mod slot;
+
 use std::ops::Range;
 
 use bytes::Bytes;

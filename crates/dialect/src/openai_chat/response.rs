@@ -1,24 +1,20 @@
 //! A buffered reply: what accounting needs is read, the meta block is put before its last brace.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use ir::usage::Usage;
 
 use super::{error, wire};
 use crate::json::{JsonError, Scanner, string};
-use crate::splice::{Patch, apply};
+use crate::splice::apply;
+use crate::splice::slot::Slot;
 use crate::translate::NotAReply;
 
 /// A complete reply, understood as far as accounting needs.
 #[derive(Clone, Debug)]
 pub struct ChatResponse {
     body: Bytes,
-    /// Where the last `}` stands.
-    end: usize,
-    empty: bool,
-    /// A member of the meta block's name that the provider sent itself.
-    meta: Option<Range<usize>>,
+    /// Where the meta block goes.
+    slot: Slot,
     /// The provider's id of the completion.
     pub id: Option<String>,
     /// The finish reason of the first choice.
@@ -36,9 +32,7 @@ impl ChatResponse {
     /// When it is not a whole JSON object with `choices`, or when it holds an error.
     pub fn decode(body: Bytes, meta_key: &str) -> Result<Self, NotAReply> {
         let mut reply = Self {
-            end: 0,
-            empty: true,
-            meta: None,
+            slot: Slot { empty: true, ..Slot::default() },
             id: None,
             finish_reason: None,
             usage: None,
@@ -49,8 +43,8 @@ impl ChatResponse {
         let mut failed = None;
         let mut scanner = Scanner::new(&body, 0);
         scanner.enter_object().map_err(malformed)?;
-        while let Some(name) = scanner.member_name(reply.empty).map_err(malformed)? {
-            reply.empty = false;
+        while let Some(name) = scanner.member_name(reply.slot.empty).map_err(malformed)? {
+            reply.slot.empty = false;
             let name = body.get(name).unwrap_or_default();
             if name == b"choices" {
                 choices = true;
@@ -63,11 +57,11 @@ impl ChatResponse {
                 b"id" => reply.id = string(value),
                 b"usage" => reply.usage = wire::usage(value),
                 b"error" if value != b"null" => failed = Some(error::read_member(value)),
-                name if name == meta_key.as_bytes() => reply.meta = Some(range),
+                name if name == meta_key.as_bytes() => reply.slot.taken = Some(range),
                 _ => {}
             }
         }
-        reply.end = scanner.position() - 1;
+        reply.slot.end = scanner.position() - 1;
         scanner.end().map_err(malformed)?;
         match (choices, failed) {
             (true, None) => {
@@ -106,21 +100,7 @@ impl ChatResponse {
 
     /// Returns the reply with the meta block (`"key":{…}`) as its last member. Every other byte is the provider's.
     pub fn encode(self, meta: Vec<u8>) -> Vec<Bytes> {
-        let patch = match self.meta {
-            Some(value) => {
-                let object = meta.iter().position(|byte| *byte == b'{').unwrap_or(0);
-                Patch { range: value, with: Bytes::from(meta).slice(object..) }
-            }
-            None => {
-                let mut with = Vec::with_capacity(meta.len() + 1);
-                if !self.empty {
-                    with.push(b',');
-                }
-                with.extend_from_slice(&meta);
-                Patch { range: self.end..self.end, with: with.into() }
-            }
-        };
-        apply(&self.body, vec![patch])
+        apply(&self.body, vec![self.slot.patch(&meta)])
     }
 }
 

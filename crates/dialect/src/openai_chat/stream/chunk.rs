@@ -7,6 +7,7 @@ use ir::usage::Usage;
 
 use crate::json::{JsonError, Scanner, string};
 use crate::openai_chat::{error, wire};
+use crate::splice::slot::Slot;
 
 /// What one `chat.completion.chunk` says.
 #[derive(Clone, Debug, Default)]
@@ -27,21 +28,18 @@ pub(super) struct Chunk {
     pub usage: Option<Usage>,
     /// An error instead of an answer.
     pub error: Option<Report>,
-    /// Where a new member goes: before the last `}`.
-    pub end: usize,
-    /// Whether the object has no member.
-    pub empty: bool,
-    /// The value of a member that has the meta block's name already.
-    pub meta: Option<Range<usize>>,
+    /// Where a new member goes.
+    pub slot: Slot,
 }
 
 /// Reads the data of an event.
 pub(super) fn read(data: &[u8], meta_key: &str) -> Result<Chunk, JsonError> {
-    let mut chunk = Chunk { empty: true, no_choices: true, ..Chunk::default() };
+    let slot = Slot { empty: true, ..Slot::default() };
+    let mut chunk = Chunk { slot, no_choices: true, ..Chunk::default() };
     let mut scanner = Scanner::new(data, 0);
     scanner.enter_object()?;
-    while let Some(name) = scanner.member_name(chunk.empty)? {
-        chunk.empty = false;
+    while let Some(name) = scanner.member_name(chunk.slot.empty)? {
+        chunk.slot.empty = false;
         match data.get(name).unwrap_or_default() {
             b"choices" => choices(data, &mut scanner, &mut chunk)?,
             b"id" => chunk.id = Some(scanner.value()?),
@@ -58,13 +56,13 @@ pub(super) fn read(data: &[u8], meta_key: &str) -> Result<Chunk, JsonError> {
                     chunk.error = Some(error::read_member(value));
                 }
             }
-            name if name == meta_key.as_bytes() => chunk.meta = Some(scanner.value()?),
+            name if name == meta_key.as_bytes() => chunk.slot.taken = Some(scanner.value()?),
             _ => {
                 scanner.value()?;
             }
         }
     }
-    chunk.end = scanner.position() - 1;
+    chunk.slot.end = scanner.position() - 1;
     scanner.end()?;
     Ok(chunk)
 }

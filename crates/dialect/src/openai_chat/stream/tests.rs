@@ -1,6 +1,7 @@
 //! What passes, what is held, patched and left out, however the bytes are cut.
 
 use super::*;
+use crate::splice::events::MAX_EVENT_BYTES;
 
 const META: &[u8] = br#""crossway":{"routed_to":"m"}"#;
 const ACCOUNT: &[u8] = br#""crossway":{"cost":1}"#;

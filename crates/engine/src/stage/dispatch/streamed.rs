@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use dialect::meta::{self, Route};
 use dialect::openai_chat::error;
-use dialect::openai_chat::stream::{ChatStream, Progress};
+use dialect::openai_chat::stream::ChatStream;
+use dialect::passed::Progress;
 use ir::report::Report;
 use net::deadline::after;
 use net::h1::{Connection, ResponseHead};

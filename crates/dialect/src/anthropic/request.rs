@@ -1,0 +1,96 @@
+//! A messages request: what routing needs is read, the bytes are kept.
+
+use bytes::Bytes;
+use ir::failure::Failure;
+
+use crate::splice::apply;
+use crate::splice::control::{Control, Place, boolean, check_messages, integer, rename, text};
+
+/// A request that was understood as far as routing and accounting need.
+#[derive(Clone, Debug)]
+pub struct MessagesRequest {
+    body: Bytes,
+    /// Where the first member starts: just after the `{`.
+    members_start: usize,
+    model_place: Option<Place>,
+    /// The model asked for; `None` when there is none (or `null`).
+    pub model: Option<String>,
+    /// Whether the answer is asked for as a stream.
+    pub stream: bool,
+    /// The most output tokens asked for; `None` only where tokens are to be counted.
+    pub max_tokens: Option<u64>,
+    /// The service tier asked for.
+    pub service_tier: Option<String>,
+}
+
+/// The members that we act on. Each may appear once.
+const CONTROL: [&str; 8] =
+    ["model", "messages", "max_tokens", "stream", "service_tier", "tools", "system", "stop_sequences"];
+
+impl MessagesRequest {
+    /// Reads the body of a request for an answer: <https://docs.claude.com/en/api/messages>.
+    ///
+    /// # Errors
+    /// A 400 that names the field: text that is not JSON or nests too deep, a control member that appears twice, is
+    /// spelled with escapes or has the wrong type, no `messages`, no `max_tokens`.
+    pub fn decode(body: Bytes) -> Result<Self, Failure> {
+        let request = Self::read(body)?;
+        match request.max_tokens {
+            Some(_) => Ok(request),
+            None => Err(required("max_tokens")),
+        }
+    }
+
+    /// Reads the body of a request to count its tokens: <https://docs.claude.com/en/api/messages-count-tokens>. It has
+    /// no `max_tokens`, and its answer is never a stream.
+    ///
+    /// # Errors
+    /// As [`MessagesRequest::decode`].
+    pub fn decode_count(body: Bytes) -> Result<Self, Failure> {
+        Ok(Self { stream: false, max_tokens: None, ..Self::read(body)? })
+    }
+
+    fn read(body: Bytes) -> Result<Self, Failure> {
+        let Control { start, found } = Control::read(&body, &CONTROL)?;
+        let [model, messages, max_tokens, stream, tier, _tools, _system, _stop_sequences] = found;
+        let value = |place: &Option<Place>| place.as_ref().map(|place| place.text(&body));
+        match value(&messages) {
+            Some(messages) => check_messages(messages)?,
+            None => return Err(required("messages")),
+        }
+        Ok(Self {
+            members_start: start,
+            model: text("model", value(&model))?,
+            model_place: model,
+            stream: boolean("stream", value(&stream))?.unwrap_or(false),
+            max_tokens: integer("max_tokens", value(&max_tokens))?,
+            service_tier: text("service_tier", value(&tier))?,
+            body,
+        })
+    }
+
+    /// Returns the size of the body in bytes.
+    pub fn body_bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// Lets go of the body: once a target has answered, it is not needed any more.
+    pub fn forget_body(&mut self) {
+        self.body = Bytes::new();
+    }
+
+    /// Returns the body for a provider, with its name of the model. Every other byte is the caller's.
+    pub fn encode(&self, upstream_model: &str) -> Vec<Bytes> {
+        let asked = self.model.as_deref();
+        let patch = rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model);
+        apply(&self.body, patch.into_iter().collect())
+    }
+}
+
+/// Returns the refusal of a request that lacks a member, in the words of Anthropic.
+fn required(name: &str) -> Failure {
+    Failure::invalid(name, format!("{name}: Field required"))
+}
+
+#[cfg(test)]
+mod tests;

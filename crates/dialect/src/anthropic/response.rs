@@ -1,0 +1,124 @@
+//! A buffered reply: what accounting needs is read, the meta block is put before its last brace.
+
+use bytes::Bytes;
+use ir::usage::Usage;
+
+use super::{report, usage};
+use crate::json::{JsonError, Scanner, string};
+use crate::splice::apply;
+use crate::splice::slot::Slot;
+use crate::translate::NotAReply;
+
+/// A complete reply, understood as far as accounting needs.
+#[derive(Clone, Debug)]
+pub struct MessagesResponse {
+    body: Bytes,
+    /// Where the meta block goes.
+    slot: Slot,
+    /// The provider's id of the message.
+    pub id: Option<String>,
+    /// The stop reason.
+    pub finish_reason: Option<String>,
+    /// The reported usage; `None` when there is none that can be believed.
+    pub usage: Option<Usage>,
+    /// The bytes of the content, for the estimate when there is no report.
+    pub content_bytes: u64,
+}
+
+impl MessagesResponse {
+    /// Reads a reply body. `meta_key` is the name of the meta block.
+    ///
+    /// # Errors
+    /// When it is not a whole JSON object with `content`, or when it holds an error.
+    pub fn decode(body: Bytes, meta_key: &str) -> Result<Self, NotAReply> {
+        let mut reply = Self {
+            slot: Slot { empty: true, ..Slot::default() },
+            id: None,
+            finish_reason: None,
+            usage: None,
+            content_bytes: 0,
+            body: Bytes::new(),
+        };
+        let (mut content, mut failed) = (false, None);
+        let mut scanner = Scanner::new(&body, 0);
+        scanner.enter_object().map_err(malformed)?;
+        while let Some(member) = scanner.member(reply.slot.empty).map_err(malformed)? {
+            reply.slot.empty = false;
+            let value = body.get(member.value.clone()).unwrap_or_default();
+            match body.get(member.name).unwrap_or_default() {
+                b"content" if value.starts_with(b"[") => {
+                    content = true;
+                    reply.content_bytes = value.len().saturating_sub(2) as u64;
+                }
+                b"id" => reply.id = string(value),
+                b"stop_reason" => reply.finish_reason = string(value),
+                b"usage" => reply.usage = usage::read(value).usage(),
+                b"error" if value != b"null" => failed = Some(report::read(value)),
+                name if name == meta_key.as_bytes() => reply.slot.taken = Some(member.value),
+                _ => {}
+            }
+        }
+        reply.slot.end = scanner.position() - 1;
+        scanner.end().map_err(malformed)?;
+        match (content, failed) {
+            (true, None) => {
+                reply.body = body;
+                Ok(reply)
+            }
+            (_, Some(report)) => Err(NotAReply::Error(report)),
+            (false, None) => Err(NotAReply::Malformed("the answer has no content".to_owned())),
+        }
+    }
+
+    /// Returns the reply with the meta block (`"key":{…}`) as its last member. Every other byte is the provider's.
+    pub fn encode(self, meta: Vec<u8>) -> Vec<Bytes> {
+        apply(&self.body, vec![self.slot.patch(&meta)])
+    }
+}
+
+fn malformed(error: JsonError) -> NotAReply {
+    NotAReply::Malformed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLY: &str = r#"{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"text","text":"}\"usage\":{}"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":9,"cache_read_input_tokens":5,"output_tokens":4}} "#;
+
+    fn decode(text: &str) -> Result<MessagesResponse, NotAReply> {
+        MessagesResponse::decode(Bytes::copy_from_slice(text.as_bytes()), "crossway")
+    }
+
+    fn encoded(text: &str, meta: &str) -> String {
+        String::from_utf8(decode(text).unwrap().encode(meta.as_bytes().to_vec()).concat()).unwrap()
+    }
+
+    #[test]
+    fn reads_what_accounting_needs() {
+        let reply = decode(REPLY).unwrap();
+        assert_eq!((reply.id.as_deref(), reply.finish_reason.as_deref()), (Some("msg_1"), Some("end_turn")));
+        assert_eq!(reply.usage.map(|u| (u.input, u.cached_input, u.output)), Some((9, 5, 4)));
+        assert_eq!(reply.content_bytes, r#"{"type":"text","text":"}\"usage\":{}"}"#.len() as u64);
+    }
+
+    #[test]
+    fn adds_one_member_and_nothing_else() {
+        let meta = r#""crossway":{"a":1}"#;
+        assert_eq!(encoded(REPLY, meta), REPLY.replace("}} ", &format!("}},{meta}}} ")));
+        let chained = r#"{"content":[],"crossway":{"old":true},"z":1}"#;
+        assert_eq!(encoded(chained, meta), r#"{"content":[],"crossway":{"a":1},"z":1}"#);
+    }
+
+    #[test]
+    fn knows_what_is_no_reply() {
+        assert!(matches!(decode(&REPLY[..60]), Err(NotAReply::Malformed(_))));
+        assert!(matches!(decode("<html>"), Err(NotAReply::Malformed(_))));
+        for text in ["{}", r#"{"content":null}"#, r#"{"content":{}}"#] {
+            assert_eq!(decode(text).unwrap_err(), NotAReply::Malformed("the answer has no content".to_owned()));
+        }
+        let error = decode(r#"{"type":"error","error":{"type":"overloaded_error","message":"m"},"request_id":"r"}"#);
+        assert!(matches!(error, Err(NotAReply::Error(r)) if r.code.as_deref() == Some("overloaded_error")));
+        assert!(decode(r#"{"content":[],"error":null}"#).is_ok());
+    }
+}

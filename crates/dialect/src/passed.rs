@@ -1,0 +1,37 @@
+//! What a streamed answer amounts to, whichever dialect it speaks and whether it is spliced or translated.
+
+use ir::report::Report;
+use ir::usage::Usage;
+
+/// What the bytes so far amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The answer goes on.
+    More,
+    /// The end marker was seen: what is held waits to be released.
+    Complete,
+    /// The provider broke the answer off with an error.
+    Failed(Report),
+    /// An event larger than what is forwarded.
+    TooLarge,
+}
+
+/// What has passed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Whether a first content was seen: from here on there is no failover.
+    pub has_content: bool,
+    /// The provider's id of the completion.
+    pub id: Option<String>,
+    /// The first finish reason.
+    pub finish_reason: Option<String>,
+    /// The last usage report that can be believed.
+    pub usage: Option<Usage>,
+    /// What was reported when the answer began, by a dialect that does so: the input. It makes the estimate better when
+    /// no report of the whole answer follows.
+    pub begun: Option<Usage>,
+    /// The bytes of content, for the estimate when there is no report.
+    pub content_bytes: u64,
+    /// How many events carried data.
+    pub data_events: u64,
+}

@@ -1,0 +1,111 @@
+//! What a judge decides is what happens, however the bytes are cut.
+
+use super::*;
+
+/// Does what an event's data says.
+#[derive(Default)]
+struct Told {
+    held: Vec<Held>,
+    seen: Vec<String>,
+}
+
+impl Judge for Told {
+    fn judge(&mut self, event: Event<'_>) -> Verdict {
+        let told = String::from_utf8(event.text().to_vec()).unwrap();
+        self.seen.push(told.clone());
+        match told.as_str() {
+            "hold" => {
+                self.held.push(event.hold());
+                Verdict::Withhold
+            }
+            "drop" => Verdict::Withhold,
+            "let go" => Verdict::ForwardAfter(self.held.drain(..).map(|held| held.bytes).collect()),
+            "replace" => Verdict::Replace(Bytes::from_static(b"<replaced>")),
+            "end" => Verdict::End(Progress::Complete),
+            object if object.starts_with('{') => {
+                let slot = Slot { end: object.len() - 1, empty: object == "{}", taken: None };
+                Verdict::Replace(event.hold().with(&slot, b"\"k\":1"))
+            }
+            _ => Verdict::Forward,
+        }
+    }
+}
+
+fn run(text: &[u8], size: usize) -> (String, Progress, Vec<String>) {
+    let (mut events, mut told, mut out) = (Events::default(), Told::default(), Vec::new());
+    let mut progress = Progress::More;
+    for piece in text.chunks(size) {
+        progress = events.push(Bytes::copy_from_slice(piece), &mut told, &mut out);
+        if progress != Progress::More {
+            break;
+        }
+    }
+    if progress == Progress::More {
+        progress = events.end(&mut told, &mut out);
+    }
+    (String::from_utf8(out.concat()).unwrap(), progress, told.seen)
+}
+
+/// Each event of both texts ends with one empty line, written `\n\n`.
+fn check(text: &str, expect: &str) {
+    for line_end in ["\n", "\r\n", "\r"] {
+        let (text, expect) = (text.replace('\n', line_end), expect.replace('\n', line_end));
+        for size in 1..=text.len() {
+            assert_eq!(run(text.as_bytes(), size).0, expect, "{line_end:?} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_touched_passes_as_it_came() {
+    let text = ": hello\n\nevent: x\ndata: a\n\nid: 7\ndata: b\ndata: c\n\n";
+    check(text, text);
+}
+
+#[test]
+fn what_is_judged_is_done() {
+    check("data: a\n\ndata: drop\n\ndata: b\n\n", "data: a\n\ndata: b\n\n");
+    check("data: a\n\ndata: replace\n\ndata: b\n\n", "data: a\n\n<replaced>data: b\n\n");
+    check(
+        "data: hold\n\nid: 1\ndata: hold\n\ndata: let go\n\ndata: b\n\n",
+        "data: hold\n\nid: 1\ndata: hold\n\ndata: let go\n\ndata: b\n\n",
+    );
+    check("data: hold\n\ndata: a\n\n", "data: a\n\n");
+    check("data: a\n\ndata: end\n\ndata: b\n\n", "data: a\n\n");
+}
+
+#[test]
+fn a_member_goes_into_the_data() {
+    check("event: x\ndata: {}\nid: 1\n\n", "event: x\ndata: {\"k\":1}\nid: 1\n\n");
+    assert_eq!(run(b"data: {\"a\":\ndata: 2}\n\n", 100).0, "data: {\"a\":\ndata: 2,\"k\":1}\n\n");
+}
+
+#[test]
+fn a_byte_order_mark_is_left_out() {
+    check("\u{feff}data: replace\n\n", "<replaced>");
+}
+
+#[test]
+fn runs_are_slices_of_what_came() {
+    let text = Bytes::from_static(b"data: a\n\ndata: b\n\ndata: drop\n\ndata: c\n\ndata: d\n\ndata: half");
+    let mut out = Vec::new();
+    Events::default().push(text.clone(), &mut Told::default(), &mut out);
+    assert_eq!(out, [&text[..18], &text[30..48]]);
+    let inside = |part: &Bytes| text.as_ptr_range().contains(&part.as_ptr());
+    assert!(out.iter().all(inside));
+}
+
+#[test]
+fn the_last_empty_line_may_be_missing() {
+    for text in ["data: end", "data: end\n", "data: end\r\n", "data: end\r"] {
+        assert_eq!(run(text.as_bytes(), 100), (String::new(), Progress::Complete, vec!["end".to_owned()]), "{text:?}");
+    }
+}
+
+#[test]
+fn an_endless_event_ends_the_stream() {
+    let (mut events, mut told, mut out) = (Events::default(), Told::default(), Vec::new());
+    let piece = Bytes::from(vec![b'x'; 1 << 20]);
+    let pushed = (0..20).map(|_| events.push(piece.clone(), &mut told, &mut out));
+    assert_eq!(pushed.filter(|progress| *progress == Progress::More).count(), 16);
+}
