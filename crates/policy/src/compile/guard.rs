@@ -101,14 +101,15 @@ impl Draft {
         self.phrases.extend(other.phrases);
         self.lengths.merge(other.lengths);
         self.disclaimers.extend(other.disclaimers);
-        if let (Some(least), Some(most), false) = (&self.lengths.least, &self.lengths.most, reported) {
-            if contradict(&self.lengths) {
-                let message = format!(
-                    "no text is allowed: guardrails.{} wants at least {} characters, guardrails.{} at most {}",
-                    least.guard, least.characters, most.guard, most.characters
-                );
-                report.add(origin, "", message);
-            }
+        if let (Some(least), Some(most)) = (&self.lengths.least, &self.lengths.most)
+            && contradict(&self.lengths)
+            && !reported
+        {
+            let message = format!(
+                "no text is allowed: guardrails.{} wants at least {} characters, guardrails.{} at most {}",
+                least.guard, least.characters, most.guard, most.characters
+            );
+            report.add(origin, "", message);
         }
     }
 

@@ -34,10 +34,10 @@ impl Lengths {
         if characters(&other.least) > characters(&self.least) {
             self.least = other.least;
         }
-        if let Some(most) = other.most {
-            if characters(&self.most).is_none_or(|own| most.characters < own) {
-                self.most = Some(most);
-            }
+        if let Some(most) = other.most
+            && characters(&self.most).is_none_or(|own| most.characters < own)
+        {
+            self.most = Some(most);
         }
     }
 

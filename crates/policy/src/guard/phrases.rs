@@ -87,18 +87,19 @@ impl Phrases {
         // Up to where the automaton must read although it stands at its root; up to where the bytes are ASCII.
         let (mut to, mut ascii) = (0, 0);
         while let Some(byte) = bytes.get(at) {
-            if node == 0 && at >= to {
-                if let Some(grid) = &self.grid {
-                    if at >= ascii {
-                        ascii = at + ascii_len(bytes.get(at..).unwrap_or_default());
-                    }
-                    let run = bytes.get(..ascii).unwrap_or_default();
-                    let next = if at < ascii { grid.next(run, at) } else { (at, at) };
-                    if next.0 > at {
-                        (at, to) = (next.0.min(ascii), next.1);
-                        continue;
-                    }
-                    to = next.1;
+            if node == 0
+                && at >= to
+                && let Some(grid) = &self.grid
+            {
+                if at >= ascii {
+                    ascii = at + ascii_len(bytes.get(at..).unwrap_or_default());
+                }
+                let run = bytes.get(..ascii).unwrap_or_default();
+                let next = if at < ascii { grid.next(run, at) } else { (at, at) };
+                to = next.1;
+                if next.0 > at {
+                    at = next.0.min(ascii);
+                    continue;
                 }
             }
             let mut found = None;
