@@ -9,6 +9,7 @@ pub mod anthropic;
 pub mod cohere;
 pub mod frames;
 pub mod gemini;
+pub mod guard;
 pub mod json;
 pub mod meta;
 pub mod ollama;

@@ -26,6 +26,9 @@ pub trait Watch {
     /// Whether text was cut off.
     fn is_cut(&self) -> bool;
 
+    /// Whether no more text would stay.
+    fn is_full(&self) -> bool;
+
     /// Takes note that something other than text follows: what has come may leave, but what follows is judged with it.
     fn interrupt(&mut self, by: Interruption);
 

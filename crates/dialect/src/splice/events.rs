@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::apply;
 use super::slot::Slot;
+use super::{Patch, apply};
 use crate::passed::Progress;
 use crate::sse::{self, Data, Searched};
 
@@ -180,17 +180,21 @@ impl<'a> Event<'a> {
 impl Held {
     /// Returns the event with a member (`"key":{…}`) in its data. The slot is a place of that data.
     pub fn with(&self, slot: &Slot, member: &[u8]) -> Bytes {
-        let patch = slot.patch(member);
+        self.patched(vec![slot.patch(member)])
+    }
+
+    /// Returns the event with changes in its data. The patches must be sorted and must not overlap.
+    pub fn patched(&self, mut patches: Vec<Patch>) -> Bytes {
         match &self.data {
             Data::None => self.bytes.clone(),
             Data::Line(line) => {
-                let at = |at: usize| (line.start + at).min(self.bytes.len());
-                let (start, end) = (at(patch.range.start), at(patch.range.end));
-                let (before, after) = (self.bytes.get(..start), self.bytes.get(end..));
-                [before.unwrap_or_default(), &patch.with, after.unwrap_or_default()].concat().into()
+                for patch in &mut patches {
+                    patch.range = line.start + patch.range.start..line.start + patch.range.end;
+                }
+                apply(&self.bytes, patches).concat().into()
             }
             Data::Joined(joined) => {
-                let text = apply(&Bytes::copy_from_slice(joined), vec![patch]).concat();
+                let text = apply(&Bytes::copy_from_slice(joined), patches).concat();
                 let mut event = Vec::with_capacity(text.len() + 64);
                 for line in text.split(|byte| *byte == b'\n') {
                     event.extend_from_slice(b"data: ");

@@ -94,6 +94,10 @@ impl Watch for ReplyWatch {
         self.cut
     }
 
+    fn is_full(&self) -> bool {
+        self.cut || self.rules.lengths.left(self.characters) == Some(0)
+    }
+
     fn interrupt(&mut self, by: Interruption) {
         self.calls |= by == Interruption::ToolCall;
         if self.is_long_enough() {

@@ -55,6 +55,14 @@ fn a_long_answer_is_cut_and_judged_after_that() {
 }
 
 #[test]
+fn a_full_answer_is_not_cut_yet() {
+    let mut full = watch(&[], None, Some(2), None);
+    assert_eq!((full.push("a"), full.is_full()), (Ok(1), false));
+    assert_eq!((full.push("b"), full.is_full(), full.is_cut()), (Ok(1), true, false));
+    assert_eq!((full.push("c"), full.is_full(), full.is_cut()), (Ok(0), true, true));
+}
+
+#[test]
 fn a_disclaimer_is_appended_once() {
     check(watch(&[], None, None, Some("D")), &[("a", 1, 1)], Ok(Some("\n\nD")));
     check(watch(&[], None, None, Some("D")), &[("a d", 3, 3)], Ok(None));

@@ -1,0 +1,9 @@
+//! Guards on requests, replies and streams, with the rules that configurations compile to.
+
+mod anthropic;
+mod canonical;
+mod case;
+mod openai_chat;
+mod property;
+mod requests;
+mod rules;
