@@ -78,6 +78,13 @@ fn thoughts_are_not_judged() {
 }
 
 #[test]
+fn only_the_end_of_the_last_part_waits() {
+    let thought = Event::Opened { choice: 0, part: 1, opening: Opening::Thinking { id: None } };
+    let rules = Rules::disclaimer("D");
+    check(&rules, &[(open(0), &[open(0)]), (thought.clone(), &[thought]), (close(0), &[close(0)])], None);
+}
+
+#[test]
 fn log_probabilities_wait_for_their_text() {
     let rules = Rules::banned(&["obscene"]);
     let logprobs = || Event::Logprobs { choice: 0, logprobs: Json::parse(r#"{"content":[]}"#).unwrap() };

@@ -149,7 +149,7 @@ impl<W: Watch + Clone> MessagesGate<W> {
             )
         };
         if let Some(index) = self.last_text {
-            let index = self.number(index);
+            // No text block follows one that is left out: it has the provider's number.
             self.hold.push(delta(index), &[]);
             return Ok(());
         }
