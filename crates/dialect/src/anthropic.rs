@@ -1,7 +1,10 @@
 //! Anthropic Messages: <https://docs.claude.com/en/api/messages>.
 
+pub mod error;
+mod model;
 mod report;
 pub mod request;
 pub mod response;
 pub mod stream;
 mod usage;
+mod wire;

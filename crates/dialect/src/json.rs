@@ -347,13 +347,39 @@ pub fn each_member(
     Ok(())
 }
 
-/// Returns the text of a JSON string value (quotes included), unescaped; `None` when it is not a string.
+/// Returns the text of a JSON string value (quotes included), unescaped; `None` when it is not a string. An escaped
+/// surrogate without its other half is no character: it is read as U+FFFD, as browsers and most servers do.
 pub fn string(value: &[u8]) -> Option<String> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if inner.contains(&b'\\') {
-        return serde_json::from_slice(value).ok();
+        return serde_json::from_slice(value).ok().or_else(|| serde_json::from_slice(&without_halves(value)).ok());
     }
     std::str::from_utf8(inner).ok().map(str::to_owned)
+}
+
+/// Returns a JSON string with `\ufffd` in the place of every half of a pair of surrogates that stands alone.
+fn without_halves(value: &[u8]) -> Vec<u8> {
+    let unit = |at: usize| {
+        let digits = value.get(at..)?.strip_prefix(b"\\u")?.get(..4)?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut out = Vec::with_capacity(value.len());
+    let mut at = 0;
+    while let Some(byte) = value.get(at) {
+        let length = match (byte, unit(at)) {
+            (b'\\', Some(0xd800..=0xdbff)) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => 12,
+            (b'\\', Some(0xd800..=0xdfff)) => {
+                out.extend_from_slice(b"\\ufffd");
+                at += 6;
+                continue;
+            }
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+        out.extend_from_slice(value.get(at..at + length).unwrap_or_default());
+        at += length;
+    }
+    out
 }
 
 /// Returns the value of a JSON number that is a whole number of at most 19 digits; `None` for anything else.
@@ -372,6 +398,18 @@ mod tests {
         let mut scanner = Scanner::new(text, 0);
         scanner.value()?;
         scanner.end()
+    }
+
+    #[test]
+    fn halves_of_surrogates_are_no_characters() {
+        for (text, expect) in [
+            (r#""\ud83d\ude00""#, "\u{1f600}"),
+            (r#""a\ud83d""#, "a\u{fffd}"),
+            (r#""\ude00\ud83d\ud83d\ude00\\ud83d\n""#, "\u{fffd}\u{fffd}\u{1f600}\\ud83d\n"),
+        ] {
+            assert_eq!(string(text.as_bytes()).as_deref(), Some(expect), "{text}");
+        }
+        assert_eq!(string(br#""\x""#), None);
     }
 
     #[test]

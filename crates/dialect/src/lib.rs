@@ -6,6 +6,7 @@
 //! they are translated through `ir::chat`.
 
 pub mod anthropic;
+mod carry;
 pub mod cohere;
 pub mod frames;
 pub mod gemini;

@@ -1,6 +1,9 @@
 //! OpenAI Chat Completions: <https://platform.openai.com/docs/api-reference/chat>.
+//!
+//! The splice lane stands in `request`, `response` and `stream`; the translate lane in the files below them.
 
 pub mod error;
+mod reasoning;
 pub mod request;
 pub mod response;
 pub mod stream;

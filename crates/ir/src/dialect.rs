@@ -53,4 +53,6 @@ pub enum Quirk {
     ReasoningContent,
     /// OpenAI Chat: thoughts are sent back as `reasoning_details` (OpenRouter).
     ReasoningDetails,
+    /// OpenAI Chat: Anthropic's `cache_control` is understood on content parts and tools (OpenRouter).
+    CacheControl,
 }

@@ -1,5 +1,8 @@
 //! A messages request: what routing needs is read, the bytes are kept.
 
+pub mod decode;
+pub mod encode;
+
 use bytes::Bytes;
 use ir::failure::Failure;
 

@@ -1,5 +1,8 @@
 //! A buffered reply: what accounting needs is read, the meta block is put before its last brace.
 
+pub mod decode;
+pub mod encode;
+
 use bytes::Bytes;
 use ir::usage::Usage;
 

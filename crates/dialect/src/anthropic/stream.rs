@@ -4,6 +4,9 @@
 //! touched: `message_start` gets the meta block in its message, and `message_delta` is held until `message_stop`, so
 //! that the cost can go with it. What follows `message_stop` is ignored.
 
+pub mod decode;
+pub mod encode;
+
 mod said;
 
 use bytes::Bytes;

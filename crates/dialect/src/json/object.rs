@@ -22,16 +22,23 @@ pub struct Object<'a> {
 }
 
 /// Where a value stands, for messages: `messages[2].content[0].type`. It is a plain value of a few words, because one is
-/// made for every object of every event; below eight steps it says no more.
+/// made for every object of every event; below six steps it says no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Path {
-    steps: [Option<Step>; 8],
+    steps: [Step; 6],
+    length: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Member(&'static str),
-    Element(usize),
+    Element(u32),
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        Self::Element(0)
+    }
 }
 
 impl Path {
@@ -44,12 +51,13 @@ impl Path {
     /// Returns the path of an element.
     #[must_use]
     pub fn element(self, index: usize) -> Self {
-        self.and(Step::Element(index))
+        self.and(Step::Element(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 
     fn and(mut self, step: Step) -> Self {
-        if let Some(free) = self.steps.iter_mut().find(|step| step.is_none()) {
-            *free = Some(step);
+        if let Some(free) = self.steps.get_mut(usize::from(self.length)) {
+            *free = step;
+            self.length += 1;
         }
         self
     }
@@ -57,10 +65,10 @@ impl Path {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.steps[0].is_none() {
+        if self.length == 0 {
             return f.write_str("the body");
         }
-        for (at, step) in self.steps.iter().flatten().enumerate() {
+        for (at, step) in self.steps.iter().take(usize::from(self.length)).enumerate() {
             match step {
                 Step::Member(name) if at == 0 => f.write_str(name)?,
                 Step::Member(name) => write!(f, ".{name}")?,
@@ -140,6 +148,26 @@ impl<'a> Object<'a> {
         }
         scanner.end().map_err(Wrong::Json)?;
         Ok(Self { members, path })
+    }
+
+    /// Spells the names in camel case: protobuf's JSON takes `mime_type` for `mimeType`
+    /// (<https://protobuf.dev/programming-guides/json/>).
+    ///
+    /// # Errors
+    /// When a member is there in both spellings.
+    pub fn in_camel_case(mut self) -> Result<Self, Wrong> {
+        let snake = |name: &str| name.get(1..).is_some_and(|rest| rest.contains('_'));
+        for at in 0..self.members.len() {
+            let Some(name) = self.members.get(at).map(|(name, _)| name).filter(|name| snake(name)) else { continue };
+            let camel = camel_case(name);
+            if self.members.iter().any(|(other, _)| *other == camel) {
+                return Err(Wrong::Twice { path: self.path, name: camel.into() });
+            }
+            if let Some((name, _)) = self.members.get_mut(at) {
+                *name = Cow::Owned(camel);
+            }
+        }
+        Ok(self)
     }
 
     /// Returns where the object stands.
@@ -273,6 +301,20 @@ pub fn string(value: &str) -> Option<String> {
     super::string(value.as_bytes())
 }
 
+fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut up = false;
+    for letter in name.chars() {
+        if letter == '_' && !camel.is_empty() {
+            up = true;
+        } else {
+            camel.push(if up { letter.to_ascii_uppercase() } else { letter });
+            up = false;
+        }
+    }
+    camel
+}
+
 fn unescaped(name: &str) -> Cow<'_, str> {
     string(&format!("\"{name}\"")).map_or(Cow::Borrowed(name), Cow::Owned)
 }
@@ -295,6 +337,15 @@ mod tests {
         assert_eq!(object.list("l").unwrap().unwrap(), ["1", r#"{"q":2}"#]);
         assert_eq!(object.text("z").unwrap(), None);
         assert_eq!(object.leftovers().collect::<Vec<_>>(), [(Cow::Borrowed("rest"), "{}")]);
+    }
+
+    #[test]
+    fn names_are_spelled_in_camel_case() {
+        let mut object =
+            read(r#"{"mime_type":"a/b","_responseJsonSchema":1,"topK":2}"#).unwrap().in_camel_case().unwrap();
+        assert_eq!(object.text("mimeType").unwrap().as_deref(), Some("a/b"));
+        assert_eq!((object.take("_responseJsonSchema"), object.take("topK")), (Some("1"), Some("2")));
+        assert!(read(r#"{"top_k":1,"topK":2}"#).unwrap().in_camel_case().is_err());
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! A chat completion request: what routing needs is read, the bytes are kept.
 
+pub mod decode;
+pub mod encode;
+
 use std::ops::Range;
 
 use bytes::Bytes;

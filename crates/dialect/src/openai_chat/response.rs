@@ -1,5 +1,11 @@
 //! A buffered reply: what accounting needs is read, the meta block is put before its last brace.
 
+pub(in crate::openai_chat) mod citations;
+pub mod decode;
+pub mod encode;
+pub(in crate::openai_chat) mod head;
+pub(in crate::openai_chat) mod parts;
+
 use bytes::Bytes;
 use ir::usage::Usage;
 

@@ -5,6 +5,8 @@
 //! not ask for is left out. What follows the end marker is ignored.
 
 mod chunk;
+pub mod decode;
+pub mod encode;
 
 use bytes::Bytes;
 use ir::report::Report;

@@ -12,3 +12,6 @@ mod laws;
 mod ollama;
 mod openai_chat;
 mod openai_responses;
+mod parallel_gemini;
+mod parallel_small;
+mod splice;

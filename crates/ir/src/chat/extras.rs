@@ -17,22 +17,37 @@ pub struct Extra {
     pub name: Box<str>,
     /// Its value.
     pub value: Json,
+    /// Whether it is a note of [`Extras::note`].
+    pub note: bool,
 }
 
 impl Extras {
     /// Adds a member.
     pub fn push(&mut self, dialect: Dialect, name: impl Into<Box<str>>, value: Json) {
-        self.0.push(Extra { dialect, name: name.into(), value });
+        self.0.push(Extra { dialect, name: name.into(), value, note: false });
     }
 
-    /// Whether there is none.
+    /// Notes how a dialect had written what the canonical fields say (a list of one, an older name), so that the same
+    /// dialect writes it alike. A note is no member: no other dialect asks for it, and nobody is told of it.
+    pub fn note(&mut self, dialect: Dialect, name: impl Into<Box<str>>, value: Json) {
+        self.0.push(Extra { dialect, name: name.into(), value, note: true });
+    }
+
+    /// Returns a note of a dialect.
+    pub fn noted(&self, dialect: Dialect, name: &str) -> Option<&Json> {
+        let mut notes = self.0.iter().filter(|extra| extra.note && extra.dialect == dialect);
+        notes.find(|extra| &*extra.name == name).map(|extra| &extra.value)
+    }
+
+    /// Whether there is none; notes do not count.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.iter().all(|extra| extra.note)
     }
 
     /// Returns the members of a dialect, in their order.
     pub fn of(&self, dialect: Dialect) -> impl Iterator<Item = (&str, &Json)> {
-        self.0.iter().filter(move |extra| extra.dialect == dialect).map(|extra| (&*extra.name, &extra.value))
+        let own = self.0.iter().filter(move |extra| extra.dialect == dialect && !extra.note);
+        own.map(|extra| (&*extra.name, &extra.value))
     }
 
     /// Returns one member of a dialect.
@@ -42,6 +57,6 @@ impl Extras {
 
     /// Returns the names of what a dialect cannot say, for the caller to be told.
     pub fn foreign_to(&self, dialect: Dialect) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |extra| extra.dialect != dialect).map(|extra| &*extra.name)
+        self.0.iter().filter(move |extra| extra.dialect != dialect && !extra.note).map(|extra| &*extra.name)
     }
 }

@@ -1,14 +1,26 @@
 //! From the events of an answer to the whole answer: a stream says, event by event, what the buffered form says at once.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Delta, Event, Opening};
 use super::extras::Extras;
 use super::message::{Content, Part, Source, ToolCall};
 use super::response::{Choice, Finish, Response};
+use crate::json::Json;
 
 /// Collects events.
 #[derive(Debug, Default)]
 pub struct Fold {
     response: Response,
+    /// The log probabilities of each choice, piece by piece.
+    logprobs: Vec<(u32, Logprobs)>,
+}
+
+/// Log probabilities in OpenAI's shape; a stream brings them in pieces.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Logprobs {
+    content: Option<Vec<Json>>,
+    refusal: Option<Vec<Json>>,
 }
 
 impl Fold {
@@ -36,7 +48,7 @@ impl Fold {
                 }
             }
             Event::Closed { .. } => {}
-            Event::Logprobs { choice, logprobs } => self.choice(choice).logprobs = Some(logprobs),
+            Event::Logprobs { choice, logprobs } => self.join(choice, &logprobs),
             Event::Finished { choice, finish } => self.choice(choice).finish = finish,
             Event::Usage(usage) => self.response.usage = Some(usage),
             Event::Extras(extras) => self.response.extras = extras,
@@ -44,8 +56,26 @@ impl Fold {
     }
 
     /// Returns the whole answer.
-    pub fn finish(self) -> Response {
+    pub fn finish(mut self) -> Response {
+        for (choice, logprobs) in std::mem::take(&mut self.logprobs) {
+            self.choice(choice).logprobs = Some(Json::of(&logprobs));
+        }
         self.response
+    }
+
+    fn join(&mut self, choice: u32, piece: &Json) {
+        let piece: Logprobs = serde_json::from_str(piece.as_str()).unwrap_or_default();
+        let found = match self.logprobs.iter().position(|(index, _)| *index == choice) {
+            Some(at) => self.logprobs.get_mut(at),
+            None => {
+                self.logprobs.push((choice, Logprobs::default()));
+                self.logprobs.last_mut()
+            }
+        };
+        if let Some((_, whole)) = found {
+            append(&mut whole.content, piece.content);
+            append(&mut whole.refusal, piece.refusal);
+        }
     }
 
     fn choice(&mut self, index: u32) -> &mut Choice {
@@ -61,6 +91,12 @@ impl Fold {
             choices.len() - 1
         });
         &mut choices[at]
+    }
+}
+
+fn append(whole: &mut Option<Vec<Json>>, piece: Option<Vec<Json>>) {
+    if let Some(piece) = piece {
+        whole.get_or_insert_default().extend(piece);
     }
 }
 
@@ -105,6 +141,16 @@ fn grow(part: &mut Part, delta: Delta) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn log_probabilities_are_joined() {
+        let mut fold = Fold::default();
+        for piece in [r#"{"content":[{"token":"a"}]}"#, r#"{"content":[{"token":"b"}],"refusal":null}"#] {
+            fold.push(Event::Logprobs { choice: 0, logprobs: Json::parse(piece).unwrap() });
+        }
+        let found = fold.finish().choices.pop().unwrap().logprobs.unwrap();
+        assert_eq!(found.as_str(), r#"{"content":[{"token":"a"},{"token":"b"}],"refusal":null}"#);
+    }
 
     #[test]
     fn text_and_a_call_come_together() {

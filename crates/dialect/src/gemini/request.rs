@@ -1,0 +1,4 @@
+//! Requests.
+
+pub mod decode;
+pub mod encode;

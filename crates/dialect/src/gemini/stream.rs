@@ -1,0 +1,4 @@
+//! Streamed answers (`alt=sse`).
+
+pub mod decode;
+pub mod encode;

@@ -1,0 +1,4 @@
+//! What is asked of Ollama: the body of `POST /api/chat`.
+
+pub mod decode;
+pub mod encode;

@@ -1,0 +1,3 @@
+//! What Ollama answers at once.
+
+pub mod decode;

@@ -1,0 +1,3 @@
+//! A buffered reply.
+
+pub mod decode;

@@ -1,0 +1,3 @@
+//! A streamed reply.
+
+pub mod decode;
