@@ -103,6 +103,7 @@ pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
     let (journal, background) = journal(&settings.data_dir, &clock)?;
     let options = Options {
         body_limit: usize::try_from(settings.request_body_limit_bytes)?,
+        fetch_private: settings.fetch_private,
         anonymous: match settings.anonymous {
             settings::Anonymous::Off => Anonymous::Off,
             settings::Anonymous::Loopback => Anonymous::Loopback,

@@ -1,5 +1,8 @@
 //! A vendor: how to speak to one kind of upstream. One row of `data/providers/*.toml`.
 
+use std::collections::BTreeMap;
+
+use ir::dialect::{Dialect, Quirk};
 use serde::Deserialize;
 
 /// How a vendor is spoken to.
@@ -15,8 +18,16 @@ pub struct Vendor {
     /// Its usual address; `None` when only the operator knows it (Azure, Cloudflare, …). A vendor without one serves
     /// what its operator deployed: the catalogue describes its models, but does not list them as served.
     pub base_url: Option<Box<str>>,
-    /// The path of chat completions, appended to the base URL, such as `/chat/completions`.
+    /// Paths of a base URL that people write and that mean another one, such as `/v1` for Ollama's root.
+    #[serde(default)]
+    pub base_paths: BTreeMap<Box<str>, Box<str>>,
+    /// The path of chat completions, appended to the base URL, such as `/chat/completions`. `{model}` in it is the
+    /// provider's name of the model.
     pub chat_path: Box<str>,
+    /// The path of streamed ones, where it is another.
+    pub stream_path: Option<Box<str>>,
+    /// The path that counts the tokens of a request without answering it, where there is one.
+    pub count_path: Option<Box<str>>,
     /// How a credential is presented.
     pub auth: Auth,
     /// The environment variable that holds a credential, such as `GROQ_API_KEY`.
@@ -26,16 +37,11 @@ pub struct Vendor {
     pub credential_optional: bool,
     /// How usage is obtained in a stream.
     pub stream_usage: StreamUsage,
+    /// Where it departs from its dialect.
+    #[serde(default)]
+    pub quirks: Vec<Quirk>,
     /// Where its API is documented.
     pub documentation: Box<str>,
-}
-
-/// A wire format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    /// OpenAI Chat Completions.
-    OpenaiChat,
 }
 
 /// How a credential is presented.
@@ -46,6 +52,10 @@ pub enum Auth {
     Bearer,
     /// `api-key: …` (Azure).
     ApiKeyHeader,
+    /// `x-api-key: …` (Anthropic).
+    XApiKey,
+    /// `x-goog-api-key: …` (Google).
+    XGoogApiKey,
     /// Nothing is sent.
     None,
 }

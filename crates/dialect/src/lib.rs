@@ -12,6 +12,7 @@ pub mod frames;
 pub mod gemini;
 pub mod guard;
 pub mod json;
+pub mod lane;
 pub mod meta;
 pub mod ollama;
 pub mod openai_chat;

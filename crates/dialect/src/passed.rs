@@ -12,6 +12,8 @@ pub enum Progress {
     Complete,
     /// The provider broke the answer off with an error.
     Failed(Report),
+    /// What came is not what the dialect's streams are; the text is for the log.
+    Malformed(String),
     /// An event larger than what is forwarded.
     TooLarge,
 }

@@ -40,11 +40,18 @@ pub struct Options {
     pub body_idle: Duration,
     /// Who may act without a key.
     pub anonymous: Anonymous,
+    /// Whether callers may name private addresses where the gateway fetches a URL for them.
+    pub fetch_private: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { body_limit: 32 << 20, body_idle: Duration::from_secs(30), anonymous: Anonymous::Off }
+        Self {
+            body_limit: 32 << 20,
+            body_idle: Duration::from_secs(30),
+            anonymous: Anonymous::Off,
+            fetch_private: false,
+        }
     }
 }
 

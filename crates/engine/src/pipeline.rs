@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dialect::lane::Surface;
 use http::request::Parts;
 use http::{HeaderMap, Response};
 use http_body::Body;
@@ -37,16 +38,20 @@ impl<B> Arrival<B> {
     }
 }
 
-/// Answers one chat completion request.
+/// Answers one request to a model, in the dialect of the surface that was called.
 ///
 /// # Errors
 /// A refusal, for the surface to render.
-pub async fn chat<B>(worker: &Arc<Worker>, arrival: Arrival<B>) -> Result<Response<ReplyBody>, Refusal>
+pub async fn chat<B>(
+    worker: &Arc<Worker>,
+    surface: Surface,
+    arrival: Arrival<B>,
+) -> Result<Response<ReplyBody>, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
-    let decoded = decode::decode(&worker.gateway, authenticated).await?;
+    let decoded = decode::decode(&worker.gateway, surface, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(gated)?;
     let missed = match cache::look_up(guarded)? {

@@ -48,6 +48,8 @@ pub struct Ending {
     pub error: Option<(Code, Option<String>)>,
     /// What the provider reported.
     pub usage: Option<Usage>,
+    /// What was reported of the input alone, before a stream broke off.
+    pub begun: Option<Usage>,
     /// The bytes of content, for the estimate when nothing was reported.
     pub content_bytes: u64,
     /// The provider's id of the completion.
@@ -221,7 +223,8 @@ impl Open {
             Some(usage) => (usage, UsageOrigin::Reported),
             None if self.dispatched => {
                 let output = estimate_tokens(ending.content_bytes);
-                (Usage { input: self.input_tokens, output, ..Usage::default() }, UsageOrigin::Estimated)
+                let input = Usage { input: self.input_tokens, ..Usage::default() };
+                (Usage { output, ..ending.begun.unwrap_or(input) }, UsageOrigin::Estimated)
             }
             None => (Usage::default(), UsageOrigin::None),
         };

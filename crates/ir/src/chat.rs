@@ -8,5 +8,6 @@ pub mod event;
 pub mod extras;
 pub mod fold;
 pub mod message;
+pub mod needs;
 pub mod request;
 pub mod response;

@@ -133,6 +133,8 @@ pub struct Failure {
     pub param: Option<String>,
     /// How long the caller should wait before it tries again.
     pub retry_after: Option<Duration>,
+    /// Whether the provider says that it is overloaded: Anthropic's surface has a status of its own for it.
+    pub overloaded: bool,
 }
 
 impl Failure {
@@ -146,6 +148,7 @@ impl Failure {
             detail: None,
             param: None,
             retry_after: None,
+            overloaded: false,
         }
     }
 

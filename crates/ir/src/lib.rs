@@ -4,6 +4,7 @@
 //! is stored as it stands except through the journal's versioned entries.
 
 pub mod chat;
+pub mod civil;
 pub mod dialect;
 pub mod failure;
 pub mod guard;

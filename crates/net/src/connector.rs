@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use self::tls::LazyTls;
 use crate::io::BoxIo;
+use crate::url_guard::is_public;
 
 /// Where requests go: scheme, host and port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +36,12 @@ pub struct Origin {
 pub trait Connector: Send + Sync {
     /// Opens a connection to `origin`, encrypted when it says so, ready for HTTP/1.1.
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a>;
+
+    /// Opens a connection to an origin that the operator did not choose: only to a public address, be it what the name
+    /// resolves to. A connector that reaches no network of its own knows no private addresses.
+    fn connect_public<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
+        self.connect(origin)
+    }
 }
 
 /// The future of a connection.
@@ -58,6 +65,9 @@ pub enum ConnectError {
     /// The operating system gave up waiting; the caller's own deadlines are not reported here.
     #[error("connection timed out")]
     TimedOut(#[source] io::Error),
+    /// The host has no public address, and only such a one may be connected to.
+    #[error("not a public address")]
+    Private,
     /// Anything else.
     #[error("failed to connect")]
     Other(#[source] io::Error),
@@ -91,8 +101,13 @@ impl TcpConnector {
         Self { keepalive, tls: LazyTls::default() }
     }
 
-    async fn open(&self, origin: &Origin) -> Result<BoxIo, ConnectError> {
-        let stream = race::first(addresses(origin).await?, TcpStream::connect).await?;
+    async fn open(&self, origin: &Origin, allowed: fn(IpAddr) -> bool) -> Result<BoxIo, ConnectError> {
+        let mut addresses = addresses(origin).await?;
+        addresses.retain(|address| allowed(address.ip()));
+        if addresses.is_empty() {
+            return Err(ConnectError::Private);
+        }
+        let stream = race::first(addresses, TcpStream::connect).await?;
         stream.set_nodelay(true).map_err(ConnectError::Other)?;
         if let Some(idle) = self.keepalive {
             let keepalive = TcpKeepalive::new().with_time(idle);
@@ -108,7 +123,11 @@ impl TcpConnector {
 
 impl Connector for TcpConnector {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
-        Box::pin(self.open(origin))
+        Box::pin(self.open(origin, |_| true))
+    }
+
+    fn connect_public<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
+        Box::pin(self.open(origin, is_public))
     }
 }
 
@@ -179,6 +198,17 @@ mod tests {
         let mut got = [0; 4];
         server.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"ping");
+    }
+
+    #[tokio::test]
+    async fn a_private_address_is_not_public_whatever_its_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "localhost", "[::1]"] {
+            let origin = origin(false, host, port);
+            let error = TcpConnector::default().connect_public(&origin).await.err();
+            assert!(matches!(error, Some(ConnectError::Private)), "{host}: {error:?}");
+        }
     }
 
     #[tokio::test]

@@ -13,3 +13,4 @@ pub mod deadline;
 pub mod h1;
 pub mod io;
 pub mod pool;
+pub mod url_guard;

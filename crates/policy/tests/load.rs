@@ -138,9 +138,9 @@ fn the_ballerina_file_compiles() {
     };
     assert_eq!(sent("openai"), ("https://api.openai.com/v1".into(), "gpt-4o".into()));
     assert_eq!(sent("anthropic"), ("https://api.anthropic.com/v1".into(), "claude-3-5-sonnet-20241022".into()));
-    let gemini = "https://generativelanguage.googleapis.com/v1beta/openai";
+    let gemini = "https://generativelanguage.googleapis.com/v1beta";
     assert_eq!(sent("gemini"), (gemini.into(), "gemini-pro".into()));
-    assert_eq!(sent("ollama"), ("http://localhost:11434/v1".into(), "llama3.2".into()));
+    assert_eq!(sent("ollama"), ("http://localhost:11434/".into(), "llama3.2".into()));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn variables_make_providers() {
     let loaded = good("crossway.toml", "", &env);
     let names: Vec<&str> = loaded.snapshot.providers.iter().map(|provider| &*provider.name).collect();
     assert_eq!(names, ["openai", "ollama", "groq"]);
-    assert_eq!(provider(&loaded, "ollama").base_url.as_str(), "http://gpu:9/v1");
+    assert_eq!(provider(&loaded, "ollama").base_url.as_str(), "http://gpu:9/");
 }
 
 #[test]

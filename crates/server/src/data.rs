@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialect::lane::Surface;
 use engine::body::ReplyBody;
 use engine::pipeline::Arrival;
 use engine::worker::Worker;
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::io::{Impatient, Serving};
 use crate::listen::Listener;
-use crate::openai;
+use crate::surface;
 use engine::refusal::Refusal;
 
 /// How long a connection may rest between two requests: longer than the proxies in front of us keep theirs, so that it
@@ -94,11 +95,12 @@ async fn respond(worker: &Arc<Worker>, peer: SocketAddr, request: Request<Incomi
     let gateway = &worker.gateway;
     let id = RequestId::new(gateway.clock.unix_ms());
     let (head, body) = request.into_parts();
+    let surface = surface::of(&head);
     if let Some(failure) = unacceptable(&head) {
-        return openai::error(&Refusal::closing(id, failure));
+        return surface::error(surface, &Refusal::closing(id, failure));
     }
     let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
-    Contained(pin!(openai::answer(worker, arrival)), id).await
+    Contained(pin!(surface::answer(worker, surface, arrival)), surface, id).await
 }
 
 /// The body of a reply; when it is over, the next request's head may come.
@@ -161,17 +163,17 @@ fn unacceptable(head: &http::request::Parts) -> Option<Failure> {
 }
 
 /// Runs a handler; when it panics, that request alone fails.
-struct Contained<'a, F>(Pin<&'a mut F>, RequestId);
+struct Contained<'a, F>(Pin<&'a mut F>, Surface, RequestId);
 
 impl<F: Future<Output = Response<ReplyBody>>> Future for Contained<'_, F> {
     type Output = Response<ReplyBody>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = self.1;
+        let (surface, id) = (self.1, self.2);
         let handler = &mut self.0;
         match std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
             Ok(poll) => poll,
-            Err(_) => Poll::Ready(openai::panicked(id)),
+            Err(_) => Poll::Ready(surface::panicked(surface, id)),
         }
     }
 }

@@ -7,4 +7,4 @@ pub mod admin;
 pub mod data;
 pub mod io;
 pub mod listen;
-pub mod openai;
+pub mod surface;

@@ -15,7 +15,6 @@ use insert::Inserter;
 
 use crate::{Schema, StoreError, from_sql, to_sql};
 
-pub mod civil;
 mod detail;
 mod insert;
 mod names;

@@ -74,6 +74,7 @@ impl Assembly {
                 settings::Anonymous::Loopback => Anonymous::Loopback,
                 settings::Anonymous::All => Anonymous::All,
             },
+            fetch_private: loaded.settings.fetch_private,
             ..Options::default()
         };
         let configuration = Arc::new(Configuration::new(loaded.snapshot, "crossway/test"));

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::classify::classify;
 use crate::failure::{AttemptFailure, Class};
-use crate::target::Target;
+use crate::target::{Purpose, Target};
 
 /// The largest error body that is read.
 const MAX_ERROR_BYTES: usize = 256 << 10;
@@ -34,6 +34,19 @@ pub struct Surroundings<'a> {
     pub clock: &'a Clock,
 }
 
+/// What is asked.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// For what.
+    pub purpose: Purpose,
+    /// The provider's name of the model.
+    pub model: &'a str,
+    /// Further header lines, each with its line end.
+    pub fields: [&'a str; 2],
+    /// The body.
+    pub body: &'a [Bytes],
+}
+
 /// A successful answer whose body has not been read.
 pub struct Exchange {
     /// The connection, with the body to come.
@@ -42,20 +55,17 @@ pub struct Exchange {
     pub head: ResponseHead,
 }
 
-/// Sends one request and reads the answer's head.
-///
-/// `fields` are further header lines, each with its line end; `deadline` bounds it all.
+/// Sends one request and reads the answer's head; `deadline` bounds it all.
 ///
 /// # Errors
 /// When no answer came, or one that is not a success; the body of an error is read and judged.
 pub async fn exchange(
     target: &Target,
     around: Surroundings<'_>,
-    fields: &str,
-    body: &[Bytes],
+    asking: Asking<'_>,
     deadline: Instant,
 ) -> Result<Exchange, AttemptFailure> {
-    let head = request_head(target, fields, body);
+    let (head, body) = (request_head(target, asking), asking.body);
     let pooled = around.pool.checkout(&target.origin, around.clock.now().0);
     let mut reused = pooled.is_some();
     let stale = after(STALE);
@@ -128,12 +138,17 @@ async fn round_trip(connection: &mut Connection, head: &[u8], body: &[Bytes]) ->
     }
 }
 
-fn request_head(target: &Target, fields: &str, body: &[Bytes]) -> Vec<u8> {
-    let length: usize = body.iter().map(Bytes::len).sum();
+fn request_head(target: &Target, asking: Asking<'_>) -> Vec<u8> {
+    let length: usize = asking.body.iter().map(Bytes::len).sum();
     let fixed = target.next_head().map_or("", |head| head.expose());
-    let mut head = Vec::with_capacity(fixed.len() + fields.len() + 48);
+    let mut head = Vec::with_capacity(fixed.len() + asking.fields[0].len() + 160);
+    head.extend_from_slice(b"POST ");
+    target.path(asking.purpose).write(&mut head, asking.model);
+    head.extend_from_slice(b" HTTP/1.1\r\n");
     head.extend_from_slice(fixed.as_bytes());
-    head.extend_from_slice(fields.as_bytes());
+    for fields in asking.fields {
+        head.extend_from_slice(fields.as_bytes());
+    }
     head.extend_from_slice(b"content-length: ");
     push_digits(&mut head, length as u64);
     head.extend_from_slice(b"\r\n\r\n");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialect::openai_chat::error;
+use dialect::lane::read_error;
 use ir::failure::{Code, Failure, Fault};
 use ir::report::Report;
 use net::h1::ResponseHead;
@@ -16,7 +16,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
 
 /// Reads an error answer.
 pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFailure {
-    let mut report = error::read(body);
+    let mut report = read_error(target.dialect, body);
     report.message = report.message.map(|message| target.scrub(&message));
     report.code = report.code.map(|code| target.scrub(&code));
     AttemptFailure {
@@ -24,6 +24,7 @@ pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFai
         status: Some(head.status),
         retry_after: retry_after(head),
         detail: String::new(),
+        refusal: None,
         report,
     }
 }
@@ -37,6 +38,7 @@ pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
         report: Report { message: report.message.map(|message| target.scrub(&message)), ..report },
         retry_after: None,
         detail: "an error with status 200".to_owned(),
+        refusal: None,
     }
 }
 
@@ -88,6 +90,7 @@ pub fn leads_on(class: Class, on: &FallbackOn) -> bool {
         Class::ContextLength => on.context_length,
         Class::ContentFilter => on.content_filter,
         Class::Conflict => on.conflict,
+        Class::Unsupported => true,
         Class::Rejected => false,
     }
 }
@@ -95,6 +98,9 @@ pub fn leads_on(class: Class, on: &FallbackOn) -> bool {
 /// Returns what the caller is told about the last failed attempt. What concerns the operator's account is not passed
 /// on; what concerns the request is.
 pub fn client_failure(failure: &AttemptFailure) -> Failure {
+    if let Some(refusal) = &failure.refusal {
+        return Failure::clone(refusal);
+    }
     let said = failure.report.message.as_deref();
     let told = |generic: &str| said.unwrap_or(generic).to_owned();
     let answer = match failure.class {
@@ -134,7 +140,7 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
             }
             rejected
         }
-        Class::Overloaded | Class::Server => {
+        Class::Overloaded | Class::Server | Class::Unsupported => {
             Failure::new(Code::UpstreamError, Fault::Provider, told("the provider failed"))
         }
     };
@@ -142,6 +148,7 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
         param: failure.report.param.clone().filter(|_| answer.fault == Fault::Caller),
         retry_after: failure.retry_after,
         detail: Some(failure.to_string()),
+        overloaded: failure.class == Class::Overloaded,
         ..answer
     }
 }

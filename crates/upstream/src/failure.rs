@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ir::failure::Failure;
 use ir::report::Report;
 
 /// What broke.
@@ -36,6 +37,8 @@ pub enum Class {
     Rejected,
     /// 529, or it says that it is overloaded.
     Overloaded,
+    /// The request asks for what this provider cannot be told; it was not asked.
+    Unsupported,
     /// 500 to 599, and what is neither success nor error (redirects).
     Server,
 }
@@ -58,6 +61,7 @@ impl Class {
             Self::ContentFilter => "content_filter",
             Self::Rejected => "rejected",
             Self::Overloaded => "overloaded",
+            Self::Unsupported => "unsupported",
             Self::Server => "server_error",
         }
     }
@@ -82,12 +86,19 @@ pub struct AttemptFailure {
     pub retry_after: Option<Duration>,
     /// The log's text for what broke below HTTP.
     pub detail: String,
+    /// Our own refusal, where the provider was not asked.
+    pub refusal: Option<Box<Failure>>,
 }
 
 impl AttemptFailure {
     /// Returns a failure below or outside the provider's own error report.
     pub fn new(class: Class, detail: impl Into<String>) -> Self {
-        Self { class, status: None, report: Report::default(), retry_after: None, detail: detail.into() }
+        Self { class, status: None, report: Report::default(), retry_after: None, detail: detail.into(), refusal: None }
+    }
+
+    /// Returns the failure of an attempt that was not made.
+    pub fn refused(failure: Failure) -> Self {
+        Self { refusal: Some(Box::new(failure.clone())), ..Self::new(Class::Unsupported, failure.message) }
     }
 }
 

@@ -3,4 +3,6 @@
 pub mod attempt;
 pub mod classify;
 pub mod failure;
+pub mod fetch;
+mod path;
 pub mod target;

@@ -5,23 +5,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use catalog::vendor::{Auth, StreamUsage};
+use ir::dialect::{Dialect, Quirk};
 use net::backoff::{RetryBudget, RetryBudgetOptions};
 use net::connector::Origin;
 use policy::secret::Secret;
 use policy::snapshot::{Provider, Timeouts};
 use url::Url;
 
+use crate::path::Path;
+
 /// A provider made ready.
 pub struct Target {
     /// Where it is.
     pub origin: Origin,
+    /// The wire format it speaks.
+    pub dialect: Dialect,
+    /// Where it departs from it.
+    pub quirks: Vec<Quirk>,
     /// Its deadlines.
     pub timeouts: Timeouts,
     /// How usage is obtained in a stream.
     pub stream_usage: StreamUsage,
     /// How many retries it may still get.
     pub retries: RetryBudget,
-    /// Request heads up to the per-request fields; each credential stands in as many as its weight says.
+    chat: Path,
+    stream: Path,
+    count: Option<Path>,
+    /// Request heads from the line after the request line up to the per-request fields; each credential stands in as many as its weight says.
     heads: Vec<Arc<Secret>>,
     next: AtomicUsize,
     /// The credentials, to be blotted out of whatever the provider says.
@@ -34,6 +44,17 @@ impl fmt::Debug for Target {
     }
 }
 
+/// What is asked of a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// An answer, whole.
+    Chat,
+    /// An answer, as it comes.
+    ChatStream,
+    /// How many tokens a request has.
+    CountTokens,
+}
+
 /// A weight above this is a share so small for the others that it may as well be cut.
 const MAX_WEIGHT: u32 = 100;
 
@@ -42,6 +63,8 @@ impl Target {
     pub fn new(provider: &Provider, user_agent: &str) -> Self {
         let url = &provider.base_url;
         let origin = origin(url);
+        let vendor = &provider.vendor;
+        let path = |tail: &str| Path::new(url.path(), tail);
         let head = |credential: Option<&Secret>| Arc::new(Secret::new(head(provider, user_agent, credential)));
         let heads = if provider.credentials.is_empty() {
             vec![head(None)]
@@ -54,8 +77,13 @@ impl Target {
         };
         Self {
             origin,
+            dialect: vendor.dialect,
+            quirks: vendor.quirks.clone(),
+            chat: path(&vendor.chat_path),
+            stream: path(vendor.stream_path.as_deref().unwrap_or(&vendor.chat_path)),
+            count: vendor.count_path.as_deref().map(path),
             timeouts: provider.timeouts,
-            stream_usage: provider.vendor.stream_usage,
+            stream_usage: vendor.stream_usage,
             retries: RetryBudget::new(RetryBudgetOptions::default()),
             heads,
             next: AtomicUsize::new(0),
@@ -63,7 +91,21 @@ impl Target {
         }
     }
 
-    /// Returns the head of the next request, without its per-request fields and its final empty line.
+    /// Whether it can be asked this.
+    pub fn serves(&self, purpose: Purpose) -> bool {
+        purpose != Purpose::CountTokens || self.count.is_some()
+    }
+
+    /// Returns the path for a purpose.
+    pub(crate) fn path(&self, purpose: Purpose) -> &Path {
+        match purpose {
+            Purpose::Chat => &self.chat,
+            Purpose::ChatStream => &self.stream,
+            Purpose::CountTokens => self.count.as_ref().unwrap_or(&self.chat),
+        }
+    }
+
+    /// Returns the head of the next request, without its request line, its per-request fields and its final empty line.
     pub(crate) fn next_head(&self) -> Option<&Secret> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.heads.get(turn.checked_rem(self.heads.len())?).map(Arc::as_ref)
@@ -113,18 +155,19 @@ fn scrub_patterns(text: &str) -> String {
 
 fn head(provider: &Provider, user_agent: &str, credential: Option<&Secret>) -> String {
     let url = &provider.base_url;
-    let path = format!("{}{}", url.path().trim_end_matches('/'), provider.vendor.chat_path);
     let host = match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (host, _) => host.unwrap_or("localhost").to_owned(),
     };
     let mut head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {user_agent}\r\ncontent-type: application/json\r\naccept-encoding: identity\r\n"
+        "host: {host}\r\nuser-agent: {user_agent}\r\ncontent-type: application/json\r\naccept-encoding: identity\r\n"
     );
     if let Some(credential) = credential {
         let (name, scheme) = match provider.vendor.auth {
             Auth::Bearer => ("authorization", "Bearer "),
             Auth::ApiKeyHeader => ("api-key", ""),
+            Auth::XApiKey => ("x-api-key", ""),
+            Auth::XGoogApiKey => ("x-goog-api-key", ""),
             Auth::None => ("", ""),
         };
         if !name.is_empty() {

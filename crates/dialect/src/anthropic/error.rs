@@ -43,7 +43,7 @@ fn kind(status: u16) -> &'static str {
 pub fn render(failure: &Failure, request_id: RequestId) -> Vec<u8> {
     let envelope = Envelope {
         kind: "error",
-        error: Body { kind: kind(failure.status), message: &failure.message },
+        error: Body { kind: kind(if failure.overloaded { 529 } else { failure.status }), message: &failure.message },
         request_id: request_id.to_string(),
     };
     // Serialising strings into a vector cannot fail.

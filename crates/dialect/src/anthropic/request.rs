@@ -72,6 +72,11 @@ impl MessagesRequest {
         })
     }
 
+    /// Returns the body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// Returns the size of the body in bytes.
     pub fn body_bytes(&self) -> u64 {
         self.body.len() as u64

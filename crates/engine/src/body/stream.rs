@@ -9,9 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use dialect::lane::stream::ReplyStream;
 use dialect::meta;
-use dialect::openai_chat::error;
-use dialect::openai_chat::stream::ChatStream;
 use dialect::passed::{Passed, Progress};
 use ir::failure::{Code, Failure, Fault};
 use ir::report::Report;
@@ -44,7 +43,7 @@ pub struct StreamBody {
     gated: Gated,
     model: ModelIndex,
     policy: Option<Box<str>>,
-    stream: ChatStream,
+    stream: ReplyStream,
     connection: Option<Connection>,
     out: VecDeque<Bytes>,
     over: bool,
@@ -171,6 +170,7 @@ impl StreamBody {
                 let clean = target.map_or(String::new(), |target| target.scrub(&said));
                 self.fail(Outcome::Failed, aborted(&clean, "error event"));
             }
+            Progress::Malformed(detail) => self.broken(&detail),
             Progress::TooLarge => self.broken("an event is too large"),
         }
     }
@@ -257,7 +257,8 @@ impl StreamBody {
         let detail = failure.detail.clone().unwrap_or_else(|| failure.message.clone());
         ending.error = Some((failure.code, Some(detail)));
         self.gated.ticket.settle(outcome, ending);
-        self.out.push_back(error::render_event(&failure).into());
+        let event = self.gated.request.surface().render_event(&failure, self.gated.call.id);
+        self.out.push_back(event.into());
         self.over = true;
         self.connection = None;
     }
@@ -284,6 +285,7 @@ fn ending(passed: &Passed, status: u16) -> Ending {
         status,
         error: None,
         usage: passed.usage,
+        begun: passed.begun,
         content_bytes: passed.content_bytes,
         upstream_id: passed.id.clone(),
         finish_reason: passed.finish_reason.clone(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::openai_chat::request::ChatRequest;
+use dialect::lane::Surface;
+use dialect::lane::asked::Asked;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body;
@@ -33,8 +34,12 @@ pub struct Call {
     pub provider: Option<Box<str>>,
     /// `x-crossway-timeout-ms`
     pub timeout: Option<Duration>,
-    /// The header lines that go to the provider with it.
+    /// `x-crossway-strict`: nothing may be dropped.
+    pub strict: bool,
+    /// The header lines that go to every provider with it.
     pub fields: String,
+    /// The header lines that go to a provider of the dialect `anthropic` besides, when the caller set any of them.
+    pub anthropic: Option<Box<str>>,
 }
 
 /// A request that is understood.
@@ -46,14 +51,14 @@ pub struct Decoded {
     /// The key it acts as.
     pub key: Arc<LiveKey>,
     /// What it asks for.
-    pub request: ChatRequest,
+    pub request: Asked,
 }
 
 /// Reads the body and what it asks for.
 ///
 /// # Errors
 /// 413, 415, 408 and 400; 502 `loop_detected` when the request has been here before.
-pub async fn decode<B>(gateway: &Gateway, authenticated: Authenticated<B>) -> Result<Decoded, Refusal>
+pub async fn decode<B>(gateway: &Gateway, surface: Surface, authenticated: Authenticated<B>) -> Result<Decoded, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -62,7 +67,7 @@ where
     let call = call(gateway, &arrival).map_err(|failure| Refusal::closing(id, failure))?;
     check_media(arrival.headers()).map_err(|failure| Refusal::closing(id, failure))?;
     let body = read(arrival, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
-    let request = ChatRequest::decode(body).map_err(|failure| Refusal::early(id, failure))?;
+    let request = Asked::decode(surface, body).map_err(|failure| Refusal::early(id, failure))?;
     Ok(Decoded { call, state, key, request })
 }
 
@@ -102,7 +107,40 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Call, Failure> {
         fields.push_str("\r\n");
     }
     let provider = text("x-llm-provider")?.filter(|name| !name.is_empty()).map(Into::into);
-    Ok(Call { id: arrival.id, arrived: arrival.at, provider, timeout, fields })
+    let strict = match text("x-crossway-strict")? {
+        None | Some("false" | "0") => false,
+        Some("true" | "1") => true,
+        Some(_) => return Err(Failure::invalid("x-crossway-strict", "x-crossway-strict must be true or false")),
+    };
+    let anthropic = anthropic_fields(text("anthropic-version")?, text("anthropic-beta")?);
+    Ok(Call { id: arrival.id, arrived: arrival.at, provider, timeout, strict, fields, anthropic })
+}
+
+/// The version of Anthropic's API that is spoken where the caller names none:
+/// <https://docs.claude.com/en/api/versioning>.
+pub const ANTHROPIC_FIELDS: &str = "anthropic-version: 2023-06-01\r\n";
+
+fn anthropic_fields(version: Option<&str>, beta: Option<&str>) -> Option<Box<str>> {
+    let version = version.filter(|version| !version.is_empty());
+    let beta = beta.filter(|beta| !beta.is_empty());
+    if version.is_none() && beta.is_none() {
+        return None;
+    }
+    let mut fields = String::with_capacity(64);
+    match version {
+        None => fields.push_str(ANTHROPIC_FIELDS),
+        Some(version) => {
+            for part in ["anthropic-version: ", version, "\r\n"] {
+                fields.push_str(part);
+            }
+        }
+    }
+    if let Some(beta) = beta {
+        fields.push_str("anthropic-beta: ");
+        fields.push_str(beta);
+        fields.push_str("\r\n");
+    }
+    Some(fields.into())
 }
 
 /// Whether a value has the form of a W3C trace context: hexadecimal digits and dashes, 55 characters.

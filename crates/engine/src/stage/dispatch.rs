@@ -6,6 +6,9 @@
 
 mod buffered;
 mod drain;
+mod inline;
+pub(crate) mod letter;
+mod rate_limits;
 mod streamed;
 
 use std::sync::Arc;
@@ -13,20 +16,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dialect::meta::{Account, Route};
-use dialect::openai_chat::request::AskUsage;
 use http::{HeaderName, HeaderValue};
 use ir::failure::{Code, Failure, Fault};
 use ir::settlement::AttemptRecord;
 use net::backoff::Backoff;
 use net::deadline::{after, passed};
 use net::h1::ResponseHead;
-use policy::snapshot::ModelIndex;
+use policy::snapshot::{Model, ModelIndex};
 use tokio::time::{Instant, sleep};
 use upstream::classify::{client_failure, leads_on};
 use upstream::failure::{AttemptFailure, Class};
 use upstream::target::Target;
 
 use self::buffered::Whole;
+use self::letter::Letter;
 pub use self::streamed::Begun;
 use super::authenticate::revoked;
 use super::gate::Gated;
@@ -47,6 +50,8 @@ pub struct Trail {
     pub model: ModelIndex,
     /// How many targets were tried.
     pub attempts: usize,
+    /// The parameters that the provider could not be told.
+    pub dropped: Vec<String>,
     /// The provider's rate-limit headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -83,7 +88,7 @@ pub enum Answered {
 /// When all of them failed, the deadline passed, or the key was revoked meanwhile.
 pub async fn dispatch(worker: &Arc<Worker>, reserved: Reserved) -> Result<Answered, Refusal> {
     let abandoned = Arc::new(AtomicBool::new(false));
-    let stream = reserved.0.gated.request.stream;
+    let stream = reserved.0.gated.request.stream();
     let run = run(Arc::clone(worker), reserved, Arc::clone(&abandoned));
     // Both ways it has a place of its own, given back with the first content: what waits on a stream stays small.
     if stream { Box::pin(run).await } else { drain::finish_if_abandoned(worker, run, abandoned).await }
@@ -108,12 +113,12 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
     let run = Run { worker: &worker, abandoned: &abandoned, deadline: after(total(&gated, &plan)) };
     let token = gated.key.revoked.clone();
     let outcome = token.run_until_cancelled(attempts(&run, &mut gated, &plan)).await;
-    let (model, head, success) = match outcome {
+    let Answer { model, dropped, headers, success } = match outcome {
         None => return Err(gated.ticket.refuse(revoked())),
         Some(Err(failure)) => return Err(gated.ticket.refuse(failure)),
-        Some(Ok(success)) => success,
+        Some(Ok(answer)) => answer,
     };
-    let trail = Trail { model, attempts: gated.ticket.attempts(), headers: head };
+    let trail = Trail { model, attempts: gated.ticket.attempts(), dropped, headers };
     let deadline = run.deadline;
     Ok(match success {
         Success::Begun(begun) => Answered::Begun { gated, trail, begun, deadline },
@@ -129,11 +134,17 @@ fn total(gated: &Gated, plan: &routing::plan::Plan) -> Duration {
     let configuration = &gated.state.configuration;
     let targets = plan.attempts.iter().filter_map(|planned| configuration.target(planned.model));
     let longest = targets.map(|target| target.timeouts.total).max().unwrap_or(FLEX_TOTAL);
-    let usual = if gated.request.service_tier.as_deref() == Some("flex") { longest.max(FLEX_TOTAL) } else { longest };
+    let usual = if gated.request.service_tier() == Some("flex") { longest.max(FLEX_TOTAL) } else { longest };
     gated.call.timeout.unwrap_or(usual)
 }
 
-type Answer = (ModelIndex, Vec<(HeaderName, HeaderValue)>, Success);
+/// What the attempt that succeeded yields.
+struct Answer {
+    model: ModelIndex,
+    dropped: Vec<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    success: Success,
+}
 
 async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) -> Result<Answer, Failure> {
     let configuration = Arc::clone(&gated.state);
@@ -142,7 +153,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
     loop {
         let Some(planned) = plan.attempts.get(at) else { return Err(internal()) };
         let failure = match attempt(run, configuration, gated, plan, *planned).await {
-            Ok((head, success)) => return Ok((planned.model, head, success)),
+            Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
         if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
@@ -181,7 +192,7 @@ async fn attempt(
     gated: &mut Gated,
     plan: &routing::plan::Plan,
     planned: routing::plan::Planned,
-) -> Result<(Vec<(HeaderName, HeaderValue)>, Success), AttemptFailure> {
+) -> Result<Answer, AttemptFailure> {
     let gone = || AttemptFailure::new(Class::Server, "the target is gone");
     let model = configuration.snapshot.model(planned.model).ok_or_else(gone)?;
     let provider = configuration.snapshot.provider(model.provider).ok_or_else(gone)?;
@@ -190,14 +201,8 @@ async fn attempt(
     let started = clock.now();
     target.retries.record_request(started.0);
     gated.ticket.asking(&model.slug, &provider.name, model.prices);
-    let tried = if gated.request.stream {
-        let route = route(configuration, gated, planned.model, plan.policy);
-        streamed::ask(run, gated, target, &model.upstream_name, route)
-            .await
-            .map(|(h, b)| (h, Success::Begun(Box::new(b))))
-    } else {
-        buffered::ask(run, gated, target, &model.upstream_name).await.map(|(h, w)| (h, Success::Whole(w)))
-    };
+    let route = route(configuration, gated, planned.model, plan.policy);
+    let tried = ask(run, gated, target, model, route).await;
     let (status, error) = match &tried {
         Ok(_) => (Some(200), None),
         Err(failure) => (failure.status, Some(failure.to_string())),
@@ -210,7 +215,29 @@ async fn attempt(
         error,
         duration_us: clock.now().micros_since(started),
     });
-    tried.map(|(head, success)| (passed_headers(&head), success))
+    let (head, dropped, success) = tried?;
+    let headers = rate_limits::passed(&head, gated.request.surface().dialect());
+    Ok(Answer { model: planned.model, dropped, headers, success })
+}
+
+/// Writes the request for a target, sends it, and reads the answer as far as it must be there.
+async fn ask(
+    run: &Run<'_>,
+    gated: &mut Gated,
+    target: &Target,
+    model: &Model,
+    route: Route<'_>,
+) -> Result<(ResponseHead, Vec<String>, Success), AttemptFailure> {
+    inline::inline(run, gated, target).await?;
+    let letter = Letter::write(gated, target, model)?;
+    let (head, success) = if gated.request.stream() {
+        let (head, begun) = streamed::ask(run, gated, target, &letter, route).await?;
+        (head, Success::Begun(Box::new(begun)))
+    } else {
+        let (head, whole) = buffered::ask(run, gated, target, &letter).await?;
+        (head, Success::Whole(whole))
+    };
+    Ok((head, letter.dropped, success))
 }
 
 /// Returns what the meta block says of the way to a model.
@@ -229,39 +256,6 @@ pub(crate) fn route<'a>(
         policy,
         baseline: configuration.baseline.as_ref().map(|(slug, _)| &**slug),
     }
-}
-
-/// Returns what is done about usage at a target.
-fn ask_usage(target: &Target) -> AskUsage {
-    match target.stream_usage {
-        catalog::vendor::StreamUsage::Ask => AskUsage::Ask,
-        catalog::vendor::StreamUsage::Always | catalog::vendor::StreamUsage::Never => AskUsage::Leave,
-    }
-}
-
-/// The provider's rate-limit headers that callers read (OpenAI's names).
-const PASSED: [&str; 6] = [
-    "x-ratelimit-limit-requests",
-    "x-ratelimit-limit-tokens",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-remaining-tokens",
-    "x-ratelimit-reset-requests",
-    "x-ratelimit-reset-tokens",
-];
-
-fn passed_headers(head: &ResponseHead) -> Vec<(HeaderName, HeaderValue)> {
-    let mut found = Vec::new();
-    for (name, value) in head.iter() {
-        // The first letters decide for almost all headers.
-        if !name.get(..12).is_some_and(|start| start.eq_ignore_ascii_case("x-ratelimit-")) {
-            continue;
-        }
-        let known = PASSED.into_iter().find(|passed| name.eq_ignore_ascii_case(passed));
-        if let (Some(known), Ok(value)) = (known, HeaderValue::from_bytes(value)) {
-            found.push((HeaderName::from_static(known), value));
-        }
-    }
-    found
 }
 
 /// Logs a step of the failover, in the words and fields of the gateways that this one replaces.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialect::openai_chat::request::ChatRequest;
+use dialect::lane::asked::Asked;
 use ir::failure::{Code, Failure, Fault};
 use ir::settlement::Subject;
 
@@ -12,9 +12,6 @@ use crate::refusal::Refusal;
 use crate::state::{LiveKey, State};
 use crate::ticket::Ticket;
 use crate::worker::Worker;
-
-/// The surface's name in the request log.
-const SURFACE: &str = "openai.chat";
 
 /// The most of a model name that is kept.
 const MAX_MODEL_BYTES: usize = 256;
@@ -28,7 +25,7 @@ pub struct Gated {
     /// The key it acts as.
     pub key: Arc<LiveKey>,
     /// What it asks for.
-    pub request: ChatRequest,
+    pub request: Asked,
     /// Its one settlement.
     pub ticket: Ticket,
 }
@@ -48,9 +45,9 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
         environment: Arc::clone(&key.compiled.environment),
         key: key.compiled.id,
         key_name: Arc::clone(&key.compiled.name),
-        surface: SURFACE.into(),
-        requested_model: truncated(request.model.as_deref().unwrap_or_default()).into(),
-        stream: request.stream,
+        surface: request.surface().name().into(),
+        requested_model: truncated(request.model().unwrap_or_default()).into(),
+        stream: request.stream(),
     };
     let mut ticket = Ticket::open(&worker.gateway, permit, subject, call.arrived);
     ticket.measure_against(state.configuration.baseline.as_ref());

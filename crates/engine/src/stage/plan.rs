@@ -20,7 +20,7 @@ pub struct Planned {
 /// As [`routing::plan::plan`].
 pub fn plan(missed: Missed) -> Result<Planned, Refusal> {
     let gated = missed.0;
-    let wish = Wish { model: gated.request.model.as_deref(), provider: gated.call.provider.as_deref() };
+    let wish = Wish { model: gated.request.model(), provider: gated.call.provider.as_deref() };
     match routing::plan::plan(&gated.state.configuration.snapshot, &gated.key.compiled, wish) {
         Ok(plan) => Ok(Planned { gated, plan }),
         Err(failure) => Err(gated.ticket.refuse(failure)),

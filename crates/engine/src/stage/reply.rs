@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use dialect::lane::Surface;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ir::id::RequestId;
 
 use super::dispatch::{Answered, Trail};
+use super::gate::Gated;
 use crate::body::ReplyBody;
 use crate::body::stream::StreamBody;
-use crate::state::State;
 use crate::worker::Worker;
 
 /// `x-request-id`, on every response.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// `request-id`, Anthropic's name for the same: its SDKs read it.
+pub const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// `x-crossway-model`
 const MODEL: HeaderName = HeaderName::from_static("x-crossway-model");
 /// `x-crossway-provider`
@@ -24,6 +28,10 @@ pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-crossway-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-crossway-cache");
 /// `x-crossway-cost-usd`, on buffered replies with a known cost.
 const COST: HeaderName = HeaderName::from_static("x-crossway-cost-usd");
+/// `x-crossway-dropped-params`: the parameters that the provider could not be told.
+const DROPPED: HeaderName = HeaderName::from_static("x-crossway-dropped-params");
+/// The most of those names that is told.
+const MAX_DROPPED_BYTES: usize = 1_024;
 /// Tells reverse proxies not to buffer a stream.
 const ACCEL: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -35,7 +43,7 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
             let headers = response.headers_mut();
             headers.reserve(8 + trail.headers.len());
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            label(headers, gated.call.id, &gated.state, trail);
+            label(headers, &gated, trail);
             if let Some(cost) = account.cost {
                 let mut text = Vec::with_capacity(16);
                 cost.write(&mut text);
@@ -46,28 +54,40 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
             response
         }
         Answered::Begun { gated, trail, begun, deadline } => {
-            let (id, state) = (gated.call.id, Arc::clone(&gated.state));
-            let body = StreamBody::new(Arc::clone(worker), *gated, trail.model, *begun, deadline);
-            let mut response = Response::new(ReplyBody::Stream(Box::new(body)));
+            let mut response = Response::new(ReplyBody::full(Bytes::new()));
             let headers = response.headers_mut();
             headers.reserve(9 + trail.headers.len());
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(ACCEL, HeaderValue::from_static("no"));
-            label(headers, id, &state, trail);
+            let model = trail.model;
+            label(headers, &gated, trail);
+            let body = StreamBody::new(Arc::clone(worker), *gated, model, *begun, deadline);
+            *response.body_mut() = ReplyBody::Stream(Box::new(body));
             response
         }
     }
 }
 
-fn label(headers: &mut HeaderMap, id: RequestId, state: &State, trail: Trail) {
-    headers.insert(REQUEST_ID, id_value(id));
-    if let Some(label) = state.configuration.labels.get(trail.model.0) {
+fn label(headers: &mut HeaderMap, gated: &Gated, trail: Trail) {
+    let id = id_value(gated.call.id);
+    if gated.request.surface() == Surface::AnthropicMessages {
+        headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+    }
+    headers.insert(REQUEST_ID, id);
+    if let Some(label) = gated.state.configuration.labels.get(trail.model.0) {
         headers.insert(MODEL, label.model.clone());
         headers.insert(PROVIDER, label.provider.clone());
     }
     headers.insert(ATTEMPTS, HeaderValue::from(trail.attempts));
     headers.insert(CACHE, HeaderValue::from_static("bypass"));
+    if !trail.dropped.is_empty() {
+        let mut names = trail.dropped.join(", ");
+        names.truncate(names.floor_char_boundary(MAX_DROPPED_BYTES));
+        if let Ok(names) = HeaderValue::from_str(&names) {
+            headers.insert(DROPPED, names);
+        }
+    }
     for (name, value) in trail.headers {
         headers.append(name, value);
     }

@@ -26,9 +26,9 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
     let (mut tokens, mut cost) = (0, NanoUsd(0));
     for planned in &plan.attempts {
         let Some(model) = snapshot.model(planned.model) else { continue };
-        let output = gated.request.max_tokens.or(model.max_output_tokens).unwrap_or(UNBOUNDED_OUTPUT_TOKENS);
+        let output = gated.request.max_tokens().or(model.max_output_tokens).unwrap_or(UNBOUNDED_OUTPUT_TOKENS);
         let usage =
-            Usage { input: bound, output: output.saturating_mul(gated.request.choices.max(1)), ..Usage::default() };
+            Usage { input: bound, output: output.saturating_mul(gated.request.choices().max(1)), ..Usage::default() };
         tokens = tokens.max(usage.input.saturating_add(usage.output));
         cost = cost.max(model.prices.map_or(NanoUsd(0), |prices| prices.cost(&usage)));
     }

@@ -1,7 +1,7 @@
 //! What is asked of a model.
 
 use super::extras::Extras;
-use super::message::Message;
+use super::message::{Content, Message, Part, Source};
 use crate::dialect::Dialect;
 use crate::json::Json;
 
@@ -222,6 +222,33 @@ impl Effort {
             11_201..=20_800 => Self::Medium,
             20_801..=28_000 => Self::High,
             _ => Self::XHigh,
+        }
+    }
+}
+
+impl Request {
+    /// Calls `visit` with every source of data in the conversation, those inside tool results and documents too.
+    pub fn each_source(&mut self, visit: &mut impl FnMut(&mut Source)) {
+        for message in &mut self.messages {
+            each_source(&mut message.parts, visit);
+        }
+    }
+}
+
+fn each_source(parts: &mut [Part], visit: &mut impl FnMut(&mut Source)) {
+    for part in parts {
+        let source = match &mut part.content {
+            Content::Image { source, .. } | Content::Audio(source) | Content::Video(source) => source,
+            Content::Document(document) => &mut document.source,
+            Content::ToolResult(result) => {
+                each_source(&mut result.parts, visit);
+                continue;
+            }
+            _ => continue,
+        };
+        match source {
+            Source::Parts(parts) => each_source(parts, visit),
+            source => visit(source),
         }
     }
 }

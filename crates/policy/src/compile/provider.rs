@@ -123,12 +123,20 @@ fn base_url(entry: &Entry<ProviderSpec>, vendor: &Vendor, report: &mut Report) -
         return Url::parse(text).ok();
     }
     match check_url(text) {
-        Ok(url) => Some(url),
+        Ok(url) => Some(in_form(url, vendor)),
         Err((message, hint)) => {
             report.add_hint(origin, "base_url", message, hint.map(str::to_owned));
             None
         }
     }
+}
+
+/// Brings the path of an address to the one that the vendor's paths are appended to.
+fn in_form(mut url: Url, vendor: &Vendor) -> Url {
+    if let Some(path) = vendor.base_paths.get(url.path().trim_end_matches('/')) {
+        url.set_path(path);
+    }
+    url
 }
 
 /// Reads an address. Messages do not repeat it, because people put credentials into addresses.
@@ -149,6 +157,9 @@ fn check_url(text: &str) -> Result<Url, (&'static str, Option<&'static str>)> {
     let path = url.path().trim_end_matches('/').to_owned();
     if path.ends_with("/chat/completions") {
         return Err(("a base URL ends before /chat/completions", None));
+    }
+    if path.ends_with("/messages") {
+        return Err(("a base URL ends before /messages", None));
     }
     url.set_path(&path);
     Ok(url)

@@ -49,6 +49,7 @@ pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) ->
         anonymous: check.anonymous(spec.anonymous.as_deref()),
         grace: check.grace(spec.grace.as_deref()),
         request_body_limit_bytes: check.body_limit(spec.request_body_limit.as_ref()),
+        fetch_private: check.switch("fetch_private", spec.fetch_private.as_ref()),
     };
     if spec.data_dir.as_deref().is_some_and(|path| path.trim().is_empty()) {
         check.report("data_dir", "empty", None);
@@ -151,6 +152,17 @@ impl Check<'_> {
             self.report("grace", "not a duration of at most a day", Some("write it like 30s or 5m".to_owned()));
             usual
         })
+    }
+
+    fn switch(&mut self, field: &str, text: Option<&Literal>) -> bool {
+        match text.map(|text| text.0.trim()) {
+            None | Some("false" | "off" | "0") => false,
+            Some("true" | "on" | "1") => true,
+            Some(_) => {
+                self.report(field, "neither true nor false", None);
+                false
+            }
+        }
     }
 
     fn body_limit(&mut self, text: Option<&Literal>) -> u64 {

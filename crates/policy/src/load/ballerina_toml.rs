@@ -119,20 +119,15 @@ fn provider(document: &mut Document<'_>, table: Table<'_>, mut origin: Origin, k
     Entry { name: kind.to_owned(), spec, origin }
 }
 
-/// Brings an address of the Ballerina gateway's documentation to ours: `/v1` is added where it is missing, and
-/// Gemini's and Cohere's own interfaces become their OpenAI-compatible ones. Any other path is the operator's choice.
+/// Adds `/v1` where the addresses of the Ballerina gateway's documentation leave it out. Addresses of the vendors with
+/// interfaces of their own are brought to form with all others, when they are compiled.
 fn normalise_endpoint(kind: &str, endpoint: &str) -> String {
     let trimmed = endpoint.trim().trim_end_matches('/');
-    let Ok(url) = Url::parse(trimmed) else { return trimmed.to_owned() };
-    let path = url.path().trim_end_matches('/');
-    let wanted = match (kind, path) {
-        ("gemini", "" | "/v1" | "/v1beta" | "/v1/models" | "/v1beta/models") => "/v1beta/openai",
-        ("cohere", "" | "/v1" | "/v2") => "/compatibility/v1",
-        ("openai" | "anthropic" | "ollama" | "mistral", "" | "/api") => "/v1",
-        _ => return trimmed.to_owned(),
-    };
-    let mut url = url;
-    url.set_path(wanted);
+    let Ok(mut url) = Url::parse(trimmed) else { return trimmed.to_owned() };
+    if !matches!((kind, url.path().trim_end_matches('/')), ("openai" | "mistral", "" | "/api")) {
+        return trimmed.to_owned();
+    }
+    url.set_path("/v1");
     url.to_string()
 }
 
@@ -189,13 +184,7 @@ mod tests {
     fn endpoints_become_ours() {
         check("openai", "https://api.openai.com", "https://api.openai.com/v1");
         check("openai", "https://api.openai.com/v1/", "https://api.openai.com/v1");
-        check("anthropic", "https://api.anthropic.com", "https://api.anthropic.com/v1");
-        let gemini = "https://generativelanguage.googleapis.com/v1beta/openai";
-        check("gemini", "https://generativelanguage.googleapis.com/v1/models", gemini);
-        check("gemini", gemini, gemini);
-        check("ollama", "http://localhost:11434", "http://localhost:11434/v1");
         check("mistral", "https://api.mistral.ai", "https://api.mistral.ai/v1");
-        check("cohere", "https://api.cohere.com", "https://api.cohere.com/compatibility/v1");
         check("openai", "http://10.0.0.7:9/prefix/v3", "http://10.0.0.7:9/prefix/v3");
         check("openai", "not a url", "not a url");
     }

@@ -132,8 +132,7 @@ fn ollama_url(host: &str) -> String {
     let authority = authority.replace("0.0.0.0", "127.0.0.1");
     let after_brackets = authority.rsplit(']').next().unwrap_or(&authority);
     let port = if scheme.is_some() || after_brackets.contains(':') { "" } else { ":11434" };
-    let path = path.strip_suffix("/v1").unwrap_or(path);
-    format!("{}://{authority}{port}{path}/v1", scheme.unwrap_or("http"))
+    format!("{}://{authority}{port}{path}", scheme.unwrap_or("http"))
 }
 
 #[cfg(test)]
@@ -146,13 +145,13 @@ mod tests {
 
     #[test]
     fn reads_ollama_host() {
-        check("gpu", "http://gpu:11434/v1");
-        check("gpu:9000", "http://gpu:9000/v1");
-        check("0.0.0.0", "http://127.0.0.1:11434/v1");
-        check("http://gpu:9000/", "http://gpu:9000/v1");
+        check("gpu", "http://gpu:11434");
+        check("gpu:9000", "http://gpu:9000");
+        check("0.0.0.0", "http://127.0.0.1:11434");
+        check("http://gpu:9000/", "http://gpu:9000");
         check("https://ollama.example/api/v1", "https://ollama.example/api/v1");
-        check("[::1]", "http://[::1]:11434/v1");
-        check("[::1]:5", "http://[::1]:5/v1");
+        check("[::1]", "http://[::1]:11434");
+        check("[::1]:5", "http://[::1]:5");
     }
 
     #[test]

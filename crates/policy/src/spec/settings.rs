@@ -37,11 +37,13 @@ pub struct SettingsSpec {
     pub grace: Option<String>,
     /// The largest request body.
     pub request_body_limit: Option<Literal>,
+    /// Whether callers may name private addresses where the gateway fetches a URL for them.
+    pub fetch_private: Option<Literal>,
 }
 
 impl SettingsSpec {
     /// The fields and their environment variables.
-    pub const VARIABLES: [(&'static str, &'static str); 12] = [
+    pub const VARIABLES: [(&'static str, &'static str); 13] = [
         ("data_dir", "CROSSWAY_DATA_DIR"),
         ("listen", "CROSSWAY_LISTEN"),
         ("admin_listen", "CROSSWAY_ADMIN_LISTEN"),
@@ -54,6 +56,7 @@ impl SettingsSpec {
         ("anonymous", "CROSSWAY_ANONYMOUS"),
         ("grace", "CROSSWAY_GRACE"),
         ("request_body_limit", "CROSSWAY_REQUEST_BODY_LIMIT"),
+        ("fetch_private", "CROSSWAY_FETCH_PRIVATE"),
     ];
 
     /// Sets a field from text. An unknown field changes nothing.
@@ -71,6 +74,7 @@ impl SettingsSpec {
             "anonymous" => self.anonymous = Some(value),
             "grace" => self.grace = Some(value),
             "request_body_limit" => self.request_body_limit = Some(Literal(value)),
+            "fetch_private" => self.fetch_private = Some(Literal(value)),
             _ => debug_assert!(false, "{field} is not a setting"),
         }
     }
@@ -101,6 +105,8 @@ pub struct Settings {
     pub grace: Duration,
     /// The largest request body, in bytes.
     pub request_body_limit_bytes: u64,
+    /// Whether callers may name private addresses where the gateway fetches a URL for them.
+    pub fetch_private: bool,
 }
 
 /// Who may come without a key.

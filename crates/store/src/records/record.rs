@@ -7,9 +7,9 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::civil::rfc3339;
 use super::detail::{self, StoredAttempt};
 use crate::{StoreError, from_sql};
+use ir::civil::rfc3339;
 
 /// One recorded request. It is serialised as the admin API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialect::lane::reply::Reply;
 use dialect::meta::{self, Account};
-use dialect::openai_chat::request::AskUsage;
-use dialect::openai_chat::response::ChatResponse;
 use dialect::translate::NotAReply;
 use ir::settlement::Outcome;
 use net::deadline::after;
@@ -14,9 +13,10 @@ use tokio::time::{Instant, timeout_at};
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
 use upstream::failure::{AttemptFailure, Class};
-use upstream::target::Target;
+use upstream::target::{Purpose, Target};
 
 use super::super::gate::Gated;
+use super::letter::Letter;
 use super::{Run, Trail};
 use crate::ticket::{CLIENT_CLOSED_REQUEST, Ending};
 
@@ -24,25 +24,27 @@ use crate::ticket::{CLIENT_CLOSED_REQUEST, Ending};
 const MAX_REPLY_BYTES: usize = 256 << 20;
 
 /// A whole answer.
-pub(super) struct Whole(ChatResponse);
+pub(super) struct Whole(Reply);
 
 /// Asks a target and reads its whole answer.
 pub(super) async fn ask(
     run: &Run<'_>,
     gated: &mut Gated,
     target: &Target,
-    upstream_model: &str,
+    letter: &Letter<'_>,
 ) -> Result<(ResponseHead, Whole), AttemptFailure> {
-    let body = gated.request.encode(upstream_model, AskUsage::Leave);
     let first = run.deadline.min(after(target.timeouts.first_token));
-    let mut answer = exchange(target, run.worker.surroundings(), &gated.call.fields, &body, first).await?;
+    let mut answer =
+        exchange(target, run.worker.surroundings(), letter.asking(&gated.call, target.dialect, Purpose::Chat), first)
+            .await?;
     gated.ticket.first_content();
     let body = whole_body(&mut answer.connection, target.timeouts.idle, run.deadline).await?;
     if answer.connection.is_reusable() {
         run.worker.pool.put_back(&target.origin, answer.connection, run.worker.gateway.clock.now().0);
     }
     let meta_key = &gated.state.configuration.snapshot.environment.meta_key;
-    match ChatResponse::decode(body, meta_key) {
+    let surface = gated.request.surface();
+    match Reply::decode(surface, target.dialect, body, meta_key, &letter.label(&gated.call)) {
         Ok(reply) => Ok((answer.head, Whole(reply))),
         Err(NotAReply::Error(report)) => Err(in_band(target, report)),
         Err(NotAReply::Malformed(detail)) => Err(AttemptFailure::new(Class::Malformed, detail)),
@@ -92,7 +94,8 @@ impl Whole {
                 status,
                 error: None,
                 usage: reply.usage,
-                content_bytes: reply.choices_bytes,
+                begun: None,
+                content_bytes: reply.content_bytes,
                 upstream_id: reply.id.take(),
                 finish_reason: reply.finish_reason.take(),
             },

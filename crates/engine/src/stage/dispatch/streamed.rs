@@ -1,10 +1,11 @@
 //! One try of a stream, up to its first content.
 
 use bytes::Bytes;
+use dialect::lane::read_error;
+use dialect::lane::stream::ReplyStream;
 use dialect::meta::{self, Route};
-use dialect::openai_chat::error;
-use dialect::openai_chat::stream::ChatStream;
 use dialect::passed::Progress;
+use ir::dialect::Dialect;
 use ir::report::Report;
 use net::deadline::after;
 use net::h1::{Connection, ResponseHead};
@@ -12,10 +13,11 @@ use tokio::time::{Instant, timeout_at};
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
 use upstream::failure::{AttemptFailure, Class};
-use upstream::target::Target;
+use upstream::target::{Purpose, Target};
 
 use super::super::gate::Gated;
-use super::{Run, ask_usage};
+use super::Run;
+use super::letter::Letter;
 
 /// More bytes than any stream sends before it says something.
 const MAX_PREAMBLE_BYTES: usize = 1 << 20;
@@ -28,7 +30,7 @@ pub struct Begun {
     /// The connection with the rest of it.
     pub connection: Connection,
     /// The machine that it runs through.
-    pub stream: ChatStream,
+    pub stream: ReplyStream,
     /// What may go to the caller already.
     pub out: Vec<Bytes>,
     /// Whether it has ended already.
@@ -42,21 +44,27 @@ pub(super) async fn ask(
     run: &Run<'_>,
     gated: &mut Gated,
     target: &Target,
-    upstream_model: &str,
+    letter: &Letter<'_>,
     route: Route<'_>,
 ) -> Result<(ResponseHead, Begun), AttemptFailure> {
-    let body = gated.request.encode(upstream_model, ask_usage(target));
     let deadline = run.deadline.min(after(target.timeouts.first_token));
-    let answer = exchange(target, run.worker.surroundings(), &gated.call.fields, &body, deadline).await?;
+    let answer = exchange(
+        target,
+        run.worker.surroundings(),
+        letter.asking(&gated.call, target.dialect, Purpose::ChatStream),
+        deadline,
+    )
+    .await?;
     let (mut connection, head) = (answer.connection, answer.head);
     let kind = head.get("content-type").unwrap_or_default();
-    if !kind.trim_start().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream")) {
+    if !is_stream(target.dialect, kind) {
         return Err(not_a_stream(target, connection, deadline).await);
     }
     let meta_key = &gated.state.configuration.snapshot.environment.meta_key;
     let mut block = Vec::with_capacity(192);
     meta::render(&mut block, meta_key, &route, None);
-    let mut stream = ChatStream::new(meta_key, block, gated.request.wants_usage());
+    let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
+    let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, gated.request.wants_usage(), &label);
     let mut out = Vec::new();
     let mut seen = 0;
     loop {
@@ -80,6 +88,7 @@ pub(super) async fn ask(
                 return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
             }
             Progress::Failed(report) => return Err(in_band(target, report)),
+            Progress::Malformed(detail) => return Err(AttemptFailure::new(Class::Malformed, detail)),
             Progress::TooLarge => return Err(AttemptFailure::new(Class::Malformed, "an event is too large")),
         };
         gated.ticket.first_content();
@@ -90,11 +99,22 @@ pub(super) async fn ask(
     }
 }
 
+/// Whether a content type is the one of a dialect's streams.
+fn is_stream(dialect: Dialect, kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match dialect {
+        Dialect::Ollama => {
+            kind.eq_ignore_ascii_case("application/x-ndjson") || kind.eq_ignore_ascii_case("application/json")
+        }
+        _ => kind.eq_ignore_ascii_case("text/event-stream"),
+    }
+}
+
 /// Judges what came instead of a stream.
 async fn not_a_stream(target: &Target, mut connection: Connection, deadline: Instant) -> AttemptFailure {
     match timeout_at(deadline, connection.collect(MAX_OTHER_BYTES)).await {
         Ok(Ok(body)) => {
-            let report = error::read(&body);
+            let report = read_error(target.dialect, &body);
             if report == Report::default() {
                 AttemptFailure::new(Class::Malformed, "a stream was asked for and something else came")
             } else {

@@ -1,0 +1,82 @@
+//! The ways through the house: which dialect the caller speaks, which one the provider speaks, and what lies between.
+//!
+//! Where both speak the same, bytes are spliced; where they do not, they are translated through `ir::chat`. This is the
+//! only place where dialects are told apart.
+
+pub mod asked;
+pub mod count;
+pub mod reply;
+pub mod stream;
+
+use ir::dialect::Dialect;
+use ir::failure::Failure;
+use ir::id::RequestId;
+use ir::report::Report;
+
+use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
+
+/// What callers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// `POST /v1/chat/completions`
+    OpenaiChat,
+    /// `POST /v1/messages`
+    AnthropicMessages,
+    /// `POST /v1/messages/count_tokens`
+    AnthropicCount,
+}
+
+impl Surface {
+    /// Returns its name in the request log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai.chat",
+            Self::AnthropicMessages => "anthropic.messages",
+            Self::AnthropicCount => "anthropic.count_tokens",
+        }
+    }
+
+    /// Returns the dialect that is spoken there.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::OpenaiChat => Dialect::OpenaiChat,
+            Self::AnthropicMessages | Self::AnthropicCount => Dialect::Anthropic,
+        }
+    }
+
+    /// Returns the status of an error reply: the failure's own, but that Anthropic has one for an overloaded provider.
+    pub fn status(self, failure: &Failure) -> u16 {
+        match self {
+            Self::AnthropicMessages | Self::AnthropicCount if failure.overloaded => 529,
+            _ => failure.status,
+        }
+    }
+
+    /// Returns the body of an error reply.
+    pub fn render(self, failure: &Failure, request: RequestId) -> Vec<u8> {
+        match self {
+            Self::OpenaiChat => openai_chat::error::render(failure),
+            Self::AnthropicMessages | Self::AnthropicCount => anthropic::error::render(failure, request),
+        }
+    }
+
+    /// Returns the event that ends a stream which failed after its first content. No end marker follows it.
+    pub fn render_event(self, failure: &Failure, request: RequestId) -> Vec<u8> {
+        match self {
+            Self::OpenaiChat => openai_chat::error::render_event(failure),
+            Self::AnthropicMessages | Self::AnthropicCount => anthropic::error::render_event(failure, request),
+        }
+    }
+}
+
+/// Reads a provider's error body.
+pub fn read_error(dialect: Dialect, body: &[u8]) -> Report {
+    match dialect {
+        Dialect::OpenaiChat => openai_chat::error::read(body),
+        Dialect::OpenaiResponses => openai_responses::error::read(body),
+        Dialect::Anthropic => anthropic::error::read(body),
+        Dialect::Gemini => gemini::error::read(body),
+        Dialect::Ollama => ollama::error::read(body),
+        Dialect::Cohere => cohere::error::read(body),
+    }
+}

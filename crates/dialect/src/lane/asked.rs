@@ -1,0 +1,253 @@
+//! A request, as far as its surface reads it, and as a provider gets it.
+
+use bytes::Bytes;
+use ir::chat::needs::{Need, needs};
+use ir::chat::request::Request;
+use ir::dialect::{Dialect, Quirk};
+use ir::failure::{Code, Failure, Fault};
+use memchr::memmem;
+
+use super::Surface;
+use crate::anthropic::request::MessagesRequest;
+use crate::openai_chat::request::{AskUsage, ChatRequest};
+use crate::translate::{Callee, Encoded};
+use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
+
+/// A request that was understood as far as routing and accounting need.
+#[derive(Debug)]
+pub struct Asked {
+    surface: Surface,
+    read: Read,
+    /// The whole request in the canonical vocabulary, once an attempt wanted it.
+    canonical: Option<Box<Request>>,
+}
+
+#[derive(Debug)]
+enum Read {
+    OpenaiChat(ChatRequest),
+    Anthropic(MessagesRequest),
+}
+
+/// A request on its way to a provider.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// The body.
+    pub body: Vec<Bytes>,
+    /// The parameters that the provider cannot be told, by the names that the caller used.
+    pub dropped: Vec<String>,
+}
+
+impl Asked {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// A 400 that names the field.
+    pub fn decode(surface: Surface, body: Bytes) -> Result<Self, Failure> {
+        let read = match surface {
+            Surface::OpenaiChat => Read::OpenaiChat(ChatRequest::decode(body)?),
+            Surface::AnthropicMessages => Read::Anthropic(MessagesRequest::decode(body)?),
+            Surface::AnthropicCount => Read::Anthropic(MessagesRequest::decode_count(body)?),
+        };
+        Ok(Self { surface, read, canonical: None })
+    }
+
+    /// Returns the surface that was called.
+    pub fn surface(&self) -> Surface {
+        self.surface
+    }
+
+    /// Returns the model asked for, if any.
+    pub fn model(&self) -> Option<&str> {
+        match &self.read {
+            Read::OpenaiChat(request) => request.model.as_deref(),
+            Read::Anthropic(request) => request.model.as_deref(),
+        }
+    }
+
+    /// Whether the answer is asked for as a stream.
+    pub fn stream(&self) -> bool {
+        match &self.read {
+            Read::OpenaiChat(request) => request.stream,
+            Read::Anthropic(request) => request.stream,
+        }
+    }
+
+    /// Returns the most output tokens asked for.
+    pub fn max_tokens(&self) -> Option<u64> {
+        match &self.read {
+            Read::OpenaiChat(request) => request.max_tokens,
+            Read::Anthropic(request) => request.max_tokens,
+        }
+    }
+
+    /// Returns how many choices are asked for.
+    pub fn choices(&self) -> u64 {
+        match &self.read {
+            Read::OpenaiChat(request) => request.choices,
+            Read::Anthropic(_) => 1,
+        }
+    }
+
+    /// Returns the service tier asked for.
+    pub fn service_tier(&self) -> Option<&str> {
+        match &self.read {
+            Read::OpenaiChat(request) => request.service_tier.as_deref(),
+            Read::Anthropic(request) => request.service_tier.as_deref(),
+        }
+    }
+
+    /// Whether the caller asked for a usage chunk at the end of the stream.
+    pub fn wants_usage(&self) -> bool {
+        match &self.read {
+            Read::OpenaiChat(request) => request.wants_usage(),
+            Read::Anthropic(_) => false,
+        }
+    }
+
+    /// Returns the size of the body in bytes.
+    pub fn body_bytes(&self) -> u64 {
+        self.body().len() as u64
+    }
+
+    /// Returns the body.
+    pub fn body(&self) -> &Bytes {
+        match &self.read {
+            Read::OpenaiChat(request) => request.body(),
+            Read::Anthropic(request) => request.body(),
+        }
+    }
+
+    /// Lets go of the body: once a target has answered, it is not needed any more.
+    pub fn forget_body(&mut self) {
+        self.canonical = None;
+        match &mut self.read {
+            Read::OpenaiChat(request) => request.forget_body(),
+            Read::Anthropic(request) => request.forget_body(),
+        }
+    }
+
+    /// Returns the request for a provider. `capabilities` is what the model is known to be able to do (`vision`,
+    /// `tools`, …), empty when nobody has said; only where the request is translated is it looked at, because a provider
+    /// of the caller's own dialect says best itself what it takes.
+    ///
+    /// # Errors
+    /// 400 when the request cannot be understood whole, or asks for what the provider's dialect cannot express.
+    pub fn outgoing(
+        &mut self,
+        dialect: Dialect,
+        callee: &Callee<'_>,
+        capabilities: &[Box<str>],
+    ) -> Result<Outgoing, Failure> {
+        let parts = match (&self.read, dialect) {
+            (Read::OpenaiChat(request), Dialect::OpenaiChat) if !departs(request.body(), callee.quirks) => {
+                let usage = if callee.ask_usage { AskUsage::Ask } else { AskUsage::Leave };
+                request.encode(callee.model, usage)
+            }
+            (Read::Anthropic(request), Dialect::Anthropic) => request.encode(callee.model),
+            _ => return self.translated(dialect, callee, capabilities),
+        };
+        Ok(Outgoing { body: parts, dropped: Vec::new() })
+    }
+
+    fn translated(
+        &mut self,
+        dialect: Dialect,
+        callee: &Callee<'_>,
+        capabilities: &[Box<str>],
+    ) -> Result<Outgoing, Failure> {
+        let request = self.canonical()?;
+        check_capabilities(request, callee.model, capabilities)?;
+        check_expressible(request, dialect)?;
+        let Encoded { body, dropped } = encode(request, dialect, callee)?;
+        Ok(Outgoing { body: vec![body.into()], dropped })
+    }
+
+    /// Returns the whole request in the canonical vocabulary.
+    ///
+    /// # Errors
+    /// 400 when it cannot be understood.
+    pub fn canonical(&mut self) -> Result<&mut Request, Failure> {
+        let request = match self.canonical.take() {
+            Some(request) => request,
+            None => Box::new(self.decode_whole()?),
+        };
+        Ok(self.canonical.insert(request))
+    }
+
+    fn decode_whole(&self) -> Result<Request, Failure> {
+        // The scan has checked that it is UTF-8.
+        let text = std::str::from_utf8(self.body()).unwrap_or_default();
+        match &self.read {
+            Read::OpenaiChat(_) => openai_chat::request::decode::decode(text),
+            Read::Anthropic(_) => anthropic::request::decode::decode(text),
+        }
+    }
+}
+
+/// Refuses what the model is known not to be able to do, by name.
+fn check_capabilities(request: &Request, model: &str, capabilities: &[Box<str>]) -> Result<(), Failure> {
+    let can = |capability: &str| capabilities.iter().any(|known| **known == *capability);
+    match needs(request).into_iter().find(|need| !capabilities.is_empty() && !can(need.capability)) {
+        None => Ok(()),
+        Some(Need { capability, place }) => {
+            let message = format!("the model `{model}` is not known to have the capability `{capability}`");
+            Err(Failure::new(Code::UnsupportedParameter, Fault::Caller, message).with_param(place))
+        }
+    }
+}
+
+/// Members that only one dialect knows and that the answer depends on: another one cannot leave them out.
+const ESSENTIAL: [(Dialect, &str); 5] = [
+    (Dialect::OpenaiChat, "audio"),
+    (Dialect::OpenaiChat, "modalities"),
+    (Dialect::OpenaiChat, "web_search_options"),
+    (Dialect::Anthropic, "mcp_servers"),
+    (Dialect::Anthropic, "container"),
+];
+
+/// Refuses by name what the answer depends on and another dialect has no word for.
+fn check_expressible(request: &Request, dialect: Dialect) -> Result<(), Failure> {
+    let asked = |(of, name): &(Dialect, &'static str)| match request.extras.get(*of, name) {
+        // Text alone is what every dialect answers with.
+        Some(value) if *name == "modalities" => value.as_str().contains("audio"),
+        found => found.is_some(),
+    };
+    let several = || (request.choices.unwrap_or(1) > 1).then_some("n");
+    let single = matches!(dialect, Dialect::Anthropic | Dialect::OpenaiResponses | Dialect::Cohere | Dialect::Ollama);
+    let essential = ESSENTIAL.iter().filter(|(of, _)| *of != dialect).find(|member| asked(member));
+    let named = essential.map(|(_, name)| *name).or_else(|| single.then(several).flatten());
+    match named {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("the provider cannot be asked for `{name}`");
+            Err(Failure::new(Code::UnsupportedParameter, Fault::Caller, message).with_param(name))
+        }
+    }
+}
+
+fn encode(request: &Request, dialect: Dialect, callee: &Callee<'_>) -> Result<Encoded, Failure> {
+    match dialect {
+        Dialect::OpenaiChat => openai_chat::request::encode::encode(request, callee),
+        Dialect::OpenaiResponses => openai_responses::request::encode::encode(request, callee),
+        Dialect::Anthropic => anthropic::request::encode::encode(request, callee),
+        Dialect::Gemini => gemini::request::encode::encode(request, callee),
+        Dialect::Ollama => ollama::request::encode::encode(request, callee),
+        Dialect::Cohere => cohere::request::encode::encode(request, callee),
+    }
+}
+
+/// Whether a request may say something that a vendor spells otherwise: then it is encoded anew instead of spliced. A
+/// word that stands elsewhere in the request costs time, nothing else.
+fn departs(body: &[u8], quirks: &[Quirk]) -> bool {
+    quirks.iter().any(|quirk| {
+        let words: &[&[u8]] = match quirk {
+            Quirk::MaxTokens => &[b"\"max_completion_tokens\""],
+            Quirk::NoDeveloperRole => &[b"\"developer\""],
+            Quirk::RandomSeed => &[b"\"seed\""],
+            Quirk::NineCharacterToolIds => &[b"\"tool_call_id\"", b"\"tool_calls\""],
+            Quirk::ToolChoiceAny => &[b"\"required\""],
+            Quirk::ReasoningContent | Quirk::ReasoningDetails | Quirk::CacheControl => &[],
+        };
+        words.iter().any(|word| memmem::find(body, word).is_some())
+    })
+}

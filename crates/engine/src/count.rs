@@ -1,0 +1,95 @@
+//! `count_tokens`: how many tokens a request has, without answering it.
+//!
+//! It walks the corridor up to the plan, so that keys, rights and limits are those of the request that will follow. A
+//! provider that counts is asked; where none does, the count is an estimate, and the reply says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dialect::lane::{Surface, count};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Response};
+use http_body::Body;
+use ir::settlement::Outcome;
+use net::deadline::after;
+use policy::snapshot::ModelIndex;
+use tokio::time::timeout_at;
+use upstream::attempt::exchange;
+use upstream::target::Purpose;
+
+use crate::body::ReplyBody;
+use crate::pipeline::Arrival;
+use crate::refusal::Refusal;
+use crate::stage::cache::Missed;
+use crate::stage::dispatch::letter::Letter;
+use crate::stage::gate::Gated;
+use crate::stage::reply::{ANTHROPIC_REQUEST_ID, REQUEST_ID, id_value};
+use crate::stage::{authenticate, decode, gate, plan};
+use crate::ticket::Ending;
+use crate::worker::Worker;
+
+/// `x-crossway-estimated: true`, on a count that no provider made.
+const ESTIMATED: HeaderName = HeaderName::from_static("x-crossway-estimated");
+
+/// How long a provider may take to count.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The largest answer that is read.
+const MAX_REPLY_BYTES: usize = 64 << 10;
+
+/// Answers one request for a count.
+///
+/// # Errors
+/// A refusal, for the surface to render.
+pub async fn count_tokens<B>(worker: &Arc<Worker>, arrival: Arrival<B>) -> Result<Response<ReplyBody>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
+    let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
+    let gated = gate::gate(worker, decoded)?;
+    let planned = plan::plan(Missed(gated))?;
+    let mut gated = planned.gated;
+    let mut counted = None;
+    for target in &planned.plan.attempts {
+        counted = ask(worker, &mut gated, target.model).await;
+        if counted.is_some() {
+            break;
+        }
+    }
+    let tokens = counted.unwrap_or_else(|| count::estimate(&gated.request));
+    let id = gated.call.id;
+    gated.ticket.settle(Outcome::Succeeded, Ending { status: 200, ..Ending::default() });
+    let mut response = Response::new(ReplyBody::full(format!("{{\"input_tokens\":{tokens}}}")));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(REQUEST_ID, id_value(id));
+    headers.insert(ANTHROPIC_REQUEST_ID, id_value(id));
+    if counted.is_none() {
+        headers.insert(ESTIMATED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Asks a target to count; `None` when it cannot, or does not.
+async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex) -> Option<u64> {
+    let state = Arc::clone(&gated.state);
+    let target = state.configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
+    let letter = Letter::count(gated, target, state.configuration.snapshot.model(model)?)?;
+    let deadline = after(DEADLINE);
+    let asking = letter.asking(&gated.call, target.dialect, Purpose::CountTokens);
+    let mut answer = match exchange(target, worker.surroundings(), asking, deadline).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let (request_id, provider) = (gated.call.id, &target.origin.host);
+            tracing::warn!(component = "dispatch", requestId = %request_id, provider = %provider, error = %error, "Tokens could not be counted");
+            return None;
+        }
+    };
+    let body = timeout_at(deadline, answer.connection.collect(MAX_REPLY_BYTES)).await.ok()?.ok()?;
+    if answer.connection.is_reusable() {
+        worker.pool.put_back(&target.origin, answer.connection, worker.gateway.clock.now().0);
+    }
+    count::read(target.dialect, std::str::from_utf8(&body).ok()?)
+}

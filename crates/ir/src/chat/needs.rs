@@ -1,0 +1,71 @@
+//! What a request needs a model to be able to do, in the words of the catalogue's capabilities.
+
+use super::message::{Content, Part, Source};
+use super::request::{Format, Request};
+
+/// A capability that a request needs, and the place that needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// `vision`, `audio`, `pdf`, `tools` or `json_schema`.
+    pub capability: &'static str,
+    /// Where, such as `messages[2].content[0]`.
+    pub place: String,
+}
+
+/// Returns what a request needs: what the answer depends on, not what merely tunes it. Each capability is named once.
+pub fn needs(request: &Request) -> Vec<Need> {
+    let mut found: Vec<Need> = Vec::new();
+    let mut note = |capability, place: &dyn Fn() -> String| {
+        if !found.iter().any(|need| need.capability == capability) {
+            found.push(Need { capability, place: place() });
+        }
+    };
+    for (at, message) in request.messages.iter().enumerate() {
+        for (index, part) in message.parts.iter().enumerate() {
+            each(part, &mut |capability| note(capability, &|| format!("messages[{at}].content[{index}]")));
+        }
+    }
+    if !request.tools.is_empty() {
+        note("tools", &|| "tools".to_owned());
+    }
+    if matches!(request.format, Some(Format::JsonSchema(_))) {
+        note("json_schema", &|| "response_format".to_owned());
+    }
+    found
+}
+
+fn each(part: &Part, note: &mut impl FnMut(&'static str)) {
+    match &part.content {
+        Content::Image { .. } => note("vision"),
+        Content::Audio(_) => note("audio"),
+        Content::Document(document) => match &document.source {
+            Source::Base64 { media_type, .. } if media_type == "application/pdf" => note("pdf"),
+            Source::Parts(parts) => parts.iter().for_each(|part| each(part, note)),
+            _ => {}
+        },
+        Content::ToolResult(result) => result.parts.iter().for_each(|part| each(part, note)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::extras::Extras;
+    use crate::chat::message::{Message, Role};
+    use crate::chat::request::{Function, Tool};
+
+    #[test]
+    fn each_capability_is_named_with_its_first_place() {
+        let image = || Part::new(Content::Image { source: Source::Url("https://x/y.png".to_owned()), detail: None });
+        let parts = vec![Part::text("look"), image(), image()];
+        let request = Request {
+            messages: vec![Message { role: Role::User, parts, name: None, extras: Extras::default() }],
+            tools: vec![Tool::Function(Function::default())],
+            ..Request::default()
+        };
+        let found = needs(&request);
+        let found: Vec<_> = found.iter().map(|need| (need.capability, need.place.as_str())).collect();
+        assert_eq!(found, [("vision", "messages[0].content[1]"), ("tools", "tools")]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The surfaces of the data plane: which path belongs to which, and how each says that something went wrong.
+
+mod models;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dialect::lane::Surface;
+use engine::body::ReplyBody;
+use engine::count::count_tokens;
+use engine::pipeline::{Arrival, chat};
+use engine::refusal::Refusal;
+use engine::stage::reply::{ATTEMPTS, REQUEST_ID, id_value};
+use engine::worker::Worker;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body::Body;
+use ir::dialect::Dialect;
+use ir::failure::{Code, Failure, Fault};
+use ir::id::RequestId;
+
+/// The stable code of an error, on every surface.
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-crossway-error-code");
+
+/// Only Anthropic's clients send it.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route<'a> {
+    Chat,
+    Messages,
+    CountTokens,
+    Models,
+    Model(&'a str),
+}
+
+/// Under each of these both surfaces are served; the longest comes first. Anthropic's SDK appends `/v1` to a base that
+/// may end in it already.
+const PREFIXES: [&str; 6] = ["/api/anthropic/v1/v1", "/api/anthropic/v1", "/v1/router", "/v1/v1", "/v1", ""];
+
+fn route(path: &str) -> Option<Route<'_>> {
+    PREFIXES.into_iter().find_map(|prefix| match path.strip_prefix(prefix)? {
+        "/chat/completions" if !prefix.starts_with("/api") => Some(Route::Chat),
+        "/messages" if !prefix.is_empty() => Some(Route::Messages),
+        "/messages/count_tokens" if !prefix.is_empty() => Some(Route::CountTokens),
+        "/models" => Some(Route::Models),
+        rest => rest.strip_prefix("/models/").filter(|id| !id.is_empty() && !id.contains("..")).map(Route::Model),
+    })
+}
+
+/// Returns the surface that a request belongs to: it decides about the shape of errors, even of an unknown path.
+pub fn of(head: &Parts) -> Surface {
+    let path = head.uri.path();
+    match route(path) {
+        Some(Route::Chat) => Surface::OpenaiChat,
+        Some(Route::Messages) => Surface::AnthropicMessages,
+        Some(Route::CountTokens) => Surface::AnthropicCount,
+        Some(Route::Models | Route::Model(_)) | None => {
+            if path.starts_with("/api/anthropic/") || head.headers.contains_key(ANTHROPIC_VERSION) {
+                Surface::AnthropicMessages
+            } else {
+                Surface::OpenaiChat
+            }
+        }
+    }
+}
+
+/// Answers a request.
+pub async fn answer<B>(worker: &Arc<Worker>, surface: Surface, arrival: Arrival<B>) -> Response<ReplyBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let id = arrival.id;
+    let uri = arrival.head.uri.clone();
+    let answer = match (route(uri.path()), &arrival.head.method) {
+        (Some(Route::Chat | Route::Messages), &Method::POST) => chat(worker, surface, arrival).await,
+        (Some(Route::CountTokens), &Method::POST) => count_tokens(worker, arrival).await,
+        (Some(Route::Models), &Method::GET) => models::list(worker, surface, &arrival),
+        (Some(Route::Model(name)), &Method::GET) => models::one(worker, surface, &arrival, name),
+        (Some(Route::Chat | Route::Messages | Route::CountTokens), _) => Err(method(id, "POST")),
+        (Some(_), _) => Err(method(id, "GET")),
+        (None, _) => Err(Refusal::closing(id, not_found(uri.path()))),
+    };
+    answer.unwrap_or_else(|refusal| {
+        if !refusal.admitted {
+            worker.gateway.metrics.rejected();
+        }
+        error(surface, &refusal)
+    })
+}
+
+fn not_found(path: &str) -> Failure {
+    let hint = if path == "/" { "; the OpenAI and Anthropic APIs are served under /v1" } else { "" };
+    Failure::new(Code::NotFound, Fault::Caller, format!("unknown path{hint}"))
+}
+
+fn method(id: RequestId, allowed: &str) -> Refusal {
+    let failure = Failure::new(Code::MethodNotAllowed, Fault::Caller, format!("this path takes {allowed} only"));
+    Refusal::closing(id, failure.with_param(allowed))
+}
+
+/// Renders a refusal.
+pub fn error(surface: Surface, refusal: &Refusal) -> Response<ReplyBody> {
+    let failure = &refusal.failure;
+    let mut response = Response::new(ReplyBody::full(surface.render(failure, refusal.id)));
+    let status = surface.status(failure);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    label(headers, surface, refusal.id);
+    headers.insert(ERROR_CODE, HeaderValue::from_static(failure.code.name()));
+    if refusal.attempts > 0 {
+        headers.insert(ATTEMPTS, HeaderValue::from(refusal.attempts));
+    }
+    if let Some(wait) = failure.retry_after {
+        // Whole seconds, rounded up: a caller that comes back earlier is refused again.
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64));
+    }
+    if failure.code == Code::MethodNotAllowed {
+        let allowed = failure.param.as_deref().and_then(|param| HeaderValue::from_str(param).ok());
+        headers.insert(ALLOW, allowed.unwrap_or(HeaderValue::from_static("GET, POST")));
+    }
+    if refusal.close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Puts on what every JSON reply bears that is no answer of a model.
+fn label(headers: &mut HeaderMap, surface: Surface, id: RequestId) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(REQUEST_ID, id_value(id));
+    if surface.dialect() == Dialect::Anthropic {
+        headers.insert(engine::stage::reply::ANTHROPIC_REQUEST_ID, id_value(id));
+    }
+}
+
+/// Answers in place of a handler that panicked.
+pub fn panicked(surface: Surface, id: RequestId) -> Response<ReplyBody> {
+    let failure = Failure::new(Code::InternalError, Fault::Gateway, "the gateway failed to handle this request");
+    error(surface, &Refusal::closing(id, failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, expect: Option<Route<'_>>) {
+        assert_eq!(route(path), expect, "{path}");
+    }
+
+    #[test]
+    fn both_surfaces_have_their_prefixes() {
+        for prefix in ["", "/v1", "/v1/router"] {
+            check(&format!("{prefix}/chat/completions"), Some(Route::Chat));
+        }
+        for prefix in ["/v1", "/v1/v1", "/api/anthropic/v1", "/api/anthropic/v1/v1"] {
+            check(&format!("{prefix}/messages"), Some(Route::Messages));
+            check(&format!("{prefix}/messages/count_tokens"), Some(Route::CountTokens));
+            check(&format!("{prefix}/models"), Some(Route::Models));
+        }
+        check("/v1/models/a/b", Some(Route::Model("a/b")));
+        check("/v1/models/", None);
+        check("/v1//messages", None);
+        check("/api/anthropic/v1/chat/completions", None);
+    }
+}

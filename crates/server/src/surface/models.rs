@@ -1,0 +1,123 @@
+//! `GET /v1/models`: what a key may use, in OpenAI's shape or, for Anthropic's clients, in theirs.
+
+use std::sync::Arc;
+
+use dialect::lane::Surface;
+use engine::body::ReplyBody;
+use engine::models::{self, ModelEntry};
+use engine::pipeline::Arrival;
+use engine::refusal::Refusal;
+use engine::stage::authenticate::identify;
+use engine::state::State;
+use engine::worker::Worker;
+use http::Response;
+use ir::civil::rfc3339;
+use ir::failure::{Code, Failure, Fault};
+use policy::snapshot::CompiledKey;
+use serde::Serialize;
+use serde_json::json;
+
+use super::label;
+
+/// Anthropic's page size, and the largest that it grants: <https://docs.claude.com/en/api/models-list>.
+const PAGE: usize = 20;
+const MAX_PAGE: usize = 1_000;
+
+/// Answers with every model that the key may use.
+pub(super) fn list<B>(worker: &Worker, surface: Surface, arrival: &Arrival<B>) -> Result<Response<ReplyBody>, Refusal> {
+    let (state, key) = asker(worker, arrival)?;
+    let entries = models::list(&state.configuration, &key);
+    let body = match surface {
+        Surface::OpenaiChat => json!({ "object": "list", "data": entries }),
+        _ => page(&entries, arrival.head.uri.query().unwrap_or_default())
+            .map_err(|failure| Refusal::early(arrival.id, failure))?,
+    };
+    Ok(reply(surface, arrival, &body))
+}
+
+/// Answers with one model.
+pub(super) fn one<B>(
+    worker: &Worker,
+    surface: Surface,
+    arrival: &Arrival<B>,
+    name: &str,
+) -> Result<Response<ReplyBody>, Refusal> {
+    let (state, key) = asker(worker, arrival)?;
+    let entries = models::list(&state.configuration, &key);
+    let snapshot = &state.configuration.snapshot;
+    let slug = snapshot.resolve(name).first().and_then(|index| snapshot.model(*index)).map(|model| &*model.slug);
+    let Some(entry) = entries.iter().find(|entry| entry.id == slug.unwrap_or(name)) else {
+        let unknown = Failure::new(Code::NotFound, Fault::Caller, "the model does not exist").with_param("model");
+        return Err(Refusal::early(arrival.id, unknown));
+    };
+    let body = match surface {
+        Surface::OpenaiChat => json!(entry),
+        _ => json!(Anthropic::of(entry)),
+    };
+    Ok(reply(surface, arrival, &body))
+}
+
+fn asker<B>(worker: &Worker, arrival: &Arrival<B>) -> Result<(Arc<State>, CompiledKey), Refusal> {
+    let state = worker.gateway.state();
+    let key = identify(&worker.gateway, &state, &arrival.head.headers, arrival.peer.ip())
+        .map_err(|failure| Refusal::closing(arrival.id, failure))?;
+    Ok((state, key.compiled.clone()))
+}
+
+fn reply<B>(surface: Surface, arrival: &Arrival<B>, body: &serde_json::Value) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::full(body.to_string()));
+    label(response.headers_mut(), surface, arrival.id);
+    response
+}
+
+/// One model as Anthropic lists it, our members after theirs.
+#[derive(Serialize)]
+struct Anthropic<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    display_name: &'a str,
+    created_at: String,
+    max_input_tokens: Option<u64>,
+    max_tokens: Option<u64>,
+    owned_by: &'a str,
+    pricing: &'a Option<models::Pricing>,
+}
+
+impl<'a> Anthropic<'a> {
+    fn of(entry: &'a ModelEntry<'a>) -> Self {
+        Self {
+            r#type: "model",
+            id: entry.id,
+            display_name: entry.id,
+            created_at: rfc3339(entry.created.saturating_mul(1_000)),
+            max_input_tokens: entry.context_window,
+            max_tokens: entry.max_output_tokens,
+            owned_by: entry.owned_by,
+            pricing: &entry.pricing,
+        }
+    }
+}
+
+/// Returns the page that a query asks for: `limit`, and `after_id` or `before_id`.
+fn page(entries: &[ModelEntry<'_>], query: &str) -> Result<serde_json::Value, Failure> {
+    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let limit = match value("limit").map(str::parse::<usize>) {
+        None => PAGE,
+        Some(Ok(limit @ 1..=MAX_PAGE)) => limit,
+        Some(_) => return Err(Failure::invalid("limit", "`limit` must be a whole number from 1 to 1000")),
+    };
+    let place = |name: &str| value(name).and_then(|id| entries.iter().position(|entry| entry.id == id));
+    let (start, end) = match (place("after_id"), place("before_id")) {
+        (Some(after), _) => (after + 1, (after + 1 + limit).min(entries.len())),
+        (None, Some(before)) => (before.saturating_sub(limit), before),
+        (None, None) => (0, limit.min(entries.len())),
+    };
+    let shown = entries.get(start..end).unwrap_or_default();
+    let more = if value("before_id").is_some() { start > 0 } else { end < entries.len() };
+    Ok(json!({
+        "data": shown.iter().map(Anthropic::of).collect::<Vec<_>>(),
+        "has_more": more,
+        "first_id": shown.first().map(|entry| entry.id),
+        "last_id": shown.last().map(|entry| entry.id),
+    }))
+}
