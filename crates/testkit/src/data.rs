@@ -36,7 +36,7 @@ pub fn finish() -> String {
 
 /// Returns the chunk with the usage.
 pub fn usage() -> String {
-    event(&format!(r#"{{"id":"{UPSTREAM_ID}","object":"chat.completion.chunk","choices":[],"usage":{USAGE}}}"#))
+    event(&format!(r#"{{"id":"{UPSTREAM_ID}","object":"chat.completion.chunk","model":"up-m","choices":[],"usage":{USAGE}}}"#))
 }
 
 /// The end marker.
@@ -56,6 +56,6 @@ pub fn error(message: &str) -> String {
 
 fn chunk(delta: &str, finish: &str) -> String {
     format!(
-        r#"{{"id":"{UPSTREAM_ID}","object":"chat.completion.chunk","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
+        r#"{{"id":"{UPSTREAM_ID}","object":"chat.completion.chunk","model":"up-m","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
     )
 }

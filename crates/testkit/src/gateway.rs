@@ -46,8 +46,16 @@ pub struct Builder {
     settings: String,
     config: String,
     suffix: &'static str,
-    providers: Vec<(String, String, Vec<Script>)>,
+    providers: Vec<Described>,
     admin_token: bool,
+}
+
+/// A provider that is to be.
+struct Described {
+    name: String,
+    kind: &'static str,
+    toml: String,
+    scripts: Vec<Script>,
 }
 
 impl Builder {
@@ -76,8 +84,18 @@ impl Builder {
 
     /// Adds a provider with further lines of configuration and a script for each request; the last is repeated.
     #[must_use]
-    pub fn provider_with(mut self, name: &str, toml: &str, scripts: Vec<Script>) -> Self {
-        self.providers.push((name.to_owned(), toml.to_owned(), scripts));
+    pub fn provider_with(self, name: &str, toml: &str, scripts: Vec<Script>) -> Self {
+        self.described(name, "openai-compatible", toml, scripts)
+    }
+
+    /// Adds a provider of another kind, that is, of another dialect.
+    #[must_use]
+    pub fn provider_of(self, name: &str, kind: &'static str, scripts: Vec<Script>) -> Self {
+        self.described(name, kind, "", scripts)
+    }
+
+    fn described(mut self, name: &str, kind: &'static str, toml: &str, scripts: Vec<Script>) -> Self {
+        self.providers.push(Described { name: name.to_owned(), kind, toml: toml.to_owned(), scripts });
         self
     }
 
@@ -98,14 +116,14 @@ impl Builder {
     /// Puts the parts together; nothing runs yet.
     pub fn assemble(&self) -> Assembly {
         let mut config = self.settings.clone();
-        for (name, toml, _) in &self.providers {
+        for Described { name, kind, toml, .. } in &self.providers {
             let (suffix, credential) = (self.suffix, credential(name));
             config.push_str(&format!(
-                "[providers.{name}]\nkind = \"openai-compatible\"\nbase_url = \"http://{name}{suffix}/v1\"\n\
+                "[providers.{name}]\nkind = \"{kind}\"\nbase_url = \"http://{name}{suffix}/v1\"\n\
                  api_key = \"{credential}\"\ndefault_model = \"m\"\n{toml}\n"
             ));
         }
-        for (name, ..) in &self.providers {
+        for Described { name, .. } in &self.providers {
             config.push_str(&format!(
                 "[[models]]\nslug = \"m\"\nprovider = \"{name}\"\nupstream_name = \"up-m\"\ninput_price = 2\n\
                  output_price = 8\nmax_output_tokens = 1000\n"
@@ -120,7 +138,7 @@ impl Builder {
         let assembly = self.assemble();
         let secret = assembly.create_key(KEY, KeySpec::default());
         let providers: HashMap<_, _> =
-            self.providers.into_iter().map(|(name, _, scripts)| (name, Provider::new(scripts))).collect();
+            self.providers.into_iter().map(|described| (described.name, Provider::new(described.scripts))).collect();
         let connector: Arc<dyn Connector> = Arc::new(Scripted(providers.clone()));
         let worker = Arc::new(Worker::new(Arc::clone(&assembly.core), connector, assembly.journal.writer()));
         let (connections, accepting) = unbounded_channel();
@@ -207,6 +225,17 @@ impl Gateway {
     pub async fn chat_with(&self, fields: &str, body: &str) -> Reply {
         let fields = self.fields() + fields;
         self.ask("POST /v1/chat/completions", &fields, body).await
+    }
+
+    /// Asks for a message, that is, through the Anthropic surface, with further header lines.
+    pub async fn messages_with(&self, fields: &str, body: &str) -> Reply {
+        let fields = format!("x-api-key: {}\r\nanthropic-version: 2023-06-01\r\n{fields}", self.secret);
+        self.ask("POST /v1/messages", &fields, body).await
+    }
+
+    /// Asks for a message.
+    pub async fn messages(&self, body: &str) -> Reply {
+        self.messages_with("", body).await
     }
 
     /// Sends any request on a new connection; nothing is added but host and length.

@@ -22,6 +22,7 @@
 pub mod assembly;
 pub mod client;
 pub mod data;
+pub mod dialects;
 pub mod directory;
 pub mod gateway;
 pub mod pipe;

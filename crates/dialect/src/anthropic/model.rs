@@ -1,7 +1,8 @@
 //! What a Claude model can be told about its thinking and its sampling, by its name.
 //!
 //! Anthropic refuses a request that tells a model what it does not know, so that a request from another dialect must
-//! be cut to the model. The table follows <https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting>,
+//! be cut to the model. The table follows
+//! <https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting>,
 //! <https://platform.claude.com/docs/en/build-with-claude/effort> and the models' "what's new" pages. It is not a
 //! catalogue: what a model costs and how much it reads stands there.
 
@@ -12,6 +13,8 @@ use ir::chat::request::Effort;
 pub(super) struct Model {
     /// How it thinks.
     pub thinking: Thinking,
+    /// The type of `thinking` that tells it not to, as far as it can be told.
+    pub off: Option<&'static str>,
     /// Whether it thinks without being asked.
     pub thinks_by_default: bool,
     /// The words of `output_config.effort` that it knows, least first.
@@ -35,8 +38,6 @@ pub(super) enum Thinking {
     Either,
     /// As it sees fit.
     Adaptive,
-    /// As it sees fit, and it cannot be told not to.
-    Always,
 }
 
 /// How a model can be told to sample.
@@ -61,6 +62,7 @@ impl Model {
         let Some((family, version)) = parse(name) else {
             return Self {
                 thinking: Thinking::Budget,
+                off: Some("disabled"),
                 thinks_by_default: false,
                 efforts: &[],
                 sampling: Sampling::Free,
@@ -75,11 +77,16 @@ impl Model {
         };
         Self {
             thinking: match version {
-                _ if newest || family == Family::Fable => Thinking::Always,
                 (0..=2, _) | (3, 0..=6) => Thinking::Never,
                 (3, _) | (4, 0..=5) => Thinking::Budget,
                 (4, 6) => Thinking::Either,
                 _ => Thinking::Adaptive,
+            },
+            off: match family {
+                Family::Sonnet if newest => Some("between_tools"),
+                Family::Opus if newest => None,
+                Family::Fable => None,
+                Family::Opus | Family::Sonnet | Family::Other => Some("disabled"),
             },
             thinks_by_default: version >= (5, 0),
             efforts: match version {
@@ -172,11 +179,22 @@ mod tests {
             ("claude-opus-4-7", Thinking::Adaptive),
             ("claude-haiku-5-5", Thinking::Adaptive),
             ("claude-sonnet-5", Thinking::Adaptive),
-            ("claude-sonnet-5-5", Thinking::Always),
-            ("claude-fable-5", Thinking::Always),
+            ("claude-fable-5", Thinking::Adaptive),
             ("minimax-m2", Thinking::Budget),
         ] {
             assert_eq!(Model::of(name).thinking, expect, "{name}");
+        }
+    }
+
+    #[test]
+    fn not_every_model_can_be_told_not_to_think() {
+        for (name, expect) in [
+            ("claude-opus-5", Some("disabled")),
+            ("claude-opus-5-5", None),
+            ("claude-sonnet-5-5", Some("between_tools")),
+            ("claude-fable-5", None),
+        ] {
+            assert_eq!(Model::of(name).off, expect, "{name}");
         }
     }
 

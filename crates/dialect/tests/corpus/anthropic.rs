@@ -214,8 +214,8 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// Accumulates a stream as the official SDKs do: anthropic-sdk-python `lib/streaming/_messages.py` (`accumulate_event`),
-/// with every member of `message_delta` that they know.
+/// Accumulates a stream as the official SDKs do (anthropic-sdk-python `lib/streaming/_messages.py`,
+/// `accumulate_event`), with every member of `message_delta` that they know.
 fn accumulated(body: &str) -> Value {
     let mut message = Value::Null;
     let mut inputs: Vec<String> = Vec::new();

@@ -7,6 +7,7 @@ mod admin;
 mod authentication;
 mod cancelling;
 mod corridor;
+mod dialects;
 mod failover;
 mod failover_streams;
 mod input;

@@ -8,7 +8,7 @@
 //! | no output limit | the model's, else 4,096: `max_tokens` is required |
 //! | temperature above 1 | 1, and named |
 //! | stop sequences of white space | dropped: Anthropic refuses them |
-//! | any JSON object as the answer | an instruction in the system prompt, and `response_format` named: a schema that allows any member is refused |
+//! | any JSON object as the answer | an instruction, and `response_format` named: a schema must list its members |
 //! | several answers | refused |
 //! | effort | `output_config.effort`, or a budget (`encode/thinking`) |
 

@@ -6,6 +6,7 @@ use ir::chat::message::{Content, Part};
 use ir::chat::response::{Choice, Finish, Response};
 
 use crate::anthropic::error;
+use crate::anthropic::usage::Reported;
 use crate::anthropic::wire::{block, usage};
 use crate::json::object::{Object, Path, Wrong};
 use crate::translate::NotAReply;
@@ -28,11 +29,11 @@ pub fn decode(body: &str, seed: &str) -> Result<Response, NotAReply> {
     let (id, model) = (text("id").unwrap_or_default(), text("model").unwrap_or_default());
     let finish = finish(text("stop_reason"), text("stop_sequence"));
     let mut response = Response { id, model, ..Response::default() };
-    let mut report = usage::Report::default();
+    let mut reported = Reported::default();
     if let Some(text) = object.take("usage") {
-        response.service_tier = report.read(text, &mut response.extras);
+        response.service_tier = usage::read(text, &mut reported, &mut response.extras);
     }
-    response.usage = report.usage();
+    response.usage = reported.usage();
     for name in ["type", "role"] {
         object.take(name);
     }

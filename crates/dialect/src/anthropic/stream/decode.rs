@@ -11,6 +11,7 @@ use ir::json::Json;
 
 use crate::anthropic::error;
 use crate::anthropic::response::decode::{finish, tool_id};
+use crate::anthropic::usage::Reported;
 use crate::anthropic::wire::{DIALECT, block, usage};
 use crate::json::integer;
 use crate::json::object::{Object, Path, string};
@@ -25,7 +26,7 @@ pub struct Decoder {
     /// How many parts belong to an earlier `message_start`, whose indexes do not count any more.
     earlier: usize,
     calls: usize,
-    report: usage::Report,
+    reported: Reported,
     extras: Extras,
     reason: Option<String>,
     sequence: Option<String>,
@@ -59,7 +60,7 @@ impl Decoder {
             parts: Vec::new(),
             earlier: 0,
             calls: 0,
-            report: usage::Report::default(),
+            reported: Reported::default(),
             extras: Extras::default(),
             reason: None,
             sequence: None,
@@ -72,8 +73,8 @@ impl Decoder {
             started.id = message.text("id").ok().flatten().unwrap_or_default();
             started.model = message.text("model").ok().flatten().unwrap_or_default();
             if let Some(usage) = message.take("usage") {
-                started.service_tier = self.report.read(usage, &mut self.extras);
-                started.usage = self.report.usage();
+                started.service_tier = usage::read(usage, &mut self.reported, &mut self.extras);
+                started.usage = self.reported.usage().or_else(|| self.reported.begun());
             }
             for name in ["type", "role", "content", "stop_reason", "stop_sequence"] {
                 message.take(name);
@@ -188,8 +189,8 @@ impl Decoder {
         }
         if let Some(usage) = event.take("usage") {
             // The tier of service was said at the start.
-            self.report.read(usage, &mut self.extras);
-            out.extend(self.report.usage().map(Event::Usage));
+            usage::read(usage, &mut self.reported, &mut self.extras);
+            out.extend(self.reported.usage().map(Event::Usage));
         }
         self.carry(event);
     }

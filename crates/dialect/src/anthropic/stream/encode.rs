@@ -1,8 +1,8 @@
 //! From events, of whatever provider, to a streamed message: <https://docs.claude.com/en/api/messages-streaming>.
 //!
 //! The events are those that Anthropic sends, in its order; pings may be left out. What cannot be said in a reply
-//! cannot be said in a stream (`response/encode`). Blocks have indexes of their own, because parts are left out; a delta
-//! of a part that is closed goes on under its index, as the SDKs accumulate it.
+//! cannot be said in a stream (`response/encode`). Blocks have indexes of their own, because parts are left out; a
+//! delta of a part that is closed goes on under its index, as the SDKs accumulate it.
 
 use std::borrow::Cow;
 

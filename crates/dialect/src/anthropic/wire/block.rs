@@ -1,8 +1,8 @@
 //! Reading content blocks, of requests and of replies.
 //!
 //! What at least two dialects can say becomes a part of its own; every other block (server tools and their results,
-//! search results, MCP, container uploads), every call that code at Anthropic's made and every block with a source of an
-//! unknown kind is carried whole.
+//! search results, MCP, container uploads), every call that code at Anthropic's made and every block with a source of
+//! an unknown kind is carried whole.
 
 use ir::chat::extras::Extras;
 use ir::chat::message::{Citation, Content, Document, Part, Signature, Source, ToolCall, ToolResult};

@@ -4,81 +4,35 @@
 //! was written to it. `output_tokens` holds the thinking.
 
 use ir::chat::extras::Extras;
+use ir::json::Json;
 use ir::usage::Usage;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{DIALECT, Members};
-use crate::json::integer;
+use crate::anthropic::usage::{self, Reported};
 use crate::json::object::{Object, Path};
 
-/// More tokens than any model can read or write in one answer: such a report is a lie.
-const ABSURD_TOKENS: u64 = 1 << 32;
-
-/// What was reported so far. A stream reports twice: the second report is cumulative, and what it does not say stays
-/// as it was.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::anthropic) struct Report {
-    input: Option<u64>,
-    cache_read: Option<u64>,
-    cache_write: Option<u64>,
-    output: Option<u64>,
-    thinking: Option<u64>,
-    unreadable: bool,
+/// Reads a `usage` object. Returns the tier of service; what else it says beside the tokens goes into the extras.
+pub(in crate::anthropic) fn read(text: &str, reported: &mut Reported, extras: &mut Extras) -> Option<String> {
+    reported.update(&usage::read(text.as_bytes()));
+    let mut object = Object::read(text, Path::default()).ok()?;
+    for name in TOKENS {
+        object.take(name);
+    }
+    let tier = object.text("service_tier").ok().flatten();
+    for (name, value) in object.leftovers() {
+        if let Some(value) = Json::parse(value) {
+            set(extras, format!("usage.{name}"), value);
+        }
+    }
+    tier
 }
 
-impl Report {
-    /// Takes a `usage` object. Returns the tier of service; what else it says goes into the extras.
-    pub(in crate::anthropic) fn read(&mut self, text: &str, extras: &mut Extras) -> Option<String> {
-        let Ok(mut object) = Object::read(text, Path::default()) else {
-            self.unreadable = true;
-            return None;
-        };
-        for (name, place) in [
-            ("input_tokens", &mut self.input),
-            ("cache_read_input_tokens", &mut self.cache_read),
-            ("cache_creation_input_tokens", &mut self.cache_write),
-            ("output_tokens", &mut self.output),
-        ] {
-            if let Some(number) = object.take(name) {
-                *place = integer(number.as_bytes()).filter(|tokens| *tokens <= ABSURD_TOKENS);
-                self.unreadable |= place.is_none();
-            }
-        }
-        if let Some(details) = object.peek("output_tokens_details")
-            && let Ok(mut details) = Object::read(details, Path::default())
-        {
-            self.thinking = details.take("thinking_tokens").and_then(|number| integer(number.as_bytes()));
-        }
-        let tier = object.text("service_tier").ok().flatten();
-        for (name, value) in object.leftovers() {
-            if let Some(value) = ir::json::Json::parse(value) {
-                set(extras, format!("usage.{name}"), value);
-            }
-        }
-        tier
-    }
-
-    /// Returns the usage in disjoint buckets; `None` when nothing was reported, or it cannot be believed.
-    pub(in crate::anthropic) fn usage(&self) -> Option<Usage> {
-        if self.unreadable || (self.input.is_none() && self.output.is_none()) {
-            return None;
-        }
-        let output = self.output.unwrap_or(0);
-        let reasoning = self.thinking.unwrap_or(0).min(output);
-        Some(Usage {
-            input: self.input.unwrap_or(0),
-            cached_input: self.cache_read.unwrap_or(0),
-            cache_write: self.cache_write.unwrap_or(0),
-            output: output - reasoning,
-            reasoning,
-            audio_input: 0,
-            audio_output: 0,
-        })
-    }
-}
+/// What the canonical usage says.
+const TOKENS: [&str; 4] = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"];
 
 /// Sets an extra: what a later report says replaces what an earlier one said.
-pub(in crate::anthropic) fn set(extras: &mut Extras, name: String, value: ir::json::Json) {
+pub(in crate::anthropic) fn set(extras: &mut Extras, name: String, value: Json) {
     let mut kept = Extras::default();
     for (other, value) in extras.of(DIALECT).filter(|(other, _)| *other != name) {
         kept.push(DIALECT, other, value.clone());
@@ -105,9 +59,9 @@ pub(in crate::anthropic) struct Written<'a> {
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let usage = self.usage.unwrap_or_default();
         let members = Members::inside(self.extras, "usage.");
         let said = |name| members.iter().find(|(found, _)| *found == name).map(|(_, value)| value);
+        let usage = without_compactions(self.usage.unwrap_or_default(), said("iterations"));
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("input_tokens", &usage.input.saturating_add(usage.audio_input))?;
         map.serialize_entry("cache_creation_input_tokens", &usage.cache_write)?;
@@ -130,6 +84,19 @@ impl Serialize for Written<'_> {
     }
 }
 
+/// Returns the sums as Anthropic says them: what compactions consumed stands in the iterations alone.
+fn without_compactions(usage: Usage, iterations: Option<&Json>) -> Usage {
+    let read = |iterations: &Json| usage::read(format!("{{\"iterations\":{}}}", iterations.as_str()).as_bytes());
+    let Some(more) = iterations.and_then(|iterations| read(iterations).compaction) else { return usage };
+    Usage {
+        input: usage.input.saturating_sub(more.input),
+        cached_input: usage.cached_input.saturating_sub(more.cached_input),
+        cache_write: usage.cache_write.saturating_sub(more.cache_write),
+        output: usage.output.saturating_sub(more.output),
+        ..usage
+    }
+}
+
 /// Returns the tier in Anthropic's word; OpenAI's `default` is the standard one.
 fn tier(tier: &str) -> Option<&str> {
     match tier {
@@ -143,34 +110,19 @@ fn tier(tier: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn read(texts: &[&str]) -> Option<Usage> {
-        let mut report = Report::default();
-        for text in texts {
-            report.read(text, &mut Extras::default());
-        }
-        report.usage()
-    }
-
     #[test]
-    fn buckets_are_disjoint() {
-        let usage = read(&[r#"{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":30,
-            "output_tokens":9,"output_tokens_details":{"thinking_tokens":4}}"#])
-        .unwrap();
-        assert_eq!((usage.input, usage.cache_write, usage.cached_input), (10, 20, 30));
-        assert_eq!((usage.output, usage.reasoning), (5, 4));
-    }
-
-    #[test]
-    fn a_later_report_is_cumulative() {
-        let usage = read(&[r#"{"input_tokens":10,"output_tokens":1}"#, r#"{"output_tokens":7}"#]).unwrap();
-        assert_eq!((usage.input, usage.output), (10, 7));
-    }
-
-    #[test]
-    fn lies_are_not_believed() {
-        for report in ["[]", "{}", r#"{"input_tokens":-1}"#, r#"{"input_tokens":1,"output_tokens":99999999999}"#] {
-            assert_eq!(read(&[report]), None, "{report}");
-        }
+    fn what_is_read_is_written() {
+        let text = concat!(
+            r#"{"input_tokens":10,"cache_creation_input_tokens":0,"cache_read_input_tokens":2,"output_tokens":9,"#,
+            r#""output_tokens_details":{"thinking_tokens":4},"#,
+            r#""iterations":[{"type":"compaction","input_tokens":100,"output_tokens":5},{"type":"message"}]}"#,
+        );
+        let (mut reported, mut extras) = (Reported::default(), Extras::default());
+        assert_eq!(read(text, &mut reported, &mut extras), None);
+        let usage = reported.usage();
+        assert_eq!(usage.map(|usage| (usage.input, usage.output, usage.reasoning)), Some((110, 10, 4)));
+        let written = Written { usage, service_tier: None, extras: &extras, whole: false };
+        assert_eq!(serde_json::to_string(&written).unwrap(), text);
     }
 
     #[test]

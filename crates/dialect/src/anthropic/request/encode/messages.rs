@@ -2,7 +2,8 @@
 //!
 //! System prompts are hoisted into `system`, wherever they stood; only what Anthropic's own callers put into the
 //! conversation stays there. Results of tools become blocks of a user message, those of one answer in one message and
-//! in the order of its calls. Messages of one role that follow each other are one. Empty texts are left out.
+//! in the order of its calls. Messages of one role that follow each other are one. Empty texts are left out. A system
+//! prompt alone is what the user says.
 
 use std::borrow::Cow;
 
@@ -85,7 +86,12 @@ pub(super) fn encode<'a>(messages: &'a [Message], dropped: &mut Dropped) -> Resu
         }
     }
     let mid_loop = mid_loop(&turns);
-    let messages = turns.into_iter().map(Draft::turn).collect();
+    let mut messages: Vec<Turn<'a>> = turns.into_iter().map(Draft::turn).collect();
+    if messages.is_empty() && !system.is_empty() {
+        // Anthropic wants one message at least, OpenAI's callers may send a system prompt alone.
+        let content = Body::of(std::mem::take(&mut system), is_list);
+        messages.push(Turn { role: "user", content, extras: Members::NONE });
+    }
     Ok(Conversation { system, is_list, messages, mid_loop })
 }
 

@@ -1,6 +1,7 @@
-//! Schemas of answers, closed: Anthropic wants `additionalProperties: false` said of every object
-//! (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs>), which OpenAI wants in strict mode only.
-//! A schema that says it everywhere, or says otherwise, stays as it is, to the byte.
+//! Schemas of answers, closed: Anthropic wants `additionalProperties: false` said of every object, which OpenAI wants in
+//! strict mode only. A schema that says it everywhere, or says otherwise, stays as it is, to the byte.
+//!
+//! <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>
 
 use std::borrow::Cow;
 

@@ -32,7 +32,7 @@ pub(super) enum Config<'a> {
     Raw(&'a Json),
     /// A known mode.
     Known {
-        /// `enabled`, `adaptive` or `disabled`.
+        /// `enabled`, `adaptive`, `disabled` or `between_tools`.
         #[serde(rename = "type")]
         kind: &'static str,
         /// The budget of `enabled`.
@@ -77,14 +77,12 @@ pub(super) fn encode<'a>(
         return Thought { config: Some(Config::Raw(raw)), effort };
     }
     if is_off(asked) {
-        return match model.thinking {
-            Thinking::Never => Thought::default(),
-            Thinking::Always => {
+        return match model.off {
+            _ if model.thinking == Thinking::Never => Thought::default(),
+            Some(kind) => Thought { config: Some(known(kind, None, asked)), effort },
+            None => {
                 dropped.push("reasoning_effort");
                 Thought { config: None, effort: effort.or(word(Some(Effort::Low))) }
-            }
-            Thinking::Budget | Thinking::Either | Thinking::Adaptive => {
-                Thought { config: Some(known("disabled", None, asked)), effort }
             }
         };
     }
@@ -95,7 +93,7 @@ pub(super) fn encode<'a>(
         }
         Thinking::Budget => true,
         Thinking::Either => asked.budget_tokens.is_some(),
-        Thinking::Adaptive | Thinking::Always => false,
+        Thinking::Adaptive => false,
     };
     if !by_budget {
         let effort = effort.or_else(|| word(asked.budget_tokens.map(Effort::of_budget)));
@@ -118,7 +116,9 @@ fn is_off(asked: &Reasoning) -> bool {
 }
 
 fn known<'a>(kind: &'static str, budget_tokens: Option<u64>, asked: &'a Reasoning) -> Config<'a> {
-    let display =
-        asked.visible.filter(|_| kind != "disabled").map(|visible| if visible { "summarized" } else { "omitted" });
+    let display = asked
+        .visible
+        .filter(|_| matches!(kind, "enabled" | "adaptive"))
+        .map(|visible| if visible { "summarized" } else { "omitted" });
     Config::Known { kind, budget_tokens, display, extras: Members::of(&asked.extras) }
 }
