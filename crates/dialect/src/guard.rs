@@ -11,6 +11,45 @@ mod prompt;
 mod said;
 pub mod stream;
 
+use bytes::Bytes;
+use ir::chat::response::Response;
+use ir::guard::{Blocked, Watch};
+
+/// Judges whole replies. Every watch that has seen nothing is one.
+pub trait ReplyGuard {
+    /// Judges the body of a chat completion. See [`openai_chat::reply::judge`].
+    ///
+    /// # Errors
+    /// When it is blocked.
+    fn chat(&self, body: Bytes) -> Result<Bytes, Blocked>;
+
+    /// Judges the body of a message. See [`anthropic::reply::judge`].
+    ///
+    /// # Errors
+    /// When it is blocked.
+    fn messages(&self, body: Bytes) -> Result<Bytes, Blocked>;
+
+    /// Judges an answer in the canonical vocabulary. See [`canonical::reply::judge`].
+    ///
+    /// # Errors
+    /// When it is blocked.
+    fn canonical(&self, response: &mut Response) -> Result<(), Blocked>;
+}
+
+impl<W: Watch + Clone> ReplyGuard for W {
+    fn chat(&self, body: Bytes) -> Result<Bytes, Blocked> {
+        openai_chat::reply::judge(body, self)
+    }
+
+    fn messages(&self, body: Bytes) -> Result<Bytes, Blocked> {
+        anthropic::reply::judge(body, self)
+    }
+
+    fn canonical(&self, response: &mut Response) -> Result<(), Blocked> {
+        canonical::reply::judge(response, self)
+    }
+}
+
 /// One text of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said<'a> {

@@ -36,7 +36,9 @@ pub fn finish() -> String {
 
 /// Returns the chunk with the usage.
 pub fn usage() -> String {
-    event(&format!(r#"{{"id":"{UPSTREAM_ID}","object":"chat.completion.chunk","model":"up-m","choices":[],"usage":{USAGE}}}"#))
+    event(&format!(
+        r#"{{"id":"{UPSTREAM_ID}","object":"chat.completion.chunk","model":"up-m","choices":[],"usage":{USAGE}}}"#
+    ))
 }
 
 /// The end marker.

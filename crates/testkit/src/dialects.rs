@@ -56,16 +56,28 @@ pub fn body(kind: &str, answer: Answer) -> Value {
             json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": "up-m", "content": [block], "stop_reason": stop, "stop_sequence": null, "usage": { "input_tokens": 9, "output_tokens": 4 } })
         }
         "gemini" => {
-            let part = if text { json!({ "text": TEXT }) } else { json!({ "functionCall": { "name": "weather", "args": arguments() } }) };
+            let part = if text {
+                json!({ "text": TEXT })
+            } else {
+                json!({ "functionCall": { "name": "weather", "args": arguments() } })
+            };
             json!({ "candidates": [{ "content": { "role": "model", "parts": [part] }, "finishReason": "STOP", "index": 0 }], "usageMetadata": { "promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13 }, "modelVersion": "up-m", "responseId": "g1" })
         }
         "cohere" => {
-            let message = if text { json!({ "role": "assistant", "content": [{ "type": "text", "text": TEXT }] }) } else { json!({ "role": "assistant", "tool_calls": [call] }) };
+            let message = if text {
+                json!({ "role": "assistant", "content": [{ "type": "text", "text": TEXT }] })
+            } else {
+                json!({ "role": "assistant", "tool_calls": [call] })
+            };
             let finish = if text { "COMPLETE" } else { "TOOL_CALL" };
             json!({ "id": "c1", "finish_reason": finish, "message": message, "usage": { "billed_units": { "input_tokens": 9, "output_tokens": 4 } } })
         }
         "ollama" => {
-            let message = if text { json!({ "role": "assistant", "content": TEXT }) } else { json!({ "role": "assistant", "content": "", "tool_calls": [{ "function": { "name": "weather", "arguments": arguments() } }] }) };
+            let message = if text {
+                json!({ "role": "assistant", "content": TEXT })
+            } else {
+                json!({ "role": "assistant", "content": "", "tool_calls": [{ "function": { "name": "weather", "arguments": arguments() } }] })
+            };
             json!({ "model": "up-m", "created_at": "2026-11-21T00:00:00Z", "message": message, "done": true, "done_reason": "stop", "prompt_eval_count": 9, "eval_count": 4 })
         }
         _ if text => serde_json::from_str(&data::completion(TEXT)).unwrap_or_default(),
@@ -86,7 +98,9 @@ pub fn stream(kind: &str, answer: Answer) -> String {
         "openai-responses" => {
             let whole = body(kind, answer);
             let item = whole["output"][0].clone();
-            let mut events = vec![typed(json!({ "type": "response.created", "response": { "id": "resp_1", "object": "response", "created_at": 1, "status": "in_progress", "model": "up-m", "output": [] } }))];
+            let mut events = vec![typed(
+                json!({ "type": "response.created", "response": { "id": "resp_1", "object": "response", "created_at": 1, "status": "in_progress", "model": "up-m", "output": [] } }),
+            )];
             if text {
                 events.push(typed(json!({ "type": "response.output_item.added", "output_index": 0, "item": { "type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": [] } })));
                 events.push(typed(json!({ "type": "response.content_part.added", "item_id": "msg_1", "output_index": 0, "content_index": 0, "part": { "type": "output_text", "text": "", "annotations": [] } })));
@@ -117,7 +131,11 @@ pub fn stream(kind: &str, answer: Answer) -> String {
             };
             let mut events = vec![typed(json!({ "type": "message_start", "message": message }))];
             events.push(typed(json!({ "type": "content_block_start", "index": 0, "content_block": block })));
-            events.extend(deltas.into_iter().map(|delta| typed(json!({ "type": "content_block_delta", "index": 0, "delta": delta }))));
+            events.extend(
+                deltas
+                    .into_iter()
+                    .map(|delta| typed(json!({ "type": "content_block_delta", "index": 0, "delta": delta }))),
+            );
             events.push(typed(json!({ "type": "content_block_stop", "index": 0 })));
             events.push(typed(json!({ "type": "message_delta", "delta": { "stop_reason": whole["stop_reason"], "stop_sequence": null }, "usage": { "output_tokens": 4 } })));
             events.push(typed(json!({ "type": "message_stop" })));
@@ -131,11 +149,14 @@ pub fn stream(kind: &str, answer: Answer) -> String {
                 end["candidates"][0]["content"]["parts"] = json!([last]);
                 end
             };
-            let events = if text { vec![part(json!({ "text": first })), last(json!({ "text": rest }))] } else { vec![whole] };
+            let events =
+                if text { vec![part(json!({ "text": first })), last(json!({ "text": rest }))] } else { vec![whole] };
             events.iter().map(|event| data::event(&event.to_string())).collect()
         }
         "cohere" => {
-            let mut events = vec![typed(json!({ "type": "message-start", "id": "c1", "delta": { "message": { "role": "assistant", "content": [], "tool_calls": [] } } }))];
+            let mut events = vec![typed(
+                json!({ "type": "message-start", "id": "c1", "delta": { "message": { "role": "assistant", "content": [], "tool_calls": [] } } }),
+            )];
             if text {
                 events.push(typed(json!({ "type": "content-start", "index": 0, "delta": { "message": { "content": { "type": "text", "text": "" } } } })));
                 for piece in [first, rest] {
@@ -152,7 +173,12 @@ pub fn stream(kind: &str, answer: Answer) -> String {
             events.concat()
         }
         "ollama" => {
-            let line = |message: Value| format!("{}\n", json!({ "model": "up-m", "created_at": "2026-11-21T00:00:00Z", "message": message, "done": false }));
+            let line = |message: Value| {
+                format!(
+                    "{}\n",
+                    json!({ "model": "up-m", "created_at": "2026-11-21T00:00:00Z", "message": message, "done": false })
+                )
+            };
             let mut end = body(kind, answer);
             let lines = if text {
                 end["message"] = json!({ "role": "assistant", "content": "" });
@@ -166,7 +192,9 @@ pub fn stream(kind: &str, answer: Answer) -> String {
         }
         _ if text => data::stream(&[first, rest]),
         _ => {
-            let chunk = |delta: Value, finish: Value| data::event(&json!({ "id": data::UPSTREAM_ID, "object": "chat.completion.chunk", "created": 1, "model": "up-m", "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] }).to_string());
+            let chunk = |delta: Value, finish: Value| {
+                data::event(&json!({ "id": data::UPSTREAM_ID, "object": "chat.completion.chunk", "created": 1, "model": "up-m", "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] }).to_string())
+            };
             let call = json!([{ "index": 0, "id": "call_1", "type": "function", "function": { "name": "weather", "arguments": "" } }]);
             let more = json!([{ "index": 0, "function": { "arguments": arguments().to_string() } }]);
             [

@@ -4,7 +4,6 @@
 //! Comments, pings and errors are not held. An event that is no JSON cannot be judged and does not pass.
 
 use bytes::Bytes;
-use ir::guard::Blocked;
 
 use crate::passed::Progress;
 use crate::splice::events::{Events, Judge, Verdict};
@@ -14,22 +13,12 @@ use crate::splice::events::{Events, Judge, Verdict};
 pub struct StreamGuard<G> {
     events: Events,
     gate: G,
-}
-
-/// Why a guarded stream ends early.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stopped {
-    /// A guardrail blocks the answer. What was let through before stays; nothing more may follow but an error.
-    Blocked(Blocked),
-    /// An event larger than what is forwarded.
-    TooLarge,
+    /// Why it is over: the guard lets nothing more through.
+    over: Option<Progress>,
 }
 
 /// What the guards of the dialects have in common.
 pub trait Gate: Judge {
-    /// Takes the reason why the answer was blocked, if it was.
-    fn blocked(&mut self) -> Option<Blocked>;
-
     /// Returns how much text the provider has sent, let through or not, in bytes.
     fn text_bytes(&self) -> u64;
 
@@ -37,48 +26,61 @@ pub trait Gate: Judge {
     fn data_events(&self) -> u64;
 }
 
-impl<G: Gate> StreamGuard<G> {
-    /// Starts a stream.
-    pub fn new(gate: G) -> Self {
-        Self { events: Events::default(), gate }
-    }
-
-    /// Takes bytes from the provider and appends to `out` what may go on: whole events only.
-    ///
-    /// # Errors
-    /// When the answer is blocked; the stream is over then.
-    pub fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), Stopped> {
-        let progress = self.events.push(bytes, &mut self.gate, out);
-        self.judge(&progress)
-    }
+/// What a guarded stream does, whichever dialect it speaks.
+pub trait StreamGuarding: Send {
+    /// Takes bytes from the provider and appends to `out` what may go on: whole events only. Once the answer is blocked
+    /// it stays so.
+    fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Progress;
 
     /// Takes note of the provider's end of the stream. An event that lacks only its empty line still counts. What is held
     /// of an answer that was not complete is not let through.
-    ///
-    /// # Errors
-    /// As [`StreamGuard::push`].
-    pub fn end(&mut self, out: &mut Vec<Bytes>) -> Result<(), Stopped> {
-        let progress = self.events.end(&mut self.gate, out);
-        self.judge(&progress)
-    }
+    fn end(&mut self, out: &mut Vec<Bytes>) -> Progress;
 
     /// Returns how much text the provider has sent, let through or not, in bytes: for the estimate of an answer that was
     /// blocked or cut.
-    pub fn text_bytes(&self) -> u64 {
+    fn text_bytes(&self) -> u64;
+
+    /// Returns how many events carried data: whether the provider is alive, though nothing may be let through.
+    fn data_events(&self) -> u64;
+}
+
+impl<G> StreamGuard<G> {
+    /// Starts a stream.
+    pub fn new(gate: G) -> Self {
+        Self { events: Events::default(), gate, over: None }
+    }
+
+    fn note(&mut self, progress: Progress) -> Progress {
+        if progress != Progress::More {
+            self.over = Some(progress.clone());
+        }
+        progress
+    }
+}
+
+impl<G: Gate + Send> StreamGuarding for StreamGuard<G> {
+    fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Progress {
+        if let Some(over) = &self.over {
+            return over.clone();
+        }
+        let progress = self.events.push(bytes, &mut self.gate, out);
+        self.note(progress)
+    }
+
+    fn end(&mut self, out: &mut Vec<Bytes>) -> Progress {
+        if let Some(over) = &self.over {
+            return over.clone();
+        }
+        let progress = self.events.end(&mut self.gate, out);
+        self.note(progress)
+    }
+
+    fn text_bytes(&self) -> u64 {
         self.gate.text_bytes()
     }
 
-    /// Returns how many events carried data: whether the provider is alive, though nothing may be let through.
-    pub fn data_events(&self) -> u64 {
+    fn data_events(&self) -> u64 {
         self.gate.data_events()
-    }
-
-    fn judge(&mut self, progress: &Progress) -> Result<(), Stopped> {
-        match (self.gate.blocked(), progress) {
-            (Some(blocked), _) => Err(Stopped::Blocked(blocked)),
-            (None, Progress::TooLarge) => Err(Stopped::TooLarge),
-            (None, _) => Ok(()),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers and events in the canonical vocabulary.
 
 use dialect::guard::canonical::reply::judge;
-use dialect::guard::canonical::stream::EventGate;
+use dialect::guard::canonical::stream::{EventGate, EventGuarding};
 use ir::chat::event::{Delta, Event, Opening};
 use ir::chat::message::{Content, Part, ToolCall};
 use ir::chat::response::{Choice, Finish, Response};

@@ -2,7 +2,7 @@
 //! and where nothing is found every byte stays.
 
 use bytes::Bytes;
-use dialect::guard::canonical::stream::EventGate;
+use dialect::guard::canonical::stream::{EventGate, EventGuarding};
 use dialect::guard::{anthropic, canonical, openai_chat};
 use ir::chat::event::{Delta, Event, Opening};
 use ir::chat::fold::Fold;

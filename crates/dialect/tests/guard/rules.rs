@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialect::guard::stream::{Gate, Stopped, StreamGuard};
-use ir::guard::{Blocked, Reason};
+use dialect::guard::stream::{Gate, StreamGuard, StreamGuarding};
+use dialect::passed::Progress;
+use ir::guard::Reason;
 use policy::guard::Banned;
 use policy::guard::disclaimer::Disclaimers;
 use policy::guard::length::{Lengths, Limit};
@@ -60,31 +61,34 @@ pub struct Ran {
 }
 
 /// Runs pieces of bytes through a guard.
-pub fn run_pieces<'a>(gate: impl Gate, pieces: impl IntoIterator<Item = &'a [u8]>) -> Ran {
+pub fn run_pieces<'a>(gate: impl Gate + Send, pieces: impl IntoIterator<Item = &'a [u8]>) -> Ran {
     let mut guard = StreamGuard::new(gate);
     let mut ran = Ran { steps: Vec::new(), out: String::new(), blocked: None };
-    let mut failed = None;
+    let mut progress = Progress::More;
     for piece in pieces {
         let mut out = Vec::new();
-        failed = guard.push(Bytes::copy_from_slice(piece), &mut out).err();
+        progress = guard.push(Bytes::copy_from_slice(piece), &mut out);
         let step = String::from_utf8(out.concat()).unwrap();
         ran.out.push_str(&step);
         ran.steps.push(step);
-        if failed.is_some() {
+        if progress != Progress::More {
             break;
         }
     }
     let mut out = Vec::new();
-    let failed = failed.or_else(|| guard.end(&mut out).err());
+    if progress == Progress::More {
+        progress = guard.end(&mut out);
+    }
     ran.out.push_str(&String::from_utf8(out.concat()).unwrap());
-    ran.blocked = failed.map(|stopped| match stopped {
-        Stopped::Blocked(Blocked { reason, .. }) => reason,
-        Stopped::TooLarge => panic!("an event is too large"),
-    });
+    ran.blocked = match progress {
+        Progress::More => None,
+        Progress::Blocked(blocked) => Some(blocked.reason),
+        other => panic!("a guard says {other:?}"),
+    };
     ran
 }
 
 /// Runs a stream through a guard, one event at a time.
-pub fn run_events(gate: impl Gate, events: &[String]) -> Ran {
+pub fn run_events(gate: impl Gate + Send, events: &[String]) -> Ran {
     run_pieces(gate, events.iter().map(String::as_bytes))
 }

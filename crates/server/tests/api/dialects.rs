@@ -29,7 +29,8 @@ fn expected(answer: Answer, openai: bool) -> Got {
 
 fn request(openai: bool, stream: bool) -> String {
     let schema = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
-    let mut body = json!({ "model": "m", "max_tokens": 50, "stream": stream, "messages": [{ "role": "user", "content": "hi" }] });
+    let mut body =
+        json!({ "model": "m", "max_tokens": 50, "stream": stream, "messages": [{ "role": "user", "content": "hi" }] });
     body["tools"] = if openai {
         json!([{ "type": "function", "function": { "name": "weather", "parameters": schema } }])
     } else {
@@ -115,7 +116,10 @@ fn anthropic_stream(reply: &Reply) -> Got {
     let (data, names) = events(reply);
     let types: Vec<String> = data.iter().map(|event| text(&event["type"])).collect();
     assert_eq!(types, names, "every event bears its type as its name");
-    assert_eq!((types.first().map(String::as_str), types.last().map(String::as_str)), (Some("message_start"), Some("message_stop")));
+    assert_eq!(
+        (types.first().map(String::as_str), types.last().map(String::as_str)),
+        (Some("message_start"), Some("message_stop"))
+    );
     assert!(data[0]["message"]["crossway"]["routed_to"].is_string(), "{}", data[0]);
     let mut got = Got::default();
     for event in &data {

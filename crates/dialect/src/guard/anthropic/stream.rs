@@ -31,22 +31,13 @@ pub struct MessagesGate<W> {
     blocks: u64,
     /// The blocks that were left out.
     left_out: Vec<u64>,
-    blocked: Option<Blocked>,
     data_events: u64,
 }
 
 impl<W: Watch + Clone> MessagesGate<W> {
     /// Starts a stream. `fresh` is the watch of an answer that nothing was seen of.
     pub fn new(fresh: W) -> Self {
-        Self {
-            hold: Hold::new(fresh),
-            last_text: None,
-            closing: None,
-            blocks: 0,
-            left_out: Vec::new(),
-            blocked: None,
-            data_events: 0,
-        }
+        Self { hold: Hold::new(fresh), last_text: None, closing: None, blocks: 0, left_out: Vec::new(), data_events: 0 }
     }
 
     /// Takes an event in.
@@ -196,18 +187,11 @@ impl<W: Watch + Clone> Judge for MessagesGate<W> {
         if said.kind == Kind::Aside {
             return Verdict::Forward;
         }
-        self.take(event, &said).unwrap_or_else(|blocked| {
-            self.blocked = Some(blocked);
-            Verdict::End(Progress::Complete)
-        })
+        self.take(event, &said).unwrap_or_else(|blocked| Verdict::End(Progress::Blocked(blocked)))
     }
 }
 
 impl<W: Watch + Clone> Gate for MessagesGate<W> {
-    fn blocked(&mut self) -> Option<Blocked> {
-        self.blocked.take()
-    }
-
     fn text_bytes(&self) -> u64 {
         self.hold.text_bytes()
     }

@@ -37,17 +37,23 @@ struct Part {
     is_text: bool,
 }
 
-impl<W: Watch + Clone> EventGate<W> {
-    /// Starts a stream. `fresh` is the watch of a choice that nothing was seen of.
-    pub fn new(fresh: W) -> Self {
-        Self { hold: Hold::new(fresh), choices: Vec::new() }
-    }
-
+/// What a guarded stream of events does.
+pub trait EventGuarding: Send {
     /// Takes the next event and appends to `out` what may go on.
     ///
     /// # Errors
     /// When the answer is blocked; the stream is over then.
-    pub fn push(&mut self, event: Event, out: &mut Vec<Event>) -> Result<(), Blocked> {
+    fn push(&mut self, event: Event, out: &mut Vec<Event>) -> Result<(), Blocked>;
+
+    /// Takes note of the end of an answer that was complete: choices that nothing finished are judged.
+    ///
+    /// # Errors
+    /// As [`EventGuarding::push`].
+    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Blocked>;
+}
+
+impl<W: Watch + Clone + Send> EventGuarding for EventGate<W> {
+    fn push(&mut self, event: Event, out: &mut Vec<Event>) -> Result<(), Blocked> {
         match event {
             Event::Opened { choice, opening, .. } => self.open(choice, opening),
             Event::Delta { choice, part, delta } => self.grow(choice, part, delta)?,
@@ -73,21 +79,19 @@ impl<W: Watch + Clone> EventGate<W> {
         Ok(())
     }
 
-    /// Takes note of the end of an answer that was complete: choices that nothing finished are judged.
-    ///
-    /// # Errors
-    /// As [`EventGate::push`].
-    pub fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Blocked> {
+    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Blocked> {
         for choice in self.hold.unfinished() {
             self.complete(choice)?;
         }
         out.extend(std::iter::from_fn(|| self.hold.next()));
         Ok(())
     }
+}
 
-    /// Returns how much text the provider has sent, let through or not, in bytes.
-    pub fn text_bytes(&self) -> u64 {
-        self.hold.text_bytes()
+impl<W: Watch + Clone> EventGate<W> {
+    /// Starts a stream. `fresh` is the watch of a choice that nothing was seen of.
+    pub fn new(fresh: W) -> Self {
+        Self { hold: Hold::new(fresh), choices: Vec::new() }
     }
 
     fn open(&mut self, choice: u32, opening: Opening) {

@@ -22,7 +22,6 @@ pub struct ChatGate<W> {
     marks: Vec<Mark>,
     /// What a chunk of ours begins with, where one may be needed: the members that every chunk repeats.
     label: Option<Vec<u8>>,
-    blocked: Option<Blocked>,
     data_events: u64,
 }
 
@@ -39,14 +38,7 @@ struct Change {
 impl<W: Watch + Clone> ChatGate<W> {
     /// Starts a stream. `fresh` is the watch of a choice that nothing was seen of.
     pub fn new(fresh: W) -> Self {
-        Self {
-            hold: Hold::new(fresh),
-            reading: Reading::default(),
-            marks: Vec::new(),
-            label: None,
-            blocked: None,
-            data_events: 0,
-        }
+        Self { hold: Hold::new(fresh), reading: Reading::default(), marks: Vec::new(), label: None, data_events: 0 }
     }
 
     /// Takes the texts of a chunk, and returns what becomes of it.
@@ -149,11 +141,10 @@ impl<W: Watch + Clone> ChatGate<W> {
     fn release(&mut self) -> Verdict {
         verdict(std::iter::from_fn(|| self.hold.next()).collect())
     }
+}
 
-    fn block(&mut self, blocked: Blocked) -> Verdict {
-        self.blocked = Some(blocked);
-        Verdict::End(Progress::Complete)
-    }
+fn block(blocked: Blocked) -> Verdict {
+    Verdict::End(Progress::Blocked(blocked))
 }
 
 impl<W: Watch + Clone> Judge for ChatGate<W> {
@@ -165,7 +156,7 @@ impl<W: Watch + Clone> Judge for ChatGate<W> {
         let data = event.text();
         if data.trim_ascii() == b"[DONE]" {
             if let Err(blocked) = self.finish() {
-                return self.block(blocked);
+                return block(blocked);
             }
             self.hold.push(event.hold().bytes, &[]);
             return self.release();
@@ -181,7 +172,7 @@ impl<W: Watch + Clone> Judge for ChatGate<W> {
         }
         let change = match self.take(data) {
             Ok(change) => change,
-            Err(blocked) => return self.block(blocked),
+            Err(blocked) => return block(blocked),
         };
         let same = change.patches.is_empty() && change.before.is_empty();
         if same && self.hold.passes(&self.marks) {
@@ -200,10 +191,6 @@ impl<W: Watch + Clone> Judge for ChatGate<W> {
 }
 
 impl<W: Watch + Clone> Gate for ChatGate<W> {
-    fn blocked(&mut self) -> Option<Blocked> {
-        self.blocked.take()
-    }
-
     fn text_bytes(&self) -> u64 {
         self.hold.text_bytes()
     }
