@@ -3,6 +3,7 @@
 mod anthropic;
 mod canonical;
 mod case;
+mod lane;
 mod openai_chat;
 mod property;
 mod requests;
