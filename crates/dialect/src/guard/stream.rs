@@ -1,7 +1,8 @@
 //! A guarded stream, as a machine without IO: it stands between the provider's bytes and the machine of the splice
 //! lane, and lets whole events through, as they came, as soon as no text in them can be part of what is banned.
 //!
-//! Comments, pings and errors are not held. An event that is no JSON cannot be judged and does not pass.
+//! Events keep their order, comments and pings too. Only an error waits for nothing: it ends the stream. An event that is
+//! no JSON cannot be judged and does not pass.
 
 use bytes::Bytes;
 

@@ -79,7 +79,7 @@ impl Reply {
                 };
                 Ok(Self { form, id, finish_reason, usage, content_bytes, blocked })
             }
-            _ => Self::translate(surface, dialect, &body, label, guard),
+            _ => Self::translate(surface, dialect, &body, meta_key, label, guard),
         }
     }
 
@@ -87,11 +87,14 @@ impl Reply {
         surface: Surface,
         dialect: Dialect,
         body: &[u8],
+        meta_key: &str,
         label: &Label<'_>,
         guard: Option<&dyn ReplyGuard>,
     ) -> Result<Self, NotAReply> {
         let text = simdutf8::basic::from_utf8(body).map_err(|error| NotAReply::Malformed(error.to_string()))?;
         let mut response = decode(dialect, text, label.seed)?;
+        // A provider that is a Crossway itself has its own meta block.
+        response.extras.remove(meta_key);
         let content_bytes = content_bytes(&response);
         let finish_reason = response.choices.first().map(|choice| finish_name(&choice.finish).to_owned());
         let blocked = guard.and_then(|guard| guard.canonical(&mut response).err());

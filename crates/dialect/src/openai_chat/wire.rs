@@ -1,5 +1,6 @@
 //! The few members of replies and chunks that are read as values, and the shapes that are written.
 
+pub(super) mod message;
 pub(super) mod reply;
 pub(super) mod request;
 

@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::exchanges::{self, Exchange};
 use crate::{exceptions, laws};
 
+mod others;
+
 const FILES: [&str; 9] = [
     "openai",
     "azure",
@@ -221,7 +223,7 @@ fn compare(response: &Response, recorded: &[Value]) -> Result<(), String> {
         let own = &chunk["usage"];
         if own.is_object() { own } else { &chunk["x_groq"]["usage"] }
     });
-    let Some(report) = reports.filter(|usage| usage["prompt_tokens"].is_u64()).last() else { return Ok(()) };
+    let Some(report) = reports.rev().find(|usage| usage["prompt_tokens"].is_u64()) else { return Ok(()) };
     let usage = response.usage.ok_or("the usage is lost")?;
     let number = |value: &Value| value.as_u64();
     let prompt = number(&report["prompt_tokens"]).unwrap_or(0);

@@ -63,9 +63,9 @@ fn events_are_held_whole_while_a_phrase_may_begin() {
         &[
             (t.clone(), &[t]),
             (a.clone(), &[]),
-            (ping.clone(), &[ping]),
+            (ping.clone(), &[]),
             (b.clone(), &[]),
-            (c.clone(), &[a, b, c]),
+            (c.clone(), &[a, ping, b, c]),
             (stop(0), &[stop(0)]),
             (finish("end_turn", "null"), &[finish("end_turn", "null")]),
             (end(), &[end()]),

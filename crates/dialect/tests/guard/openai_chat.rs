@@ -48,9 +48,9 @@ fn events_are_held_whole_while_a_phrase_may_begin() {
         &rules,
         &[
             (a.clone(), &[]),
-            (ping.clone(), &[ping]),
+            (ping.clone(), &[]),
             (b.clone(), &[]),
-            (c.clone(), &[a, b, c]),
+            (c.clone(), &[a, ping, b, c]),
             (end.clone(), &[end]),
             (done.clone(), &[done]),
         ],

@@ -16,8 +16,11 @@ struct Feature {
     samples: Vec<(Dialect, Value)>,
 }
 
+/// A row: its name, and a cell for every dialect.
+pub type Row = (String, Vec<String>);
+
 /// Returns the tables: a title, and the rows.
-pub fn tables() -> Vec<(&'static str, Vec<(String, Vec<String>)>)> {
+pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
     let surfaces = [
         (Surface::OpenaiChat, "Replies of `POST /v1/chat/completions`"),
         (Surface::AnthropicMessages, "Replies of `POST /v1/messages`"),

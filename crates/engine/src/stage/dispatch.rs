@@ -103,7 +103,7 @@ struct Run<'a> {
 
 /// What one attempt yields.
 enum Success {
-    Whole(Whole),
+    Whole(Box<Whole>),
     Begun(Box<Begun>),
 }
 
@@ -235,7 +235,7 @@ async fn ask(
         (head, Success::Begun(Box::new(begun)))
     } else {
         let (head, whole) = buffered::ask(run, gated, target, &letter).await?;
-        (head, Success::Whole(whole))
+        (head, Success::Whole(Box::new(whole)))
     };
     Ok((head, letter.dropped, success))
 }

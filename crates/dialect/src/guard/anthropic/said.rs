@@ -26,8 +26,10 @@ pub(super) enum Kind {
     MessageDelta,
     /// `message_stop`
     MessageStop,
-    /// `ping` and `error`: they wait for nothing.
-    Aside,
+    /// `ping`
+    Ping,
+    /// `error`
+    Error,
     /// Anything else.
     #[default]
     Other,
@@ -111,7 +113,7 @@ impl Kind {
             | Self::CitationDelta
             | Self::OtherDelta
             | Self::Stop => true,
-            Self::MessageDelta | Self::MessageStop | Self::Aside | Self::Other => false,
+            Self::MessageDelta | Self::MessageStop | Self::Ping | Self::Error | Self::Other => false,
         }
     }
 
@@ -126,7 +128,8 @@ impl Kind {
             (b"\"content_block_stop\"", _) => Self::Stop,
             (b"\"message_delta\"", _) => Self::MessageDelta,
             (b"\"message_stop\"", _) => Self::MessageStop,
-            (b"\"ping\"" | b"\"error\"", _) => Self::Aside,
+            (b"\"ping\"", _) => Self::Ping,
+            (b"\"error\"", _) => Self::Error,
             _ => Self::Other,
         }
     }

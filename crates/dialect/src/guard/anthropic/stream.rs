@@ -124,6 +124,15 @@ impl<W: Watch + Clone> MessagesGate<W> {
         Ok(self.release())
     }
 
+    /// Lets an event that says nothing pass in its turn.
+    fn pass_in_turn(&mut self, event: Event<'_>) -> Verdict {
+        if self.hold.passes(&[]) {
+            return Verdict::Forward;
+        }
+        self.hold.push(event.hold().bytes, &[]);
+        Verdict::Withhold
+    }
+
     /// Takes note of the answer's end, and appends what is missing.
     fn finish(&mut self, data: &[u8], said: &Said) -> Result<(), Blocked> {
         match said.stop_reason.as_ref().and_then(|range| data.get(range.clone())) {
@@ -180,12 +189,14 @@ impl<W: Watch + Clone> MessagesGate<W> {
 impl<W: Watch + Clone> Judge for MessagesGate<W> {
     fn judge(&mut self, event: Event<'_>) -> Verdict {
         if event.data == Data::None {
-            return Verdict::Forward;
+            return self.pass_in_turn(event);
         }
         self.data_events += 1;
         let Ok(said) = read(event.text()) else { return Verdict::Withhold };
-        if said.kind == Kind::Aside {
-            return Verdict::Forward;
+        match said.kind {
+            Kind::Error => return Verdict::Forward,
+            Kind::Ping => return self.pass_in_turn(event),
+            _ => {}
         }
         self.take(event, &said).unwrap_or_else(|blocked| Verdict::End(Progress::Blocked(blocked)))
     }

@@ -138,6 +138,15 @@ impl<W: Watch + Clone> ChatGate<W> {
         self.label = Some(label);
     }
 
+    /// Lets an event without text pass in its turn.
+    fn pass(&mut self, event: Event<'_>) -> Verdict {
+        if self.hold.passes(&[]) {
+            return Verdict::Forward;
+        }
+        self.hold.push(event.hold().bytes, &[]);
+        Verdict::Withhold
+    }
+
     fn release(&mut self) -> Verdict {
         verdict(std::iter::from_fn(|| self.hold.next()).collect())
     }
@@ -150,7 +159,7 @@ fn block(blocked: Blocked) -> Verdict {
 impl<W: Watch + Clone> Judge for ChatGate<W> {
     fn judge(&mut self, event: Event<'_>) -> Verdict {
         if event.data == Data::None {
-            return Verdict::Forward;
+            return self.pass(event);
         }
         self.data_events += 1;
         let data = event.text();

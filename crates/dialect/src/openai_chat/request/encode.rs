@@ -14,7 +14,8 @@ use ir::chat::request::{Effort, Format, Function, Reasoning, Request, Tool, Tool
 use ir::dialect::{Dialect, Quirk};
 use ir::failure::{Code, Failure, Fault};
 
-use crate::openai_chat::wire::request::{self as wire, Members};
+use crate::carry::Dropped;
+use crate::openai_chat::wire::request::{self as wire, inside, own};
 use crate::translate::{Callee, Encoded};
 
 const OWN: Dialect = Dialect::OpenaiChat;
@@ -26,7 +27,7 @@ const OWN: Dialect = Dialect::OpenaiChat;
 /// only another dialect knows.
 pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure> {
     let mut dropped = Dropped::default();
-    dropped.extras(&request.extras);
+    dropped.foreign(&request.extras, OWN);
     let messages = message::all(&request.messages, callee, &mut dropped)?;
     let (mut tools, mut functions) = (Vec::new(), Vec::new());
     for (at, tool) in request.tools.iter().enumerate() {
@@ -42,7 +43,7 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
     let (tool_choice, function_call) = if older { (None, choice) } else { (choice, None) };
     let sampling = &request.sampling;
     if sampling.top_k.is_some() && !noted(&request.extras, "top_k") {
-        dropped.push("top_k");
+        dropped.name("top_k");
     }
     let (seed, random_seed) = if callee.has(Quirk::RandomSeed) || noted(&request.extras, "random_seed") {
         (None, sampling.seed.as_ref())
@@ -79,40 +80,19 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
         reasoning,
         service_tier: request.service_tier.as_deref().map(service_tier),
         user: request.user.as_deref(),
-        extras: Members::of(&request.extras),
+        extras: own(&request.extras),
     };
     // Serialising strings and carried JSON into a vector cannot fail.
-    Ok(Encoded { body: serde_json::to_vec(&body).unwrap_or_default(), dropped: dropped.0 })
+    Ok(Encoded { body: serde_json::to_vec(&body).unwrap_or_default(), dropped: dropped.into_names() })
 }
 
-/// The names of what is not said, each once.
-#[derive(Debug, Default)]
-struct Dropped(Vec<String>);
-
-impl Dropped {
-    fn push(&mut self, name: &str) {
-        if !self.0.iter().any(|found| found == name) {
-            self.0.push(name.to_owned());
-        }
-    }
-
-    fn extras(&mut self, extras: &Extras) {
-        extras.foreign_to(OWN).for_each(|name| self.push(name));
-    }
-
-    /// Names what is not said of a part that is written.
-    fn part(&mut self, part: &Part, keeps_cache: bool) {
-        self.extras(&part.extras);
-        if part.cache_control.is_some() && !keeps_cache {
-            self.push("cache_control");
-        }
-        if part.signature.is_some() && !noted(&part.extras, "extra_content") {
-            self.push("reasoning");
-        }
-        if matches!(&part.content, Content::Text { citations, .. } if !citations.is_empty()) {
-            self.push("citations");
-        }
-    }
+/// Names what is not said of a part that is written.
+fn name_lost(part: &Part, keeps_cache: bool, dropped: &mut Dropped) {
+    dropped.foreign(&part.extras, OWN);
+    dropped.name_if(part.cache_control.is_some() && !keeps_cache, "cache_control");
+    dropped.name_if(part.signature.is_some() && !noted(&part.extras, "extra_content"), "reasoning");
+    let is_cited = matches!(&part.content, Content::Text { citations, .. } if !citations.is_empty());
+    dropped.name_if(is_cited, "citations");
 }
 
 /// Whether this dialect's decoder noted a way of writing.
@@ -133,7 +113,7 @@ fn limits(request: &Request, callee: &Callee<'_>) -> (Option<u64>, Option<u64>) 
 }
 
 fn stream_options<'a>(request: &'a Request, callee: &Callee<'_>) -> Option<wire::StreamOptions<'a>> {
-    let extras = Members::inside(&request.extras, "stream_options.");
+    let extras = inside(&request.extras, "stream_options.");
     if callee.ask_usage && request.stream {
         return Some(wire::StreamOptions { include_usage: Some(true), extras });
     }
@@ -166,12 +146,8 @@ fn service_tier(tier: &str) -> &str {
 }
 
 fn response_format<'a>(format: &'a Format, extras: &'a Extras) -> wire::Format<'a> {
-    let plain = |kind| wire::Format {
-        kind,
-        json_schema: None,
-        schema: None,
-        extras: Members::inside(extras, "response_format."),
-    };
+    let plain =
+        |kind| wire::Format { kind, json_schema: None, schema: None, extras: inside(extras, "response_format.") };
     let schema = match format {
         Format::Text => return plain("text"),
         Format::JsonObject => return plain("json_object"),
@@ -191,7 +167,7 @@ fn response_format<'a>(format: &'a Format, extras: &'a Extras) -> wire::Format<'
         schema: schema.schema.as_ref().filter(|_| bare.is_none()),
         strict: schema.strict,
         bare,
-        extras: Members::inside(extras, "json_schema."),
+        extras: inside(extras, "json_schema."),
     };
     wire::Format { json_schema: Some(json_schema), ..plain("json_schema") }
 }
@@ -203,7 +179,7 @@ fn reasoning<'a>(
     dropped: &mut Dropped,
 ) -> (Option<&'static str>, Option<wire::Reasoning<'a>>) {
     let Some(asked) = &request.reasoning else { return (None, None) };
-    dropped.extras(&asked.extras);
+    dropped.foreign(&asked.extras, OWN);
     let as_word = noted(&request.extras, "reasoning_effort");
     let as_object = noted(&request.extras, "reasoning");
     if as_object || (!as_word && callee.has(Quirk::ReasoningDetails)) {
@@ -213,7 +189,7 @@ fn reasoning<'a>(
             effort: effort.filter(|_| !as_word),
             max_tokens: asked.budget_tokens,
             exclude: asked.visible.map(|visible| !visible),
-            extras: Members::inside(&request.extras, "reasoning."),
+            extras: inside(&request.extras, "reasoning."),
         };
         return (effort.filter(|_| as_word), Some(object));
     }
@@ -224,7 +200,7 @@ fn effort(asked: &Reasoning, dropped: &mut Dropped) -> Option<Effort> {
     let effort = asked.effort.or_else(|| asked.budget_tokens.map(Effort::of_budget));
     // A model that does not think refuses even the word for "not at all".
     if asked.visible == Some(true) || (effort.is_none() && asked.enabled == Some(false)) {
-        dropped.push("reasoning");
+        dropped.name("reasoning");
     }
     effort
 }
@@ -237,16 +213,16 @@ fn tool_of<'a>(
 ) -> Result<wire::Tool<'a>, Failure> {
     match tool {
         Tool::Function(function) => {
-            dropped.extras(&function.extras);
+            dropped.foreign(&function.extras, OWN);
             let keeps = callee.has(Quirk::CacheControl) || noted(&function.extras, "cache_control");
             if function.cache_control.is_some() && !keeps {
-                dropped.push("cache_control");
+                dropped.name("cache_control");
             }
             Ok(wire::Tool::Known {
                 kind: (!noted(&function.extras, "untyped")).then_some("function"),
                 function: function_of(function, "function."),
                 cache_control: function.cache_control.as_ref().filter(|_| keeps),
-                extras: Members::of(&function.extras),
+                extras: own(&function.extras),
             })
         }
         Tool::Foreign { dialect: Dialect::OpenaiChat, tool } => Ok(wire::Tool::Raw(tool)),
@@ -263,7 +239,7 @@ fn function_of<'a>(function: &'a Function, prefix: &'static str) -> wire::Functi
         description: function.description.as_deref(),
         parameters: function.parameters.as_ref(),
         strict: function.strict,
-        extras: Members::inside(&function.extras, prefix),
+        extras: inside(&function.extras, prefix),
     }
 }
 
@@ -290,3 +266,6 @@ fn tool_choice<'a>(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

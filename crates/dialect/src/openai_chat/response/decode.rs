@@ -59,3 +59,6 @@ fn read(reader: &mut Reader, choice: &mut Object<'_>, seed: &str, events: &mut V
     }
     reader.finished(word(choice, "finish_reason"));
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,3 +120,6 @@ impl Decode for Decoder {
         Ok(self.complete(out))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@ use ir::usage::Usage;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::request::{Address, Called, Custom, ExtraContent, Google, Members};
+use super::message::{Address, Called, Custom, ExtraContent, Google};
+use crate::carry::Own;
 use crate::openai_chat::reasoning::Detail;
 
 /// A whole answer.
@@ -28,7 +29,7 @@ pub struct Reply<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<&'a str>,
     #[serde(flatten)]
-    pub extras: Members<'a>,
+    pub extras: Own<'a>,
 }
 
 /// One answer.
@@ -39,7 +40,7 @@ pub struct Choice<'a> {
     pub logprobs: Option<&'a Json>,
     pub finish_reason: &'static str,
     #[serde(flatten)]
-    pub extras: Members<'a>,
+    pub extras: Own<'a>,
 }
 
 /// What is said. Content and refusal are always there.
@@ -128,7 +129,7 @@ impl<'a> Call<'a> {
         Self {
             id: Some(id),
             kind: Some(if is_custom { "custom" } else { "function" }),
-            function: (!is_custom).then_some(Piece::Whole(Called { name, arguments, extras: Members::NONE })),
+            function: (!is_custom).then_some(Piece::Whole(Called { name, arguments, extras: Own::default() })),
             custom: is_custom.then_some(Entry::Whole(Custom { name, input: arguments })),
             ..Self::default()
         }

@@ -1,3 +1,5 @@
+//! How requests of OpenAI Responses are read and written: small cases, malformed ones among them.
+
 use ir::chat::message::{Citation, Content, Document, Message, Part, Role, Signature, Source, ToolCall, ToolResult};
 use ir::chat::request::{Effort, Format, Function, Logprobs, Reasoning, Request, Schema, Tool, ToolChoice};
 use ir::dialect::Dialect;

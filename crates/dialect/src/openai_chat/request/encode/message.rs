@@ -9,9 +9,11 @@ use ir::json::Json;
 
 use super::ids::Ids;
 use super::part::{self, Place};
-use super::{Dropped, OWN, noted, refused};
+use super::{OWN, name_lost, noted, refused};
+use crate::carry::Dropped;
 use crate::openai_chat::reasoning;
-use crate::openai_chat::wire::request::{self as wire, Members};
+use crate::openai_chat::wire::message as wire;
+use crate::openai_chat::wire::request::own;
 use crate::translate::Callee;
 
 /// What is carried from message to message.
@@ -41,7 +43,7 @@ pub(super) fn all<'a>(
 
 impl<'a> Writer<'a, '_> {
     fn message(&mut self, message: &'a Message, at: usize) -> Result<(), Failure> {
-        self.dropped.extras(&message.extras);
+        self.dropped.foreign(&message.extras, OWN);
         let mut rest = Vec::with_capacity(message.parts.len());
         for (index, part) in message.parts.iter().enumerate() {
             let place = Place { message: at, part: index };
@@ -91,7 +93,7 @@ impl<'a> Writer<'a, '_> {
             content: Some(content),
             name: message.name.as_deref(),
             cache_control: self.message_cache(message),
-            extras: Members::of(&message.extras),
+            extras: own(&message.extras),
             ..wire::Message::new(role)
         });
         Ok(())
@@ -110,7 +112,7 @@ impl<'a> Writer<'a, '_> {
             && let Some(text) = self.plain(message, parts, separator)
         {
             for (part, _) in parts {
-                self.dropped.part(part, self.marks_whole(message));
+                name_lost(part, self.marks_whole(message), self.dropped);
             }
             return Ok(wire::Content::Text(text));
         }
@@ -126,7 +128,7 @@ impl<'a> Writer<'a, '_> {
         let text = |(part, _): &(&'a Part, Place)| match &part.content {
             Content::Text { text, .. } => {
                 let marked = part.cache_control.is_some() && self.keeps_cache(message, part);
-                (!marked && Members::of(&part.extras).is_empty()).then_some(text.as_str())
+                (!marked && own(&part.extras).is_empty()).then_some(text.as_str())
             }
             _ => None,
         };
@@ -161,9 +163,9 @@ impl<'a> Writer<'a, '_> {
         result: &'a ToolResult,
         place: Place,
     ) -> Result<(), Failure> {
-        self.dropped.part(part, self.marks_whole(message));
+        name_lost(part, self.marks_whole(message), self.dropped);
         if result.is_error == Some(true) {
-            self.dropped.push("is_error");
+            self.dropped.name("is_error");
         }
         // What the caller had put into a tool message stays there: the vendor may take it.
         let stays = |part: &&Part| noted(&message.extras, "parts") || matches!(part.content, Content::Text { .. });
@@ -185,7 +187,7 @@ impl<'a> Writer<'a, '_> {
             name: result.name.as_deref().filter(|_| noted(&message.extras, "name")),
             tool_call_id: (!older).then_some(id),
             cache_control: self.message_cache(message),
-            extras: Members::of(&message.extras),
+            extras: own(&message.extras),
             ..wire::Message::new(if older { "function" } else { "tool" })
         });
         Ok(())
@@ -196,7 +198,7 @@ impl<'a> Writer<'a, '_> {
         let mut out = wire::Message {
             name: message.name.as_deref(),
             cache_control: self.message_cache(message),
-            extras: Members::of(&message.extras),
+            extras: own(&message.extras),
             ..wire::Message::new("assistant")
         };
         let mut calls = Vec::new();
@@ -205,9 +207,6 @@ impl<'a> Writer<'a, '_> {
             match &part.content {
                 Content::Thinking { .. } if noted(&part.extras, "thinking") => said.push((*part, *place)),
                 Content::Thinking { .. } | Content::Redacted => thoughts.push(*part),
-                Content::Foreign { dialect: Dialect::OpenaiChat, .. } if noted(&part.extras, "reasoning_details") => {
-                    thoughts.push(*part);
-                }
                 Content::Refusal(refusal) if !noted(&part.extras, "refusal") && out.refusal.is_none() => {
                     out.refusal = Some(refusal);
                 }
@@ -216,7 +215,7 @@ impl<'a> Writer<'a, '_> {
                 }
                 Content::ToolCall(call) => {
                     let keeps = self.keeps_cache(message, part);
-                    self.dropped.part(part, keeps || self.marks_whole(message));
+                    name_lost(part, keeps || self.marks_whole(message), self.dropped);
                     let id = self.ids.of_call(&call.id, &call.name);
                     calls.push(part::call(part, call, id, keeps));
                 }
@@ -230,7 +229,7 @@ impl<'a> Writer<'a, '_> {
         let says = !calls.is_empty()
             || out.refusal.is_some()
             || out.function_call.is_some()
-            || !Members::of(&message.extras).is_empty();
+            || !own(&message.extras).is_empty();
         out.content = Some(if said.is_empty() && says && !noted(&message.extras, "parts") {
             wire::Content::Null
         } else {
@@ -243,7 +242,7 @@ impl<'a> Writer<'a, '_> {
 
     /// Writes thoughts as the vendor takes them or, where nothing is known of it, as the caller had written them.
     fn thoughts(&mut self, message: &Message, thoughts: &[&'a Part], out: &mut wire::Message<'a>) {
-        thoughts.iter().for_each(|part| self.dropped.extras(&part.extras));
+        thoughts.iter().for_each(|part| self.dropped.foreign(&part.extras, OWN));
         let as_noted = |name| noted(&message.extras, name);
         let details = self.callee.has(Quirk::ReasoningDetails);
         let content = self.callee.has(Quirk::ReasoningContent);
@@ -266,7 +265,7 @@ impl<'a> Writer<'a, '_> {
         let lost = thoughts.iter().filter(worded).count() < thoughts.len();
         let written = content || as_noted("reasoning_content") || as_noted("reasoning");
         if lost || (!written && !thoughts.is_empty()) {
-            self.dropped.push("reasoning");
+            self.dropped.name("reasoning");
         }
         if content {
             let said = !shown.is_empty() || as_noted("reasoning_content") || as_noted("reasoning");

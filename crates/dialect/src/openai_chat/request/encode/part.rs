@@ -8,8 +8,10 @@ use ir::dialect::Dialect;
 use ir::failure::Failure;
 
 use super::message::unplaced;
-use super::{Dropped, OWN, noted};
-use crate::openai_chat::wire::request::{self as wire, Address, Body, Members};
+use super::{OWN, name_lost, noted};
+use crate::carry::{Dropped, Own};
+use crate::openai_chat::wire::message::{self as wire, Address, Body};
+use crate::openai_chat::wire::request::{inside, own};
 use crate::openai_chat::wire::thought;
 
 /// Where a part stands in the request, for messages.
@@ -27,10 +29,10 @@ impl fmt::Display for Place {
 
 /// Returns a part that is text.
 pub(super) fn text(text: Cow<'_, str>) -> wire::Part<'_> {
-    wire::Part::Known(known(Body::Text(text), Members::NONE))
+    wire::Part::Known(known(Body::Text(text), Own::default()))
 }
 
-fn known<'a>(body: Body<'a>, extras: Members<'a>) -> wire::Known<'a> {
+fn known<'a>(body: Body<'a>, extras: Own<'a>) -> wire::Known<'a> {
     wire::Known { kind: body.kind(), body, document_name: None, cache_control: None, extras }
 }
 
@@ -58,7 +60,7 @@ pub(super) fn push<'a>(
             return Err(unplaced(&format!("a block that only {} knows", dialect.name()), place));
         }
         Content::Redacted => {
-            dropped.push("reasoning");
+            dropped.name("reasoning");
             return Ok(());
         }
         Content::ToolCall(_) | Content::ToolResult(_) => return Err(unplaced("a tool call or result", place)),
@@ -75,9 +77,9 @@ fn finish<'a>(
     dropped: &mut Dropped,
     out: &mut Vec<wire::Part<'a>>,
 ) {
-    dropped.part(part, keeps_cache);
+    name_lost(part, keeps_cache, dropped);
     let cache_control = part.cache_control.as_ref().filter(|_| keeps_cache);
-    out.push(wire::Part::Known(wire::Known { document_name, cache_control, ..known(body, Members::of(&part.extras)) }));
+    out.push(wire::Part::Known(wire::Known { document_name, cache_control, ..known(body, own(&part.extras)) }));
 }
 
 fn address<'a>(source: &'a Source, what: &str, place: Place) -> Result<Address<'a>, Failure> {
@@ -103,7 +105,7 @@ fn image<'a>(part: &'a Part, source: &'a Source, detail: Option<&'a str>, place:
     Ok(Body::ImageUrl(if noted(&part.extras, "bare") {
         wire::Image::Bare(url)
     } else {
-        wire::Image::Whole { url, detail, extras: Members::inside(&part.extras, "image_url.") }
+        wire::Image::Whole { url, detail, extras: inside(&part.extras, "image_url.") }
     }))
 }
 
@@ -117,7 +119,7 @@ fn audio<'a>(part: &'a Part, source: &'a Source, place: Place) -> Result<Body<'a
                 "wav" | "x-wav" | "wave" | "vnd.wave" => "wav",
                 other => other,
             };
-            wire::Audio::Whole { data, format, extras: Members::inside(&part.extras, "input_audio.") }
+            wire::Audio::Whole { data, format, extras: inside(&part.extras, "input_audio.") }
         }
         _ => return Err(unplaced("audio that is not base64", place)),
     };
@@ -142,7 +144,7 @@ fn document<'a>(
     out: &mut Vec<wire::Part<'a>>,
 ) -> Result<(), Failure> {
     if document.citations == Some(true) {
-        dropped.push("citations");
+        dropped.name("citations");
     }
     if let Some(context) = &document.context {
         out.push(text(Cow::Borrowed(context)));
@@ -175,7 +177,7 @@ fn document<'a>(
     }
     // OpenAI wants a name with data.
     let filename = title.or_else(|| file_data.and_then(unnamed).filter(|_| !noted(&part.extras, "unnamed")));
-    let extras = Members::inside(&part.extras, "file.");
+    let extras = inside(&part.extras, "file.");
     finish(part, Body::File(wire::File { filename, file_data, file_id, extras }), None, keeps_cache, dropped, out);
     Ok(())
 }
@@ -201,11 +203,11 @@ pub(super) fn call<'a>(part: &'a Part, call: &'a ToolCall, id: Cow<'a, str>, kee
         extra_content: signature
             .map(|signature| wire::ExtraContent { google: wire::Google { thought_signature: &signature.text } }),
         cache_control: part.cache_control.as_ref().filter(|_| keeps_cache),
-        extras: Members::of(&part.extras),
+        extras: own(&part.extras),
     }
 }
 
 /// Returns the function that is called.
 pub(super) fn called<'a>(part: &'a Part, call: &'a ToolCall) -> wire::Called<'a> {
-    wire::Called { name: &call.name, arguments: &call.arguments, extras: Members::inside(&part.extras, "function.") }
+    wire::Called { name: &call.name, arguments: &call.arguments, extras: inside(&part.extras, "function.") }
 }
