@@ -1,5 +1,7 @@
 //! Replies and streams of events: what is held, cut, rewritten and appended.
 
+use std::slice::from_ref;
+
 use bytes::Bytes;
 use dialect::guard::anthropic::reply::judge;
 use dialect::guard::anthropic::stream::MessagesGate;
@@ -109,11 +111,11 @@ fn a_long_answer_is_cut() {
         &rules,
         &[
             (text(0), &[text(0)]),
-            (citation.clone(), &[citation.clone()]),
+            (citation.clone(), from_ref(&citation)),
             (delta(0, "abc"), &[delta(0, "abc")]),
             (delta(0, "def"), &[delta(0, "d")]),
             (delta(0, "g"), &[]),
-            (citation, &[]),
+            (citation.clone(), &[]),
             (stop(0), &[stop(0)]),
             (text(1), &[]),
             (delta(1, "h"), &[]),

@@ -1,5 +1,7 @@
 //! Replies and streams of chunks: what is held, cut, rewritten and appended.
 
+use std::slice::from_ref;
+
 use bytes::Bytes;
 use dialect::guard::openai_chat::reply::judge;
 use dialect::guard::openai_chat::stream::ChatGate;
@@ -164,8 +166,8 @@ fn a_disclaimer_comes_before_the_finish() {
                 \"\\n\\nNo \\\"advice\\\".\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n"
         .to_owned();
     let (a, end) = (said("Buy!"), finish("stop"));
-    check(&rules, &[(a.clone(), &[a.clone()]), (end.clone(), &[ours.clone(), end.clone()])], None);
-    check(&rules, &[(a.clone(), &[a.clone()]), (DONE.to_owned(), &[ours, DONE.to_owned()])], None);
+    check(&rules, &[(a.clone(), from_ref(&a)), (end.clone(), &[ours.clone(), end.clone()])], None);
+    check(&rules, &[(a.clone(), from_ref(&a)), (DONE.to_owned(), &[ours, DONE.to_owned()])], None);
     let there = said("Buy! NO \\\"advice\\\". Really.");
     check(&rules, &[(there.clone(), &[there]), (end.clone(), &[end])], None);
     let both = |text: &str| chunk(&format!(r#"{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":"stop"}}"#));
