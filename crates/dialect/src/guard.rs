@@ -10,6 +10,7 @@ pub mod openai_chat;
 mod prompt;
 mod said;
 pub mod stream;
+mod template;
 
 use bytes::Bytes;
 use ir::chat::response::Response;

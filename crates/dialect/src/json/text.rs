@@ -14,9 +14,9 @@ pub fn lenient(value: &[u8]) -> Option<Cow<'_, str>> {
 
 /// Returns the name of a member, unescaped.
 pub fn name(name: &[u8]) -> Cow<'_, [u8]> {
-    match unescape(name) {
-        Cow::Owned(plain) => Cow::Owned(plain.into_bytes()),
-        Cow::Borrowed(_) => Cow::Borrowed(name),
+    match name.contains(&b'\\') {
+        false => Cow::Borrowed(name),
+        true => Cow::Owned(unescape(name).into_owned().into_bytes()),
     }
 }
 
@@ -35,18 +35,20 @@ pub fn escaped(text: &str) -> Vec<u8> {
 }
 
 fn unescape(inner: &[u8]) -> Cow<'_, str> {
-    let Some(first) = memchr(b'\\', inner) else { return String::from_utf8_lossy(inner) };
-    let mut text = String::with_capacity(inner.len());
+    let Some(first) = memchr(b'\\', inner) else {
+        return simdutf8::basic::from_utf8(inner).map_or_else(|_| String::from_utf8_lossy(inner), Cow::Borrowed);
+    };
+    let mut text = Vec::with_capacity(inner.len());
     let (mut at, mut next) = (0, Some(first));
     while let Some(backslash) = next {
-        text.push_str(&String::from_utf8_lossy(inner.get(at..backslash).unwrap_or_default()));
+        text.extend_from_slice(inner.get(at..backslash).unwrap_or_default());
         let (character, length) = escape(inner.get(backslash..).unwrap_or_default());
-        text.push(character);
+        text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         at = backslash + length;
         next = inner.get(at..).and_then(|rest| memchr(b'\\', rest)).map(|length| at + length);
     }
-    text.push_str(&String::from_utf8_lossy(inner.get(at..).unwrap_or_default()));
-    Cow::Owned(text)
+    text.extend_from_slice(inner.get(at..).unwrap_or_default());
+    Cow::Owned(String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Returns the character of an escape (RFC 8259 section 7) and the length of that escape.

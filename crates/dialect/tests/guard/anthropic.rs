@@ -77,6 +77,26 @@ fn events_are_held_whole_while_a_phrase_may_begin() {
 }
 
 #[test]
+fn padding_does_not_hide_a_phrase() {
+    let rules = Rules::banned(&["obscene"]);
+    let padded = |text: &str, spaces: usize| delta(0, text).replace("}}", &format!("}}{}}}", " ".repeat(spaces)));
+    let pass = ["so ", "ma", "ny "].map(|text| padded(text, text.len()));
+    let [a, b, c] = &pass;
+    check(
+        &rules,
+        &[
+            (a.clone(), from_ref(a)),
+            (b.clone(), from_ref(b)),
+            (c.clone(), from_ref(c)),
+            (padded("ob", 9), &[]),
+            (padded("sce", 0), &[]),
+            (padded("n\\u0065", 3), &[]),
+        ],
+        Some(Reason::Phrase(0)),
+    );
+}
+
+#[test]
 fn a_phrase_in_two_blocks_is_a_phrase() {
     let rules = Rules::banned(&["obscene"]);
     let (a, s, t) = (delta(0, "ob"), stop(0), text(1));

@@ -76,6 +76,28 @@ fn nothing_of_a_phrase_leaks() {
 }
 
 #[test]
+fn padding_does_not_hide_a_phrase() {
+    let rules = Rules::banned(&["obscene"]);
+    let padded = |text: &str, padding: &str| {
+        said(text).replace("}\n\n", &format!(",\"usage\":null,\"obfuscation\":\"{padding}\"}}\n\n"))
+    };
+    let pass = ["so ", "ma", "ny "].map(|text| padded(text, text));
+    let [a, b, c] = &pass;
+    check(
+        &rules,
+        &[
+            (a.clone(), from_ref(a)),
+            (b.clone(), from_ref(b)),
+            (c.clone(), from_ref(c)),
+            (padded("ob", "x"), &[]),
+            (padded("sce", ""), &[]),
+            (padded("n\\u0065", "abc"), &[]),
+        ],
+        Some(Reason::Phrase(0)),
+    );
+}
+
+#[test]
 fn the_end_of_the_text_lets_go() {
     let rules = Rules::banned(&["obscene"]);
     let (a, end) = (said("an ob"), finish("stop"));

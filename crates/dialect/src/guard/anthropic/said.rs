@@ -36,7 +36,7 @@ pub(super) enum Kind {
 }
 
 /// What an event says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     /// What it is.
     pub kind: Kind,

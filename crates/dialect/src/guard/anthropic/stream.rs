@@ -4,12 +4,16 @@
 //! into the last block when that is a text, so that a client that reads one block reads it. A text block that begins
 //! when the answer is full is left out whole: nobody may send an empty one back to the provider.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use ir::guard::{Blocked, Interruption, Watch};
 
 use super::said::{Kind, Said, cut_reason, is_step, read};
 use crate::guard::hold::Hold;
 use crate::guard::stream::{Gate, verdict};
+use crate::guard::template::Template;
+use crate::json::JsonError;
 use crate::json::text::{lenient, quoted};
 use crate::passed::Progress;
 use crate::splice::Patch;
@@ -32,12 +36,39 @@ pub struct MessagesGate<W> {
     /// The blocks that were left out.
     left_out: Vec<u64>,
     data_events: u64,
+    /// The event that was read, if others may be the same but for the text.
+    template: Template,
+    /// What it said.
+    said: Said,
 }
 
 impl<W: Watch + Clone> MessagesGate<W> {
     /// Starts a stream. `fresh` is the watch of an answer that nothing was seen of.
     pub fn new(fresh: W) -> Self {
-        Self { hold: Hold::new(fresh), last_text: None, closing: None, blocks: 0, left_out: Vec::new(), data_events: 0 }
+        Self {
+            hold: Hold::new(fresh),
+            last_text: None,
+            closing: None,
+            blocks: 0,
+            left_out: Vec::new(),
+            data_events: 0,
+            template: Template::default(),
+            said: Said::default(),
+        }
+    }
+
+    /// Reads an event.
+    fn read(&mut self, data: &[u8]) -> Result<Said, JsonError> {
+        if let Some(text) = self.template.text(data) {
+            return Ok(Said { text: Some(text), ..self.said.clone() });
+        }
+        self.template.forget();
+        let said = read(data)?;
+        if let (Kind::TextDelta, Some(text)) = (said.kind, &said.text) {
+            self.template.learn(data, text, padding(data, text));
+            self.said = said.clone();
+        }
+        Ok(said)
     }
 
     /// Takes an event in.
@@ -192,7 +223,7 @@ impl<W: Watch + Clone> Judge for MessagesGate<W> {
             return self.pass_in_turn(event);
         }
         self.data_events += 1;
-        let Ok(said) = read(event.text()) else { return Verdict::Withhold };
+        let Ok(said) = self.read(event.text()) else { return Verdict::Withhold };
         match said.kind {
             Kind::Error => return Verdict::Forward,
             Kind::Ping => return self.pass_in_turn(event),
@@ -210,6 +241,14 @@ impl<W: Watch + Clone> Gate for MessagesGate<W> {
     fn data_events(&self) -> u64 {
         self.data_events
     }
+}
+
+/// Returns where the white space before the last brace stands, when nothing else stands between it and the text's.
+fn padding(data: &[u8], text: &Range<usize>) -> Option<Range<usize>> {
+    let end = data.trim_ascii_end().len().checked_sub(1)?;
+    let start = text.end + 1;
+    let (inner, gap, outer) = (data.get(text.end)?, data.get(start..end)?, data.get(end)?);
+    (*inner == b'}' && gap.trim_ascii().is_empty() && *outer == b'}').then_some(start..end)
 }
 
 /// Returns the patches that say that the answer was cut.

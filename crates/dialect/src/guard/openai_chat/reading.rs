@@ -1,7 +1,10 @@
 //! What the choices of a reply or of a chunk say, as far as guards care: both have the same form, but that a reply says
 //! `message` where a chunk says `delta`.
 
+use std::borrow::Cow;
 use std::ops::Range;
+
+use memchr::memchr;
 
 use crate::json::text::name;
 use crate::json::{JsonError, Scanner};
@@ -19,6 +22,10 @@ pub(super) struct Reading {
     pub error: bool,
     /// `id`, `object`, `created`, `model`.
     pub label: [Option<Range<usize>>; 4],
+    /// What stands in `obfuscation`, which pads a chunk: <https://platform.openai.com/docs/api-reference/chat/create>.
+    pub padding: Option<Range<usize>>,
+    /// Whether there is a backslash in it: without one, names are what they look like.
+    escapes: bool,
 }
 
 /// The members that every chunk of an answer repeats.
@@ -75,17 +82,28 @@ impl Reading {
         self.texts.get(choice.texts.clone()).unwrap_or_default()
     }
 
+    /// Whether it says nothing but one text of one choice.
+    pub fn is_one_text(&self) -> bool {
+        let one = self.choices.len() == 1 && self.texts.len() == 1 && !self.more && !self.error;
+        one && self.choices.iter().all(|choice| choice.echoes.is_empty())
+    }
+
+    fn name<'a>(&self, found: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.escapes { name(found) } else { Cow::Borrowed(found) }
+    }
+
     /// Reads a body or a chunk; `message` is `message` or `delta`.
     pub fn read(&mut self, data: &[u8], message: &str) -> Result<(), JsonError> {
         self.choices.clear();
         self.texts.clear();
-        (self.more, self.error, self.label) = (false, false, Default::default());
+        (self.more, self.error, self.label, self.padding) = (false, false, Default::default(), None);
+        self.escapes = memchr(b'\\', data).is_some();
         let mut scanner = Scanner::new(data, 0);
         scanner.enter_object()?;
         let mut first = true;
         while let Some(found) = scanner.member_name(first)? {
             first = false;
-            let found = name(data.get(found).unwrap_or_default());
+            let found = self.name(data.get(found).unwrap_or_default());
             if found.as_ref() == b"choices" {
                 self.read_choices(data, &mut scanner, message)?;
                 continue;
@@ -95,6 +113,9 @@ impl Reading {
             match found.as_ref() {
                 b"error" => self.error |= says,
                 b"usage" => self.more |= says,
+                b"obfuscation" if data.get(value.start) == Some(&b'"') => {
+                    self.padding = Some(value.start + 1..value.end - 1);
+                }
                 other => {
                     let place = LABEL.iter().position(|label| label.as_bytes() == other);
                     if let Some(place) = place.and_then(|at| self.label.get_mut(at)) {
@@ -127,7 +148,7 @@ impl Reading {
         let mut first = true;
         while let Some(found) = scanner.member_name(first)? {
             first = false;
-            let found = name(data.get(found).unwrap_or_default());
+            let found = self.name(data.get(found).unwrap_or_default());
             if found.as_ref() == message.as_bytes() {
                 self.read_message(data, scanner, &mut choice)?;
                 continue;
@@ -159,7 +180,7 @@ impl Reading {
         let mut empty = true;
         while let Some(found) = scanner.member_name(empty)? {
             empty = false;
-            let found = name(data.get(found).unwrap_or_default());
+            let found = self.name(data.get(found).unwrap_or_default());
             if found.as_ref() == b"content" && scanner.peek()? == b'[' {
                 self.read_parts(data, scanner, choice)?;
                 continue;
@@ -199,7 +220,7 @@ impl Reading {
             while let Some(member) = scanner.member(first)? {
                 first = false;
                 let value = data.get(member.value.clone()).unwrap_or_default();
-                let found = name(data.get(member.name).unwrap_or_default());
+                let found = self.name(data.get(member.name).unwrap_or_default());
                 match found.as_ref() {
                     b"text" | b"refusal" if value.starts_with(b"\"") => {
                         self.texts.push(member.value);

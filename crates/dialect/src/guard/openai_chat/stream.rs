@@ -8,6 +8,8 @@ use ir::guard::{Blocked, Interruption, Watch};
 use super::reading::{Choice, LABEL, Reading, cut_reason, is_calling};
 use crate::guard::hold::{Hold, Mark};
 use crate::guard::stream::{Gate, verdict};
+use crate::guard::template::Template;
+use crate::json::JsonError;
 use crate::json::text::{lenient, quoted};
 use crate::passed::Progress;
 use crate::splice::Patch;
@@ -19,6 +21,8 @@ use crate::sse::Data;
 pub struct ChatGate<W> {
     hold: Hold<Bytes, W>,
     reading: Reading,
+    /// The chunk that was read, if others may be the same but for the text.
+    template: Template,
     marks: Vec<Mark>,
     /// What a chunk of ours begins with, where one may be needed: the members that every chunk repeats.
     label: Option<Vec<u8>>,
@@ -38,7 +42,29 @@ struct Change {
 impl<W: Watch + Clone> ChatGate<W> {
     /// Starts a stream. `fresh` is the watch of a choice that nothing was seen of.
     pub fn new(fresh: W) -> Self {
-        Self { hold: Hold::new(fresh), reading: Reading::default(), marks: Vec::new(), label: None, data_events: 0 }
+        Self {
+            hold: Hold::new(fresh),
+            reading: Reading::default(),
+            template: Template::default(),
+            marks: Vec::new(),
+            label: None,
+            data_events: 0,
+        }
+    }
+
+    /// Reads a chunk.
+    fn read(&mut self, data: &[u8]) -> Result<(), JsonError> {
+        if let Some(text) = self.template.text(data) {
+            self.reading.texts.clear();
+            self.reading.texts.push(text);
+            return Ok(());
+        }
+        self.template.forget();
+        self.reading.read(data, "delta")?;
+        if let ([text], true) = (self.reading.texts.as_slice(), self.reading.is_one_text()) {
+            self.template.learn(data, text, self.reading.padding.clone());
+        }
+        Ok(())
     }
 
     /// Takes the texts of a chunk, and returns what becomes of it.
@@ -170,7 +196,7 @@ impl<W: Watch + Clone> Judge for ChatGate<W> {
             self.hold.push(event.hold().bytes, &[]);
             return self.release();
         }
-        if self.reading.read(data, "delta").is_err() {
+        if self.read(data).is_err() {
             return Verdict::Withhold;
         }
         if self.reading.error {
