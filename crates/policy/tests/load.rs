@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ir::guard::{Reason, Watch};
+use ir::guard::{Reason, Subject, Watch};
 use ir::money::PicoUsd;
 use policy::guard::reply::ReplyWatch;
 use policy::load::{Loaded, load, load_text};
@@ -280,6 +280,21 @@ fn files_are_found() {
     let none = folder("none", &[]);
     assert_eq!(load(None, &none, &|_| None, false).unwrap().sources, Vec::<PathBuf>::new());
     fs::remove_dir_all(&none).unwrap();
+}
+
+#[test]
+fn the_example_of_the_guardrails_compiles() {
+    let text = include_str!("../../../docs/guardrails.md");
+    let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let loaded = good("crossway.toml", example, &[("OPENAI_API_KEY", "k")]);
+    assert_eq!(loaded.warnings, []);
+    let environment = &loaded.snapshot.environment;
+    assert!(
+        environment.prompt.is_some() && environment.guards.requests.is_some() && environment.guards.replies.is_some()
+    );
+    let blocked = environment.guards.requests.as_ref().unwrap().watch().push("What is PROJECT NIGHTJAR?", true, true);
+    let failure = blocked.unwrap_err().failure(Subject::Request);
+    assert!(text.contains(&failure.message), "{}", failure.message);
 }
 
 #[test]
