@@ -9,7 +9,7 @@ use ir::dialect::{Dialect, Quirk};
 use ir::failure::{Code, Failure, Fault};
 use memchr::memmem;
 
-use super::Surface;
+use super::{Surface, proofs};
 use crate::anthropic::request::MessagesRequest;
 use crate::guard::{self, Said};
 use crate::openai_chat::request::{AskUsage, ChatRequest};
@@ -206,6 +206,18 @@ impl Asked {
             None => Box::new(self.decode_whole()?),
         };
         Ok(self.canonical.insert(request))
+    }
+
+    /// Puts back what providers signed and the caller's client has lost, where the request goes to a provider of a
+    /// dialect that wants it. `recall` returns what is kept under the id of a tool call.
+    ///
+    /// # Errors
+    /// As [`Asked::canonical`].
+    pub fn restore(&mut self, dialect: Dialect, recall: &mut dyn FnMut(&str) -> Option<String>) -> Result<(), Failure> {
+        if dialect != self.surface.dialect() && proofs::signs(dialect) {
+            proofs::restore(self.canonical()?, recall);
+        }
+        Ok(())
     }
 
     fn decode_whole(&self) -> Result<Request, Failure> {

@@ -7,7 +7,8 @@ use ir::dialect::Dialect;
 use ir::guard::Blocked;
 use ir::usage::Usage;
 
-use super::Surface;
+use super::proofs::Proofs;
+use super::{Surface, proofs};
 use crate::anthropic::response::MessagesResponse;
 use crate::guard::ReplyGuard;
 use crate::openai_chat::response::ChatResponse;
@@ -28,6 +29,8 @@ pub struct Reply {
     pub content_bytes: u64,
     /// Why a guardrail blocks it; the rest is then known for the account alone.
     pub blocked: Option<Blocked>,
+    /// What the provider signed and the caller's client may lose.
+    pub proofs: Option<Proofs>,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Reply {
                     Ok(judged) if changed(&judged) => (Form::OpenaiChat(ChatResponse::decode(judged, meta_key)?), None),
                     Ok(_) => (Form::OpenaiChat(reply), None),
                 };
-                Ok(Self { form, id, finish_reason, usage, content_bytes, blocked })
+                Ok(Self { form, id, finish_reason, usage, content_bytes, proofs: None, blocked })
             }
             (Surface::AnthropicMessages, Dialect::Anthropic) => {
                 let mut reply = MessagesResponse::decode(body.clone(), meta_key)?;
@@ -77,7 +80,7 @@ impl Reply {
                     }
                     Ok(_) => (Form::Anthropic(reply), None),
                 };
-                Ok(Self { form, id, finish_reason, usage, content_bytes, blocked })
+                Ok(Self { form, id, finish_reason, usage, content_bytes, proofs: None, blocked })
             }
             _ => Self::translate(surface, dialect, &body, meta_key, label, guard),
         }
@@ -105,8 +108,12 @@ impl Reply {
                 Form::Translated(anthropic::response::encode::encode(&response, label))
             }
         };
+        let proofs = match form {
+            Form::Blocked => None,
+            _ => response.choices.into_iter().next().and_then(|choice| proofs::of(choice.parts)),
+        };
         let id = Some(response.id).filter(|id| !id.is_empty());
-        Ok(Self { form, id, finish_reason, usage: response.usage, content_bytes, blocked })
+        Ok(Self { form, id, finish_reason, usage: response.usage, content_bytes, proofs, blocked })
     }
 
     /// Returns the body for the caller, with the meta block (`"key":{…}`) as its last member; nothing when it is blocked.

@@ -6,6 +6,7 @@ use ir::dialect::Dialect;
 use ir::guard::{Blocked, Watch};
 
 use super::Surface;
+use super::proofs::{Collector, Proofs, signs};
 use super::reply::finish_name;
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
@@ -94,6 +95,14 @@ impl ReplyStream {
         self.passed().finish_reason.is_some()
     }
 
+    /// Returns what the provider signed and the caller's client may lose, once the answer is complete.
+    pub fn proofs(&mut self) -> Option<Proofs> {
+        match self {
+            Self::OpenaiChat(_) | Self::Anthropic(_) | Self::Guarded(_) => None,
+            Self::Translated(stream) => stream.proofs.as_mut().and_then(Collector::finish),
+        }
+    }
+
     /// Takes bytes from the provider and appends to `out` what may go to the caller now.
     pub fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Progress {
         match self {
@@ -179,6 +188,8 @@ pub struct Translated {
     clear: Vec<Event>,
     blocked: Option<Blocked>,
     passed: Passed,
+    /// Only where the provider signs.
+    proofs: Option<Collector>,
 }
 
 impl Translated {
@@ -207,6 +218,7 @@ impl Translated {
             clear: Vec::new(),
             blocked: None,
             passed: Passed::default(),
+            proofs: signs(dialect).then(Collector::default),
         }
     }
 
@@ -250,6 +262,9 @@ impl Translated {
         let mut bytes = Vec::new();
         for event in self.clear.drain(..) {
             self.passed.has_content |= has_content(&event);
+            if let Some(proofs) = &mut self.proofs {
+                proofs.note(&event);
+            }
             self.encoder.event(event, &mut bytes);
         }
         if !bytes.is_empty() {

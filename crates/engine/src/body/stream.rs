@@ -211,6 +211,10 @@ impl StreamBody {
 
     /// The answer is whole: it is settled, then its end is released.
     fn complete(&mut self) {
+        if let Some(proofs) = self.stream.proofs() {
+            let gateway = &self.worker.gateway;
+            gateway.proofs.keep(&self.gated.key.compiled.environment, proofs, gateway.clock.now());
+        }
         let ending = ending(self.stream.passed(), 200);
         let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
         let configuration = &self.gated.state.configuration;

@@ -13,6 +13,7 @@ mod failover_streams;
 mod input;
 mod journal;
 mod listener;
+mod proofs;
 mod property;
 mod revoking;
 mod simulation;

@@ -18,6 +18,7 @@ use upstream::target::{Purpose, Target};
 use super::super::gate::Gated;
 use super::letter::Letter;
 use super::{Run, Trail};
+use crate::gateway::Gateway;
 use crate::ticket::{CLIENT_CLOSED_REQUEST, Ending};
 
 /// The largest buffered answer, in bytes.
@@ -80,12 +81,16 @@ impl Whole {
     /// Settles the request and returns the reply with its meta block.
     pub(super) fn settle(
         self,
+        gateway: &Gateway,
         gated: &mut Gated,
         trail: &Trail,
         policy: Option<&str>,
         abandoned: bool,
     ) -> (Account, Vec<Bytes>) {
         let Self(mut reply) = self;
+        if let Some(proofs) = reply.proofs.take() {
+            gateway.proofs.keep(&gated.key.compiled.environment, proofs, gateway.clock.now());
+        }
         let (outcome, status) =
             if abandoned { (Outcome::Cancelled, CLIENT_CLOSED_REQUEST) } else { (Outcome::Succeeded, 200) };
         let account = gated.ticket.settle(
