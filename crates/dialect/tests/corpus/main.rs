@@ -15,6 +15,7 @@ mod cohere;
 mod exceptions;
 mod exchanges;
 mod gemini;
+mod guard;
 mod laws;
 mod ollama;
 mod openai_chat;

@@ -45,7 +45,7 @@ pub(super) async fn ask(
     }
     let meta_key = &gated.state.configuration.snapshot.environment.meta_key;
     let surface = gated.request.surface();
-    match Reply::decode(surface, target.dialect, body, meta_key, &letter.label(&gated.call)) {
+    match Reply::decode(surface, target.dialect, body, meta_key, &letter.label(&gated.call), None) {
         Ok(reply) => Ok((answer.head, Whole(reply))),
         Err(NotAReply::Error(report)) => Err(in_band(target, report)),
         Err(NotAReply::Malformed(detail)) => Err(AttemptFailure::new(Class::Malformed, detail)),
