@@ -171,7 +171,7 @@ impl StreamBody {
             }
             Progress::Malformed(detail) => self.broken(&detail),
             Progress::TooLarge => self.broken("an event is too large"),
-            Progress::Blocked(blocked) => self.fail(Outcome::Failed, blocked.failure(Subject::Reply)),
+            Progress::Blocked(blocked) => self.fail(Outcome::Refused, blocked.failure(Subject::Reply)),
         }
     }
 

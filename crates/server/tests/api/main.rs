@@ -10,6 +10,7 @@ mod corridor;
 mod dialects;
 mod failover;
 mod failover_streams;
+mod guarding;
 mod input;
 mod journal;
 mod listener;
