@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ir::chat::needs::{Need, needs};
 use ir::chat::request::Request;
-use ir::dialect::{Dialect, Quirk};
+use ir::dialect::Dialect;
 use ir::failure::{Code, Failure, Fault};
-use memchr::memmem;
 
 use super::{Surface, proofs};
 use crate::anthropic::request::MessagesRequest;
 use crate::guard::{self, Said};
-use crate::openai_chat::request::{AskUsage, ChatRequest};
+use crate::openai_chat::request::ChatRequest;
+use crate::openai_chat::request::departs::departs;
 use crate::translate::{Callee, Encoded};
 use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 
@@ -172,15 +172,16 @@ impl Asked {
         callee: &Callee<'_>,
         capabilities: &[Box<str>],
     ) -> Result<Outgoing, Failure> {
-        let parts = match (&self.read, dialect) {
-            (Read::OpenaiChat(request), Dialect::OpenaiChat) if !departs(request.body(), callee.quirks) => {
-                let usage = if callee.ask_usage { AskUsage::Ask } else { AskUsage::Leave };
-                request.encode(callee.model, usage)
+        match (&self.read, dialect) {
+            (Read::OpenaiChat(request), Dialect::OpenaiChat) if !departs(request.body(), callee) => {
+                let (body, dropped) = request.spliced(callee)?;
+                Ok(Outgoing { body, dropped })
             }
-            (Read::Anthropic(request), Dialect::Anthropic) => request.encode(callee.model),
-            _ => return self.translated(dialect, callee, capabilities),
-        };
-        Ok(Outgoing { body: parts, dropped: Vec::new() })
+            (Read::Anthropic(request), Dialect::Anthropic) => {
+                Ok(Outgoing { body: request.encode(callee.model), dropped: Vec::new() })
+            }
+            _ => self.translated(dialect, callee, capabilities),
+        }
     }
 
     fn translated(
@@ -284,20 +285,4 @@ fn encode(request: &Request, dialect: Dialect, callee: &Callee<'_>) -> Result<En
         Dialect::Ollama => ollama::request::encode::encode(request, callee),
         Dialect::Cohere => cohere::request::encode::encode(request, callee),
     }
-}
-
-/// Whether a request may say something that a vendor spells otherwise: then it is encoded anew instead of spliced. A
-/// word that stands elsewhere in the request costs time, nothing else.
-fn departs(body: &[u8], quirks: &[Quirk]) -> bool {
-    quirks.iter().any(|quirk| {
-        let words: &[&[u8]] = match quirk {
-            Quirk::MaxTokens => &[b"\"max_completion_tokens\""],
-            Quirk::NoDeveloperRole => &[b"\"developer\""],
-            Quirk::RandomSeed => &[b"\"seed\""],
-            Quirk::NineCharacterToolIds => &[b"\"tool_call_id\"", b"\"tool_calls\""],
-            Quirk::ToolChoiceAny => &[b"\"required\""],
-            Quirk::ReasoningContent | Quirk::ReasoningDetails | Quirk::CacheControl => &[],
-        };
-        words.iter().any(|word| memmem::find(body, word).is_some())
-    })
 }

@@ -1,16 +1,20 @@
 //! A chat completion request: what routing needs is read, the bytes are kept.
 
 pub mod decode;
+pub mod departs;
 pub mod encode;
+pub(crate) mod refused;
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use ir::failure::Failure;
 
+use crate::carry::Dropped;
 use crate::json::each_member;
 use crate::splice::control::{Control, Place, boolean, check_messages, integer, rename, text};
 use crate::splice::{Patch, apply};
+use crate::translate::Callee;
 
 /// A request that was understood as far as routing and accounting need.
 #[derive(Clone, Debug)]
@@ -135,6 +139,21 @@ impl ChatRequest {
         // The sort is stable: what is put before the first member stays before a change of that member.
         patches.sort_by_key(|patch: &Patch| patch.range.start);
         apply(&self.body, patches)
+    }
+
+    /// Returns the body for a provider without what it refuses, and the names of that.
+    ///
+    /// # Errors
+    /// A 400 that names what the answer depends on and the provider refuses.
+    pub fn spliced(&self, callee: &Callee<'_>) -> Result<(Vec<Bytes>, Vec<String>), Failure> {
+        let usage = if callee.ask_usage { AskUsage::Ask } else { AskUsage::Leave };
+        let parts = self.encode(callee.model, usage);
+        if callee.refuses.is_empty() {
+            return Ok((parts, Vec::new()));
+        }
+        let mut dropped = Dropped::default();
+        let parts = refused::without(parts.concat().into(), callee.refuses, &mut dropped)?;
+        Ok((parts, dropped.into_names()))
     }
 
     fn patch_usage(&self, usage: AskUsage) -> Option<Patch> {

@@ -14,6 +14,7 @@ use crate::{exceptions, laws};
 
 mod others;
 mod usage;
+mod vendors;
 
 const FILES: [&str; 9] = [
     "openai",
@@ -61,6 +62,7 @@ fn returns(asked: &str) -> Result<(), String> {
         max_output_tokens: None,
         ask_usage: value["stream_options"]["include_usage"] == true,
         quirks: &[],
+        refuses: &[],
     };
     let request = request::decode::decode(asked).map_err(|failure| failure.message)?;
     let encoded = request::encode::encode(&request, &callee).map_err(|failure| failure.message)?;

@@ -61,7 +61,7 @@ fn to_responses(family: &str, listed: &str, decode: fn(&str) -> Result<Request, 
     exceptions::check(&format!("{family} -> openai.responses"), listed, pairs, |(from, to)| {
         let read = |body: &str| openai_responses::request::decode::decode(body).map_err(|failure| failure.message);
         let request = decode(from).map_err(|failure| failure.message)?;
-        let callee = Callee { model: "m", max_output_tokens: None, ask_usage: false, quirks: &[] };
+        let callee = Callee { model: "m", max_output_tokens: None, ask_usage: false, quirks: &[], refuses: &[] };
         let encoded =
             openai_responses::request::encode::encode(&request, &callee).map_err(|failure| failure.message)?;
         let found = asked(&read(&String::from_utf8(encoded.body).unwrap())?);

@@ -169,7 +169,7 @@ fn every_lane_judges_whole_replies() {
 #[test]
 fn every_lane_sends_the_prompt() {
     let prompt: Arc<str> = Arc::from("Be nice.");
-    let callee = Callee { model: "up", max_output_tokens: Some(100), ask_usage: true, quirks: &[] };
+    let callee = Callee { model: "up", max_output_tokens: Some(100), ask_usage: true, quirks: &[], refuses: &[] };
     let bodies = [
         (
             Surface::OpenaiChat,

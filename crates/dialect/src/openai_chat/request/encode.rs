@@ -4,17 +4,21 @@
 //! What was noted by this dialect's decoder is written as it had been; everything else as OpenAI's schema wants it and
 //! the vendor's quirks say.
 
-mod ids;
+pub(super) mod ids;
 mod message;
 mod part;
+
+use std::borrow::Cow;
 
 use ir::chat::extras::Extras;
 use ir::chat::message::{Content, Part};
 use ir::chat::request::{Effort, Format, Function, Reasoning, Request, Tool, ToolChoice};
 use ir::dialect::{Dialect, Quirk};
 use ir::failure::{Code, Failure, Fault};
+use ir::json::Json;
 
 use crate::carry::Dropped;
+use crate::openai_chat::request::refused;
 use crate::openai_chat::wire::request::{self as wire, inside, own};
 use crate::translate::{Callee, Encoded};
 
@@ -32,14 +36,15 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
     let (mut tools, mut functions) = (Vec::new(), Vec::new());
     for (at, tool) in request.tools.iter().enumerate() {
         match tool {
-            Tool::Function(function) if noted(&function.extras, "functions") => {
+            Tool::Function(function) if noted(&function.extras, "functions") && !callee.refuses("functions") => {
                 functions.push(function_of(function, ""));
             }
             tool => tools.push(tool_of(tool, at, callee, &mut dropped)?),
         }
     }
-    let choice = request.tool_choice.as_ref().map(|choice| tool_choice(choice, request, callee)).transpose()?;
-    let older = noted(&request.extras, "function_call");
+    let older = noted(&request.extras, "function_call") && !callee.refuses("function_call");
+    let any = noted(&request.extras, "any");
+    let choice = request.tool_choice.as_ref().map(|choice| tool_choice(choice, older, any)).transpose()?;
     let (tool_choice, function_call) = if older { (None, choice) } else { (choice, None) };
     let sampling = &request.sampling;
     if sampling.top_k.is_some() && !noted(&request.extras, "top_k") {
@@ -64,7 +69,7 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
         stream_options: stream_options(request, callee),
         max_tokens,
         max_completion_tokens,
-        temperature: sampling.temperature.as_ref(),
+        temperature: temperature(sampling.temperature.as_ref(), callee, &mut dropped),
         top_p: sampling.top_p.as_ref(),
         top_k: sampling.top_k.as_ref().filter(|_| noted(&request.extras, "top_k")),
         frequency_penalty: sampling.frequency_penalty.as_ref(),
@@ -83,7 +88,22 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
         extras: own(&request.extras),
     };
     // Serialising strings and carried JSON into a vector cannot fail.
-    Ok(Encoded { body: serde_json::to_vec(&body).unwrap_or_default(), dropped: dropped.into_names() })
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    if callee.refuses.is_empty() {
+        return Ok(Encoded { body, dropped: dropped.into_names() });
+    }
+    let body = refused::without(body.into(), callee.refuses, &mut dropped)?.concat();
+    Ok(Encoded { body, dropped: dropped.into_names() })
+}
+
+/// Returns the temperature; one that is too high for the vendor goes as the highest, and is named.
+fn temperature<'a>(asked: Option<&'a Json>, callee: &Callee<'_>, dropped: &mut Dropped) -> Option<Cow<'a, Json>> {
+    let high = |asked: &Json| asked.as_str().parse::<f64>().is_ok_and(|asked| asked > 1.5);
+    if callee.has(Quirk::LowTemperature) && asked.is_some_and(high) {
+        dropped.name("temperature");
+        return Json::parse("1.5").map(Cow::Owned);
+    }
+    asked.map(Cow::Borrowed)
 }
 
 /// Names what is not said of a part that is written.
@@ -100,7 +120,7 @@ fn noted(extras: &Extras, name: &str) -> bool {
     extras.noted(OWN, name).is_some()
 }
 
-fn refused(message: impl Into<String>, param: impl Into<String>) -> Failure {
+fn unsayable(message: impl Into<String>, param: impl Into<String>) -> Failure {
     Failure::new(Code::UnsupportedParameter, Fault::Caller, message).with_param(param)
 }
 
@@ -181,7 +201,7 @@ fn reasoning<'a>(
     let Some(asked) = &request.reasoning else { return (None, None) };
     dropped.foreign(&asked.extras, OWN);
     let as_word = noted(&request.extras, "reasoning_effort");
-    let as_object = noted(&request.extras, "reasoning");
+    let as_object = noted(&request.extras, "reasoning") && !callee.refuses("reasoning");
     if as_object || (!as_word && callee.has(Quirk::ReasoningDetails)) {
         let effort = asked.effort.map(Effort::name);
         let object = wire::Reasoning {
@@ -193,11 +213,17 @@ fn reasoning<'a>(
         };
         return (effort.filter(|_| as_word), Some(object));
     }
-    (effort(asked, dropped).map(Effort::name), None)
+    (effort(asked, callee, dropped).map(Effort::name), None)
 }
 
-fn effort(asked: &Reasoning, dropped: &mut Dropped) -> Option<Effort> {
-    let effort = asked.effort.or_else(|| asked.budget_tokens.map(Effort::of_budget));
+fn effort(asked: &Reasoning, callee: &Callee<'_>, dropped: &mut Dropped) -> Option<Effort> {
+    let mut effort = asked.effort.or_else(|| asked.budget_tokens.map(Effort::of_budget));
+    if callee.has(Quirk::NoneOrHighEffort)
+        && effort.is_some_and(|effort| !matches!(effort, Effort::None | Effort::High))
+    {
+        dropped.name("reasoning_effort");
+        effort = Some(Effort::High);
+    }
     // A model that does not think refuses even the word for "not at all".
     if asked.visible == Some(true) || (effort.is_none() && asked.enabled == Some(false)) {
         dropped.name("reasoning");
@@ -226,7 +252,7 @@ fn tool_of<'a>(
             })
         }
         Tool::Foreign { dialect: Dialect::OpenaiChat, tool } => Ok(wire::Tool::Raw(tool)),
-        Tool::Foreign { dialect, .. } => Err(refused(
+        Tool::Foreign { dialect, .. } => Err(unsayable(
             format!("this model's provider does not know the tool at tools[{at}], which only {} has", dialect.name()),
             format!("tools[{at}]"),
         )),
@@ -243,26 +269,20 @@ fn function_of<'a>(function: &'a Function, prefix: &'static str) -> wire::Functi
     }
 }
 
-fn tool_choice<'a>(
-    choice: &'a ToolChoice,
-    request: &Request,
-    callee: &Callee<'_>,
-) -> Result<wire::Choice<'a>, Failure> {
-    let any = callee.has(Quirk::ToolChoiceAny) || noted(&request.extras, "any");
+/// Writes a tool choice: `older` as `function_call`, `any` in Mistral's word for `required`.
+fn tool_choice(choice: &ToolChoice, older: bool, any: bool) -> Result<wire::Choice<'_>, Failure> {
     Ok(match choice {
         ToolChoice::Auto => wire::Choice::Word("auto"),
         ToolChoice::None => wire::Choice::Word("none"),
         ToolChoice::Required if any => wire::Choice::Word("any"),
         ToolChoice::Required => wire::Choice::Word("required"),
-        ToolChoice::Function(name) if noted(&request.extras, "function_call") => {
-            wire::Choice::Named(wire::Named { name })
-        }
+        ToolChoice::Function(name) if older => wire::Choice::Named(wire::Named { name }),
         ToolChoice::Function(name) => wire::Choice::Function { kind: "function", function: wire::Named { name } },
         ToolChoice::Foreign { dialect: Dialect::OpenaiChat, choice } => wire::Choice::Raw(choice),
         ToolChoice::Foreign { dialect, .. } => {
             let message =
                 format!("this model's provider does not know the tool choice, which only {} has", dialect.name());
-            return Err(refused(message, "tool_choice"));
+            return Err(unsayable(message, "tool_choice"));
         }
     })
 }

@@ -67,6 +67,22 @@ pub enum Content<'a> {
     Parts(Vec<Part<'a>>),
 }
 
+impl<'a> Content<'a> {
+    /// Adds a refusal as text, for vendors that have no place of its own for it.
+    pub fn and(self, refusal: Option<&'a str>) -> Self {
+        let Some(refusal) = refusal else { return self };
+        match self {
+            Self::Null => Self::Text(Cow::Borrowed(refusal)),
+            Self::Text(text) if text.is_empty() => Self::Text(Cow::Borrowed(refusal)),
+            Self::Text(text) => Self::Text(Cow::Owned(format!("{text}\n\n{refusal}"))),
+            Self::Parts(mut parts) => {
+                parts.push(Part::text(Cow::Borrowed(refusal)));
+                Self::Parts(parts)
+            }
+        }
+    }
+}
+
 /// A part of the content.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -74,6 +90,13 @@ pub enum Part<'a> {
     /// A part as it came.
     Raw(&'a Json),
     Known(Known<'a>),
+}
+
+impl<'a> Part<'a> {
+    /// Returns a part that is text.
+    pub fn text(text: Cow<'a, str>) -> Self {
+        Self::Known(Known::new(Body::Text(text), Own::default()))
+    }
 }
 
 /// A part that is understood.
@@ -91,6 +114,12 @@ pub struct Known<'a> {
     pub extras: Own<'a>,
 }
 
+impl<'a> Known<'a> {
+    pub fn new(body: Body<'a>, extras: Own<'a>) -> Self {
+        Self { kind: body.kind(), body, document_name: None, cache_control: None, extras }
+    }
+}
+
 /// What it is: the member that has the type's name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +132,8 @@ pub enum Body<'a> {
     FileUrl(Url<'a>),
     DocumentUrl(Address<'a>),
     File(File<'a>),
+    /// Mistral's form of a file that was uploaded before.
+    FileId(&'a str),
     Thinking(Thinking<'a>),
 }
 
@@ -117,7 +148,7 @@ impl Body<'_> {
             Self::VideoUrl(_) => "video_url",
             Self::FileUrl(_) => "file_url",
             Self::DocumentUrl(_) => "document_url",
-            Self::File(_) => "file",
+            Self::File(_) | Self::FileId(_) => "file",
             Self::Thinking(_) => "thinking",
         }
     }

@@ -1,6 +1,8 @@
 //! A chat completion request as it is written:
 //! <https://platform.openai.com/docs/api-reference/chat/create>.
 
+use std::borrow::Cow;
+
 use ir::chat::extras::Extras;
 use ir::dialect::Dialect;
 use ir::json::Json;
@@ -60,7 +62,7 @@ pub struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_completion_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<&'a Json>,
+    pub temperature: Option<Cow<'a, Json>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]

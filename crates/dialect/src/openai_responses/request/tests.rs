@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{decode::decode, encode::encode, encode::encode_again};
 use crate::translate::Callee;
 
-const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[] };
+const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[], refuses: &[] };
 
 fn said(role: Role, parts: Vec<Part>) -> Message {
     Message { role, parts, name: None, extras: Default::default() }

@@ -45,6 +45,7 @@ impl<'a> Letter<'a> {
             max_output_tokens: model.max_output_tokens,
             ask_usage: gated.request.stream() && target.stream_usage == StreamUsage::Ask,
             quirks: &target.quirks,
+            refuses: &target.refuses,
         };
         let outgoing =
             gated.request.outgoing(target.dialect, &callee, &model.capabilities).map_err(AttemptFailure::refused)?;
@@ -68,6 +69,7 @@ impl<'a> Letter<'a> {
             max_output_tokens: model.max_output_tokens,
             ask_usage: false,
             quirks: &target.quirks,
+            refuses: &target.refuses,
         };
         let outgoing = count::outgoing(&mut gated.request, target.dialect, &callee)?.ok()?;
         Some(Self { model: &model.upstream_name, body: outgoing.body, id: gated.call.id.text(), dropped: Vec::new() })

@@ -30,7 +30,7 @@ fn asking() -> Request {
 }
 
 fn callee(model: &str) -> Callee<'_> {
-    Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[] }
+    Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[], refuses: &[] }
 }
 
 fn encoded(request: &Request, model: &str) -> (Value, Vec<String>) {

@@ -83,6 +83,13 @@ fn audio(object: &mut Object<'_>, extras: &mut Extras) -> Result<Source, Wrong> 
 }
 
 fn file(object: &mut Object<'_>, extras: &mut Extras) -> Result<Document, Wrong> {
+    // Mistral: the id stands beside the type.
+    if object.peek("file").is_none()
+        && let Some(id) = object.text("file_id")?
+    {
+        note(extras, "bare id");
+        return Ok(document(Source::File(id), None));
+    }
     let mut file = inner(object, "file")?;
     let title = file.text("filename")?;
     let source = match (file.text("file_data")?, file.text("file_id")?) {

@@ -35,7 +35,7 @@ fn base64(media_type: &str, data: &str) -> Source {
 fn check_returns(members: &str) {
     let body = format!(r#"{{"model":"m",{members}}}"#);
     let request = decode(&body).unwrap();
-    let callee = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[] };
+    let callee = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[], refuses: &[] };
     let encoded = encode(&request, &callee).unwrap();
     let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
     assert_eq!(value(&encoded.body), value(body.as_bytes()), "{members}");

@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ir::chat::message::{Content, Document, Part, Source, ToolCall};
-use ir::dialect::Dialect;
+use ir::dialect::{Dialect, Quirk};
 use ir::failure::Failure;
 
 use super::message::unplaced;
 use super::{OWN, name_lost, noted};
-use crate::carry::{Dropped, Own};
+use crate::carry::Dropped;
 use crate::openai_chat::wire::message::{self as wire, Address, Body};
 use crate::openai_chat::wire::request::{inside, own};
 use crate::openai_chat::wire::thought;
+use crate::translate::Callee;
 
 /// Where a part stands in the request, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -27,20 +28,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// Returns a part that is text.
-pub(super) fn text(text: Cow<'_, str>) -> wire::Part<'_> {
-    wire::Part::Known(known(Body::Text(text), Own::default()))
-}
-
-fn known<'a>(body: Body<'a>, extras: Own<'a>) -> wire::Known<'a> {
-    wire::Known { kind: body.kind(), body, document_name: None, cache_control: None, extras }
-}
-
 /// Appends a part. `keeps_cache` says whether its cache mark is written.
 pub(super) fn push<'a>(
     part: &'a Part,
     place: Place,
     keeps_cache: bool,
+    callee: &Callee<'_>,
     dropped: &mut Dropped,
     out: &mut Vec<wire::Part<'a>>,
 ) -> Result<(), Failure> {
@@ -50,7 +43,9 @@ pub(super) fn push<'a>(
         Content::Image { source, detail } => image(part, source, detail.as_deref(), place)?,
         Content::Audio(source) => audio(part, source, place)?,
         Content::Video(source) => Body::VideoUrl(wire::Url { url: address(source, "a video", place)? }),
-        Content::Document(document) => return self::document(part, document, place, keeps_cache, dropped, out),
+        Content::Document(document) => {
+            return self::document(part, document, place, keeps_cache, callee, dropped, out);
+        }
         Content::Thinking { text, .. } => Body::Thinking(thinking(part, text)),
         Content::Foreign { dialect: Dialect::OpenaiChat, block } => {
             out.push(wire::Part::Raw(block));
@@ -79,7 +74,11 @@ fn finish<'a>(
 ) {
     name_lost(part, keeps_cache, dropped);
     let cache_control = part.cache_control.as_ref().filter(|_| keeps_cache);
-    out.push(wire::Part::Known(wire::Known { document_name, cache_control, ..known(body, own(&part.extras)) }));
+    out.push(wire::Part::Known(wire::Known {
+        document_name,
+        cache_control,
+        ..wire::Known::new(body, own(&part.extras))
+    }));
 }
 
 fn address<'a>(source: &'a Source, what: &str, place: Place) -> Result<Address<'a>, Failure> {
@@ -140,6 +139,7 @@ fn document<'a>(
     document: &'a Document,
     place: Place,
     keeps_cache: bool,
+    callee: &Callee<'_>,
     dropped: &mut Dropped,
     out: &mut Vec<wire::Part<'a>>,
 ) -> Result<(), Failure> {
@@ -147,13 +147,21 @@ fn document<'a>(
         dropped.name("citations");
     }
     if let Some(context) = &document.context {
-        out.push(text(Cow::Borrowed(context)));
+        out.push(wire::Part::text(Cow::Borrowed(context)));
     }
     let title = document.title.as_deref();
-    if noted(&part.extras, "document_url") {
-        let url = address(&document.source, "a document", place)?;
-        finish(part, Body::DocumentUrl(url), title, keeps_cache, dropped, out);
-        return Ok(());
+    let as_url = noted(&part.extras, "document_url") || callee.has(Quirk::DocumentUrl);
+    match &document.source {
+        Source::Url(_) | Source::Base64 { .. } if as_url => {
+            let url = Body::DocumentUrl(address(&document.source, "a document", place)?);
+            finish(part, url, title, keeps_cache, dropped, out);
+            return Ok(());
+        }
+        Source::File(id) if callee.has(Quirk::DocumentUrl) || noted(&part.extras, "bare id") => {
+            finish(part, Body::FileId(id), None, keeps_cache, dropped, out);
+            return Ok(());
+        }
+        _ => {}
     }
     let (file_data, file_id) = match &document.source {
         Source::Text(said) => {
@@ -162,8 +170,8 @@ fn document<'a>(
             return Ok(());
         }
         Source::Parts(parts) => {
-            out.extend(title.map(|title| text(Cow::Borrowed(title))));
-            return parts.iter().try_for_each(|inner| push(inner, place, false, dropped, out));
+            out.extend(title.map(|title| wire::Part::text(Cow::Borrowed(title))));
+            return parts.iter().try_for_each(|inner| push(inner, place, false, callee, dropped, out));
         }
         Source::File(id) => (None, Some(id.as_str())),
         Source::Url(_) if !noted(&part.extras, "address") && !noted(&part.extras, "file_url") => {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: false, quirks: &[] };
+const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: false, quirks: &[], refuses: &[] };
 
 fn message(role: Role, parts: Vec<Part>) -> Message {
     Message { role, parts, name: None, extras: Extras::default() }
@@ -212,12 +212,8 @@ fn parameters_follow_the_vendor() {
     assert_eq!(found, expect);
     assert_eq!(dropped, ["top_k"]);
 
-    let mistral = [Quirk::MaxTokens, Quirk::RandomSeed, Quirk::ToolChoiceAny, Quirk::ReasoningDetails];
-    let (found, _) = written(&request, &mistral);
-    assert_eq!(
-        (&found["max_tokens"], &found["random_seed"], &found["tool_choice"]),
-        (&json!(9), &json!(7), &json!("any"))
-    );
+    let (found, _) = written(&request, &[Quirk::MaxTokens, Quirk::RandomSeed, Quirk::ReasoningDetails]);
+    assert_eq!((&found["max_tokens"], &found["random_seed"]), (&json!(9), &json!(7)));
     assert_eq!(found["reasoning"], json!({"max_tokens": 20_000}));
     for name in ["max_completion_tokens", "seed", "reasoning_effort", "stream_options"] {
         assert!(found.get(name).is_none(), "{name}");
@@ -225,6 +221,102 @@ fn parameters_follow_the_vendor() {
     let asked = encode(&request, &Callee { ask_usage: true, ..CALLEE }).unwrap();
     let found: Value = serde_json::from_slice(&asked.body).unwrap();
     assert_eq!(found["stream_options"], json!({"include_usage": true}));
+}
+
+fn refusing(request: &Request, quirks: &[Quirk], refuses: &[&str]) -> (Value, Vec<String>) {
+    let refuses: Vec<Box<str>> = refuses.iter().map(|path| Box::from(*path)).collect();
+    let encoded = encode(request, &Callee { quirks, refuses: &refuses, ..CALLEE }).unwrap();
+    (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
+}
+
+#[test]
+fn thoughts_go_back_among_the_content_or_as_a_text() {
+    let said = |part: Part| vec![message(Role::Assistant, vec![part, Part::text("a")])];
+    let part = json!({"type": "thinking", "thinking": [{"type": "text", "text": "t"}]});
+    let parts = json!([{"role": "assistant", "content": [part, {"type": "text", "text": "a"}]}]);
+    let plain = json!([{"role": "assistant", "content": "a"}]);
+    check(said(thinking("t", None)), &[Quirk::ReasoningParts], parts.clone(), &[]);
+    // The words go, their proof does not.
+    check(said(thinking("t", Some(OWN))), &[Quirk::ReasoningParts], parts, &["reasoning"]);
+    check(said(thinking("t", Some(Dialect::Gemini))), &[Quirk::ReasoningParts], plain.clone(), &["reasoning"]);
+    let text = json!([{"role": "assistant", "content": "a", "reasoning": "t"}]);
+    check(said(thinking("t", None)), &[Quirk::Reasoning], text, &[]);
+    check(said(thinking("t", Some(Dialect::Gemini))), &[Quirk::Reasoning], plain, &["reasoning"]);
+    // Thoughts before a call.
+    let (found, _) = written(
+        &of(vec![message(Role::Assistant, vec![thinking("t", None), call("abcDEF123", "f")])]),
+        &[Quirk::ReasoningParts],
+    );
+    assert_eq!(found["messages"][0]["content"][0]["type"], "thinking");
+    assert_eq!(found["messages"][0]["tool_calls"][0]["id"], "abcDEF123");
+}
+
+#[test]
+fn parameters_go_as_high_as_the_vendor_lets_them() {
+    let warm = |temperature: &str| Request {
+        sampling: Sampling { temperature: Json::parse(temperature), ..Sampling::default() },
+        ..Request::default()
+    };
+    for (asked, sent, named) in [("0.70", 0.7, false), ("1.5", 1.5, false), ("2", 1.5, true)] {
+        let (found, dropped) = written(&warm(asked), &[Quirk::LowTemperature]);
+        assert_eq!((found["temperature"].as_f64(), !dropped.is_empty()), (Some(sent), named), "{asked}");
+        assert_eq!(written(&warm(asked), &[]).1, Vec::<String>::new());
+    }
+    let effort = |effort| Request {
+        reasoning: Some(Reasoning { effort: Some(effort), ..Reasoning::default() }),
+        ..Request::default()
+    };
+    for (asked, sent, named) in
+        [(Effort::None, "none", false), (Effort::Low, "high", true), (Effort::High, "high", false)]
+    {
+        let (found, dropped) = written(&effort(asked), &[Quirk::NoneOrHighEffort]);
+        assert_eq!((found["reasoning_effort"].as_str(), !dropped.is_empty()), (Some(sent), named));
+    }
+}
+
+#[test]
+fn messages_follow_the_vendor() {
+    let mut named = message(Role::User, vec![Part::text("a")]);
+    named.name = Some("n".to_owned());
+    check(vec![named], &[Quirk::NoNames], json!([{"role": "user", "content": "a"}]), &["name"]);
+    let document = |source| {
+        let document = Document { source, title: Some("t".to_owned()), context: None, citations: None };
+        vec![message(Role::User, vec![Part::new(Content::Document(document))])]
+    };
+    let user = |part: Value| json!([{"role": "user", "content": [part]}]);
+    let url = |url: &str| user(json!({"type": "document_url", "document_url": url, "document_name": "t"}));
+    let data = Source::Base64 { media_type: "application/pdf".to_owned(), data: "AA==".to_owned() };
+    let quirks = &[Quirk::DocumentUrl];
+    check(document(data), quirks, url("data:application/pdf;base64,AA=="), &[]);
+    check(document(Source::Url("https://a".to_owned())), quirks, url("https://a"), &[]);
+    check(document(Source::File("f".to_owned())), quirks, user(json!({"type": "file", "file_id": "f"})), &[]);
+}
+
+#[test]
+fn what_is_refused_has_another_form_or_is_left_out() {
+    let asked = |body: &str| crate::openai_chat::request::decode::decode(body).unwrap();
+    let refuses = ["functions", "function_call", "reasoning", "user", "messages.refusal", "messages.function_call"];
+    let request = asked(
+        r#"{"functions":[{"name":"f"}],"function_call":{"name":"f"},"reasoning":{"effort":"low"},"user":"u","messages":[
+            {"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
+            {"role":"function","name":"f","content":"1"},
+            {"role":"assistant","content":null,"refusal":"no"},
+            {"role":"assistant","content":"a","refusal":"no"}]}"#,
+    );
+    let (found, dropped) = refusing(&request, &[], &refuses);
+    let id = "call_function_1";
+    let expect = json!({"model": "m", "reasoning_effort": "low",
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "messages": [
+            {"role": "assistant", "content": null,
+                "tool_calls": [{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": id, "name": "f", "content": "1"},
+            {"role": "assistant", "content": "no"},
+            {"role": "assistant", "content": "a\n\nno"}]});
+    assert_eq!(found, expect);
+    assert_eq!(dropped, ["user"]);
+    assert_eq!(refusing(&request, &[], &[]).1, Vec::<String>::new());
 }
 
 #[test]
