@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ir::chat::event::{Delta, Event, Opening};
 use ir::dialect::Dialect;
+use ir::report::Report;
 
 use super::Surface;
 use super::reply::finish_name;
@@ -68,7 +69,7 @@ impl ReplyStream {
         }
     }
 
-    /// Takes note of the provider's end.
+    /// Takes note of the provider's end: the answer is complete, or it failed.
     pub fn end(&mut self, out: &mut Vec<Bytes>) -> Progress {
         match self {
             Self::OpenaiChat(stream) => stream.end(out),
@@ -136,7 +137,11 @@ impl Translated {
         if step == Ok(Step::More) {
             step = decoder.end(events);
         }
-        self.go_on(step, out)
+        match self.go_on(step, out) {
+            // Nothing more will come, and the answer was not whole.
+            Progress::More => Progress::Failed(Report::default()),
+            progress => progress,
+        }
     }
 
     /// Encodes the events at hand and says what they amount to.
