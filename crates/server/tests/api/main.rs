@@ -15,6 +15,7 @@ mod journal;
 mod listener;
 mod messages;
 mod property;
+mod provider_failures;
 mod refusals;
 mod revoking;
 mod simulation;
