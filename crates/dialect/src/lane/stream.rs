@@ -57,7 +57,20 @@ impl ReplyStream {
 
     /// Whether the answer itself is complete, and only usage or the end marker is awaited.
     pub fn is_finishing(&self) -> bool {
-        self.passed().finish_reason.is_some()
+        match self {
+            Self::Translated(stream) => stream.passed.finish_reason.is_some() || stream.decoder.is_finishing(),
+            spliced => spliced.passed().finish_reason.is_some(),
+        }
+    }
+
+    /// Takes note that nothing more is waited for, of an answer that is finishing.
+    pub fn conclude(&mut self, out: &mut Vec<Bytes>) {
+        if let Self::Translated(stream) = self
+            && stream.passed.finish_reason.is_none()
+        {
+            let step = stream.decoder.end(&mut stream.events);
+            stream.go_on(step, out);
+        }
     }
 
     /// Takes bytes from the provider and appends to `out` what may go to the caller now.

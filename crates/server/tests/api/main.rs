@@ -21,3 +21,5 @@ mod revoking;
 mod simulation;
 mod stream_forms;
 mod stream_times;
+mod translated_ends;
+mod translated_streams;
