@@ -69,10 +69,9 @@ impl Shelf {
                 return;
             }
             // A call that was kept anew since then stays.
-            if self.messages.get(key).is_some_and(|(_, kept)| kept == since) {
-                if let Some((message, _)) = self.messages.remove(key) {
-                    self.bytes = self.bytes.saturating_sub(size(key, &message));
-                }
+            let same = self.messages.get(key).is_some_and(|(_, kept)| kept == since);
+            if let Some((message, _)) = same.then(|| self.messages.remove(key)).flatten() {
+                self.bytes = self.bytes.saturating_sub(size(key, &message));
             }
             self.order.pop_front();
         }

@@ -124,7 +124,7 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
         Success::Begun(begun) => Answered::Begun { gated, trail, begun, deadline },
         Success::Whole(whole) => {
             let (account, parts) =
-                whole.settle(&worker.gateway, &mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed));
+                whole.settle(&worker.gateway, &mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed))?;
             Answered::Whole { gated, trail, account, parts }
         }
     })

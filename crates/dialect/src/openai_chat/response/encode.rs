@@ -7,11 +7,11 @@ use ir::chat::message::{Content, Part, Source};
 use ir::chat::response::{Choice, Response};
 use ir::dialect::Dialect;
 
-use crate::openai_chat::reasoning;
 use crate::openai_chat::wire::message::Address;
 use crate::openai_chat::wire::reply::{self as wire, Annotation, Blocks};
 use crate::openai_chat::wire::request::own;
 use crate::openai_chat::wire::{object, word};
+use crate::openai_chat::{finish, reasoning};
 use crate::translate::Label;
 
 /// Writes a reply.
@@ -35,7 +35,7 @@ fn choice<'a>(choice: &'a Choice, label: &Label<'_>) -> wire::Choice<'a> {
     for (at, part) in choice.parts.iter().enumerate() {
         place(part, at, choice.index, label, &mut message);
     }
-    let finish_reason = wire::finish_reason(&choice.finish, !message.more.tool_calls.is_empty());
+    let finish_reason = finish::word(&choice.finish, !message.more.tool_calls.is_empty());
     let extras = own(&choice.extras);
     wire::Choice { index: choice.index, message, logprobs: choice.logprobs.as_ref(), finish_reason, extras }
 }

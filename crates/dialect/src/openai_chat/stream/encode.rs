@@ -15,6 +15,7 @@ use ir::usage::Usage;
 
 use self::chunk::{Chunks, Tail};
 use crate::carry::Own;
+use crate::openai_chat::finish;
 use crate::openai_chat::reasoning::Detail;
 use crate::openai_chat::wire::message::Address;
 use crate::openai_chat::wire::reply as wire;
@@ -157,7 +158,7 @@ impl Encode for Encoder {
         let last = finishes.len() - 1;
         for (at, (index, finish)) in finishes.iter().enumerate() {
             let has_calls = self.choice(*index, out).is_some_and(|(choice, _)| choice.calls > 0);
-            let finish_reason = Some(wire::finish_reason(finish, has_calls));
+            let finish_reason = Some(finish::word(finish, has_calls));
             let step = wire::Step { index: *index, delta: wire::Delta::default(), logprobs: None, finish_reason };
             let extras = if at == last { own(&words) } else { Own::default() };
             let tail = Tail { usage: self.chunks.wants_usage.then_some(None), extras };

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 
 use ir::chat::message::{Citation, Signature};
-use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::json::Json;
 use ir::usage::Usage;
@@ -327,17 +326,6 @@ impl Consumed {
                 rejected_prediction_tokens: 0,
             },
         }
-    }
-}
-
-/// Returns one of the four reasons that every client of OpenAI's knows.
-pub fn finish_reason(finish: &Finish, has_calls: bool) -> &'static str {
-    match finish {
-        Finish::Length | Finish::ContextWindow => "length",
-        Finish::ToolCalls => "tool_calls",
-        Finish::ContentFilter | Finish::Refusal => "content_filter",
-        Finish::Other(_) if has_calls => "tool_calls",
-        Finish::Stop | Finish::StopSequence(_) | Finish::Pause | Finish::Other(_) => "stop",
     }
 }
 

@@ -144,6 +144,7 @@ fn usage_is_found_where_vendors_hide_it() {
         read(&[r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}"#, last]).unwrap().1.usage
     };
     assert!(usage(r#"{"choices":[],"x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}}}"#).is_some());
+    assert!(usage(r#"{"choices":[{"delta":{},"usage":{"prompt_tokens":1,"completion_tokens":2}}]}"#).is_some());
     assert!(usage(r#"{"choices":[],"usage":{"prompt_tokens":99999999999999,"completion_tokens":2}}"#).is_none());
 }
 
