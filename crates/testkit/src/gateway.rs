@@ -1,7 +1,7 @@
 //! A running gateway: built in one line, asked in one line, checked in one line.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub struct Builder {
     config: String,
     suffix: &'static str,
     providers: Vec<Described>,
+    hosts: Vec<(String, Vec<Script>)>,
+    private: HashSet<String>,
     admin_token: bool,
 }
 
@@ -94,6 +96,26 @@ impl Builder {
         self.described(name, kind, "", scripts)
     }
 
+    /// Adds a provider of another kind with further lines of configuration.
+    #[must_use]
+    pub fn provider_like(self, name: &str, kind: &'static str, toml: &str, scripts: Vec<Script>) -> Self {
+        self.described(name, kind, toml, scripts)
+    }
+
+    /// Adds a host that is no provider: `NAME.test`, or an address.
+    #[must_use]
+    pub fn host(mut self, name: &str, scripts: Vec<Script>) -> Self {
+        self.hosts.push((name.to_owned(), scripts));
+        self
+    }
+
+    /// Adds a host whose name leads to a private address.
+    #[must_use]
+    pub fn private_host(mut self, name: &str, scripts: Vec<Script>) -> Self {
+        self.private.insert(name.to_owned());
+        self.host(name, scripts)
+    }
+
     fn described(mut self, name: &str, kind: &'static str, toml: &str, scripts: Vec<Script>) -> Self {
         self.providers.push(Described { name: name.to_owned(), kind, toml: toml.to_owned(), scripts });
         self
@@ -137,9 +159,10 @@ impl Builder {
     pub fn start(self) -> Gateway {
         let assembly = self.assemble();
         let secret = assembly.create_key(KEY, KeySpec::default());
+        let described = self.providers.into_iter().map(|described| (described.name, described.scripts));
         let providers: HashMap<_, _> =
-            self.providers.into_iter().map(|described| (described.name, Provider::new(described.scripts))).collect();
-        let connector: Arc<dyn Connector> = Arc::new(Scripted(providers.clone()));
+            described.chain(self.hosts).map(|(name, scripts)| (name, Provider::new(scripts))).collect();
+        let connector: Arc<dyn Connector> = Arc::new(Scripted { hosts: providers.clone(), private: self.private });
         let worker = Arc::new(Worker::new(Arc::clone(&assembly.core), connector, assembly.journal.writer()));
         let (connections, accepting) = unbounded_channel();
         let stop = CancellationToken::new();
@@ -180,6 +203,8 @@ impl Gateway {
             config: String::new(),
             suffix: ".test",
             providers: Vec::new(),
+            hosts: Vec::new(),
+            private: HashSet::new(),
             admin_token: true,
         }
     }

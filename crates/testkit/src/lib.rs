@@ -20,11 +20,14 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod assembly;
+pub mod caller;
 pub mod client;
 pub mod data;
 pub mod dialects;
 pub mod directory;
 pub mod gateway;
+pub mod heard;
+pub mod pieces;
 pub mod pipe;
 pub mod provider;
 pub mod script;

@@ -1,6 +1,6 @@
 //! A provider that follows scripts, and remembers every request.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -223,13 +223,23 @@ async fn read_request<R: AsyncRead + Unpin>(reader: &mut R, buffer: &mut Vec<u8>
     }
 }
 
-/// Connects to scripted providers by the host of their base URL, `NAME.test`.
+/// Connects to scripted hosts: `NAME.test`, as in the base URL of a provider, or an address.
 #[derive(Default)]
-pub struct Scripted(pub HashMap<String, Arc<Provider>>);
+pub struct Scripted {
+    /// The hosts by their names.
+    pub hosts: HashMap<String, Arc<Provider>>,
+    /// Those whose name leads to a private address.
+    pub private: HashSet<String>,
+}
+
+/// Returns the name of a host.
+fn name(origin: &Origin) -> &str {
+    origin.host.strip_suffix(".test").unwrap_or(&origin.host)
+}
 
 impl Connector for Scripted {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
-        let provider = origin.host.strip_suffix(".test").and_then(|name| self.0.get(name)).map(Arc::clone);
+        let provider = self.hosts.get(name(origin)).map(Arc::clone);
         Box::pin(async move {
             let Some(provider) = provider else {
                 return Err(ConnectError::Dns(io::ErrorKind::NotFound.into()));
@@ -247,5 +257,12 @@ impl Connector for Scripted {
             tokio::spawn(serving);
             Ok(Box::new(Resettable { io: ours, reset }) as BoxIo)
         })
+    }
+
+    fn connect_public<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
+        if self.private.contains(name(origin)) {
+            return Box::pin(async { Err(ConnectError::Private) });
+        }
+        self.connect(origin)
     }
 }

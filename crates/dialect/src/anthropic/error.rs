@@ -2,6 +2,8 @@
 //!
 //! <https://docs.claude.com/en/api/errors>
 
+use std::borrow::Cow;
+
 use ir::failure::Failure;
 use ir::id::RequestId;
 use ir::report::Report;
@@ -41,9 +43,16 @@ fn kind(status: u16) -> &'static str {
 
 /// Returns the body of an error reply.
 pub fn render(failure: &Failure, request_id: RequestId) -> Vec<u8> {
+    // The shape has no place for the field that is wrong: the message begins with it, as Anthropic's own do.
+    let message = match &failure.param {
+        Some(param) if !param.is_empty() && !failure.message.contains(&**param) => {
+            Cow::Owned(format!("{param}: {}", failure.message))
+        }
+        _ => Cow::Borrowed(failure.message.as_str()),
+    };
     let envelope = Envelope {
         kind: "error",
-        error: Body { kind: kind(if failure.overloaded { 529 } else { failure.status }), message: &failure.message },
+        error: Body { kind: kind(if failure.overloaded { 529 } else { failure.status }), message: &message },
         request_id: request_id.to_string(),
     };
     // Serialising strings into a vector cannot fail.
@@ -133,6 +142,16 @@ mod tests {
             let error = serde_json::json!({"type": expect, "message": "no \"x\""});
             let request_id = "req_01010101010101010101010101010101";
             assert_eq!(value, serde_json::json!({"type": "error", "error": error, "request_id": request_id}));
+        }
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        for (message, expect) in
+            [("must be an object", "messages[0]: must be an object"), ("messages[0] is odd", "messages[0] is odd")]
+        {
+            let body = render(&Failure::invalid("messages[0]", message), RequestId([1; 16]));
+            assert_eq!(read(&body).message.as_deref(), Some(expect));
         }
     }
 

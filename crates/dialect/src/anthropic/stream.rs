@@ -70,6 +70,11 @@ impl MessagesStream {
         &self.message.passed
     }
 
+    /// Returns what has passed so far, for a guard in front to add what it holds back.
+    pub(crate) fn passed_mut(&mut self) -> &mut Passed {
+        &mut self.message.passed
+    }
+
     /// Whether a `message_delta` with a stop reason is held, so that the answer itself is complete.
     pub fn is_finishing(&self) -> bool {
         !self.message.held.is_empty() && self.message.passed.finish_reason.is_some()

@@ -23,6 +23,8 @@ pub struct ChatRequest {
     /// Where the first member starts: just after the `{`.
     members_start: usize,
     model_place: Option<Place>,
+    /// What else is changed in the bytes that a provider gets.
+    changes: Vec<Patch>,
     stream_options: Option<StreamOptions>,
     /// The model asked for; `None` when there is none (or `null`).
     pub model: Option<String>,
@@ -88,6 +90,7 @@ impl ChatRequest {
             members_start: start,
             model: text("model", value(&model))?,
             model_place: model,
+            changes: Vec::new(),
             stream: boolean("stream", value(&stream))?.unwrap_or(false),
             max_tokens: max_tokens.into_iter().chain(max_completion).min(),
             choices: integer("n", value(&n))?.unwrap_or(1),
@@ -107,9 +110,15 @@ impl ChatRequest {
         self.body.len() as u64
     }
 
+    /// Changes something in the bytes that a provider gets.
+    pub fn change(&mut self, patch: Patch) {
+        self.changes.push(patch);
+    }
+
     /// Lets go of the body: once a target has answered, it is not needed any more.
     pub fn forget_body(&mut self) {
         self.body = Bytes::new();
+        self.changes.clear();
     }
 
     /// Whether the caller asked for a usage chunk at the end of the stream.
@@ -121,7 +130,7 @@ impl ChatRequest {
     /// Returns the body for a provider: its name of the model, and, in a stream, what it does about usage. Every
     /// other byte is the caller's.
     pub fn encode(&self, upstream_model: &str, usage: AskUsage) -> Vec<Bytes> {
-        let mut patches = Vec::with_capacity(3);
+        let mut patches = self.changes.clone();
         let asked = self.model.as_deref();
         patches.extend(rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model));
         if self.stream {

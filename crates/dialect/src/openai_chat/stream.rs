@@ -98,6 +98,11 @@ impl ChatStream {
         &self.chunks.passed
     }
 
+    /// Returns what has passed so far, for a guard in front to add what it holds back.
+    pub(crate) fn passed_mut(&mut self) -> &mut Passed {
+        &mut self.chunks.passed
+    }
+
     /// Whether the finish event is held, so that the answer itself is complete.
     pub fn is_finishing(&self) -> bool {
         self.chunks.passed.finish_reason.is_some()

@@ -97,7 +97,7 @@ impl Events {
             found.take().or_else(|| sse::event_end(input.get(at..).unwrap_or_default(), &mut self.searched))
         {
             let end = at + length;
-            let cut = input.get(at..end).is_some_and(|event| event.ends_with(b"\r\n\r"));
+            let cut = end == input.len() && input.get(at..end).is_some_and(|event| event.ends_with(b"\r\n\r"));
             let (verdict, whole) = if cut {
                 self.swallow_lf = true;
                 let whole = Bytes::from([input.get(at..end).unwrap_or_default(), b"\n"].concat());

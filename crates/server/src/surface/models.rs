@@ -13,6 +13,7 @@ use engine::worker::Worker;
 use http::Response;
 use ir::civil::rfc3339;
 use ir::failure::{Code, Failure, Fault};
+use percent_encoding::percent_decode_str;
 use policy::snapshot::CompiledKey;
 use serde::Serialize;
 use serde_json::json;
@@ -45,6 +46,8 @@ pub(super) fn one<B>(
     let (state, key) = asker(worker, arrival)?;
     let entries = models::list(&state.configuration, &key);
     let snapshot = &state.configuration.snapshot;
+    // SDKs escape the slash in a name.
+    let name = &*percent_decode_str(name).decode_utf8_lossy();
     let slug = snapshot.resolve(name).first().and_then(|index| snapshot.model(*index)).map(|model| &*model.slug);
     let Some(entry) = entries.iter().find(|entry| entry.id == slug.unwrap_or(name)) else {
         let unknown = Failure::new(Code::NotFound, Fault::Caller, "the model does not exist").with_param("model");
@@ -100,20 +103,27 @@ impl<'a> Anthropic<'a> {
 
 /// Returns the page that a query asks for: `limit`, and `after_id` or `before_id`.
 fn page(entries: &[ModelEntry<'_>], query: &str) -> Result<serde_json::Value, Failure> {
-    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let limit = match value("limit").map(str::parse::<usize>) {
+    let raw = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let value = |name: &str| raw(name).map(|value| percent_decode_str(value).decode_utf8_lossy());
+    let limit = match raw("limit").map(str::parse::<usize>) {
         None => PAGE,
         Some(Ok(limit @ 1..=MAX_PAGE)) => limit,
         Some(_) => return Err(Failure::invalid("limit", "`limit` must be a whole number from 1 to 1000")),
     };
-    let place = |name: &str| value(name).and_then(|id| entries.iter().position(|entry| entry.id == id));
-    let (start, end) = match (place("after_id"), place("before_id")) {
+    // A page after a model that is gone is none: from the beginning again, a client would never come to the end.
+    let place = |name: &str| match value(name).map(|id| entries.iter().position(|entry| entry.id == id)) {
+        None => Ok(None),
+        Some(Some(at)) => Ok(Some(at)),
+        Some(None) => Err(Failure::invalid(name, format!("`{name}` names no model that this key may use"))),
+    };
+    let (after, before) = (place("after_id")?, place("before_id")?);
+    let (start, end) = match (after, before) {
         (Some(after), _) => (after + 1, (after + 1 + limit).min(entries.len())),
         (None, Some(before)) => (before.saturating_sub(limit), before),
         (None, None) => (0, limit.min(entries.len())),
     };
     let shown = entries.get(start..end).unwrap_or_default();
-    let more = if value("before_id").is_some() { start > 0 } else { end < entries.len() };
+    let more = if after.is_none() && before.is_some() { start > 0 } else { end < entries.len() };
     Ok(json!({
         "data": shown.iter().map(Anthropic::of).collect::<Vec<_>>(),
         "has_more": more,

@@ -140,3 +140,16 @@ fn an_endless_event_ends_the_stream() {
     let pushed = (0..20).map(|_| events.push(piece.clone(), &mut told, &mut out));
     assert_eq!(pushed.filter(|progress| *progress == Progress::More).count(), 16);
 }
+
+#[test]
+fn a_line_end_that_is_no_half_is_not_completed() {
+    let text = b"data: a\r\n\r: comment\n\ndata: end\n\n";
+    for size in [1, 100] {
+        let (_, progress, seen) = run(text, size);
+        assert_eq!(
+            (progress, seen.last().map(String::as_str)),
+            (Progress::Complete, Some("end")),
+            "in pieces of {size}"
+        );
+    }
+}

@@ -14,6 +14,7 @@ use upstream::target::{Purpose, Target};
 
 use super::super::decode::{ANTHROPIC_FIELDS, Call};
 use super::super::gate::Gated;
+use crate::gateway::Gateway;
 
 /// What one attempt sends.
 pub(crate) struct Letter<'a> {
@@ -30,7 +31,15 @@ impl<'a> Letter<'a> {
     ///
     /// # Errors
     /// When the target's dialect cannot express it, or drops something that the caller does not want dropped.
-    pub(super) fn write(gated: &mut Gated, target: &Target, model: &'a Model) -> Result<Self, AttemptFailure> {
+    pub(super) fn write(
+        gateway: &Gateway,
+        gated: &mut Gated,
+        target: &Target,
+        model: &'a Model,
+    ) -> Result<Self, AttemptFailure> {
+        let environment = &gated.key.compiled.environment;
+        let recall = &mut |call: &str| gateway.proofs.recall(environment, call, gateway.clock.now());
+        gated.request.restore(target.dialect, recall).map_err(AttemptFailure::refused)?;
         let callee = Callee {
             model: &model.upstream_name,
             max_output_tokens: model.max_output_tokens,

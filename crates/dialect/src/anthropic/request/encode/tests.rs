@@ -1,3 +1,5 @@
+//! How requests of Anthropic Messages are written: small cases, malformed ones among them.
+
 use ir::chat::extras::Extras;
 use ir::chat::message::{Content, Document, Message, Part, Role, Signature, Source, ToolCall, ToolResult};
 use ir::chat::request::{Effort, Reasoning, Sampling, Schema};
