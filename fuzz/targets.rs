@@ -106,7 +106,8 @@ pub const TARGETS: &[Target] = &[
 
 const SEED: &str = "0123456789abcdef0123456789abcdef";
 
-const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: Some(4096), ask_usage: true, quirks: &[], refuses: &[] };
+const CALLEE: Callee<'_> =
+    Callee { model: "m", max_output_tokens: Some(4096), ask_usage: true, quirks: &[], refuses: &[] };
 
 const LABEL: Label<'_> = Label { seed: SEED, model: "m", created: 7 };
 

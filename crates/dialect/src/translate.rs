@@ -107,6 +107,12 @@ pub trait Decode: Send {
         let _ = out;
         Ok(Step::More)
     }
+
+    /// Whether the answer itself is complete, and only usage or the end marker is awaited: then [`Decode::end`] may be
+    /// called though the stream goes on.
+    fn is_finishing(&self) -> bool {
+        false
+    }
 }
 
 /// Writes one streamed answer.

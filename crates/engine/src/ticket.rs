@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use dialect::lane::Surface;
 use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
@@ -29,6 +30,7 @@ struct Open {
     gateway: Arc<Gateway>,
     permit: Permit,
     reservation: Reservation,
+    surface: Surface,
     arrived: Monotonic,
     settlement: Settlement,
     prices: Option<Prices>,
@@ -60,7 +62,13 @@ pub struct Ending {
 
 impl Ticket {
     /// Opens the account of a request that passes the gate.
-    pub fn open(gateway: &Arc<Gateway>, permit: Permit, subject: Subject, arrived: Monotonic) -> Self {
+    pub fn open(
+        gateway: &Arc<Gateway>,
+        permit: Permit,
+        surface: Surface,
+        subject: Subject,
+        arrived: Monotonic,
+    ) -> Self {
         let settlement = Settlement {
             subject,
             outcome: Outcome::Cancelled,
@@ -84,6 +92,7 @@ impl Ticket {
             reservation: Reservation::take(&gateway.held),
             gateway: Arc::clone(gateway),
             permit,
+            surface,
             arrived,
             settlement,
             prices: None,
@@ -195,8 +204,9 @@ impl Ticket {
         };
         let refusal = Refusal { attempts: self.attempts(), admitted: true, ..Refusal::early(self.id(), failure) };
         let detail = refusal.failure.detail.clone().unwrap_or_else(|| refusal.failure.message.clone());
+        let status = self.0.as_ref().map(|open| open.surface.status(&refusal.failure));
         let ending = Ending {
-            status: refusal.failure.status,
+            status: status.unwrap_or(refusal.failure.status),
             error: Some((refusal.failure.code, Some(detail))),
             ..Ending::default()
         };

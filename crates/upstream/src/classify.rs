@@ -31,7 +31,8 @@ pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFai
 
 /// Judges an error that came with status 200: in the body, or as an event of a stream.
 pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
-    let status = report.code.as_deref().and_then(|code| code.parse().ok()).filter(|code| (400..600).contains(code));
+    let number = |code: &str| code.parse().ok().filter(|status| (400..600).contains(status));
+    let status = report.code.as_deref().and_then(|code| number(code).or_else(|| named(code)));
     AttemptFailure {
         class: class(status.unwrap_or(500), &report),
         status: status.or(Some(200)),
@@ -40,6 +41,35 @@ pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
         detail: "an error with status 200".into(),
         refusal: None,
     }
+}
+
+/// Returns the status that a provider's word stands for, where no status came with it.
+fn named(word: &str) -> Option<u16> {
+    Some(match word {
+        // <https://docs.claude.com/en/api/errors>
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "overloaded_error" => 529,
+        // <https://platform.openai.com/docs/guides/error-codes>
+        "context_length_exceeded" | "content_filter" => 400,
+        "invalid_api_key" => 401,
+        "insufficient_quota" => 402,
+        "model_not_found" => 404,
+        "rate_limit_exceeded" => 429,
+        // <https://cloud.google.com/apis/design/errors#handling_errors>
+        "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" => 400,
+        "UNAUTHENTICATED" | "API_KEY_INVALID" => 401,
+        "PERMISSION_DENIED" => 403,
+        "NOT_FOUND" => 404,
+        "ABORTED" => 409,
+        "RESOURCE_EXHAUSTED" => 429,
+        _ => return None,
+    })
 }
 
 fn class(status: u16, report: &Report) -> Class {
@@ -51,6 +81,12 @@ fn class(status: u16, report: &Report) -> Class {
         })
     };
     match status {
+        // Some say of the operator's account what others say of the request: Google of a wrong key
+        // (<https://cloud.google.com/apis/design/errors#error_info>), OpenAI of a quota that was not paid for, Anthropic
+        // of credit that is used up (<https://docs.claude.com/en/api/errors>).
+        400 if report.code.as_deref() == Some("API_KEY_INVALID") => Class::Auth,
+        400..=499 if report.code.as_deref() == Some("insufficient_quota") => Class::Payment,
+        400..=499 if says(&["credit balance is too low"]) => Class::Payment,
         401 | 403 => Class::Auth,
         402 => Class::Payment,
         404 => Class::NotFound,

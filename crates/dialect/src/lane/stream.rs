@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ir::chat::event::{Delta, Event, Opening};
 use ir::dialect::Dialect;
 use ir::guard::{Blocked, Watch};
+use ir::report::Report;
 
 use super::Surface;
 use super::proofs::{Collector, Proofs, signs};
@@ -92,7 +93,20 @@ impl ReplyStream {
 
     /// Whether the answer itself is complete, and only usage or the end marker is awaited.
     pub fn is_finishing(&self) -> bool {
-        self.passed().finish_reason.is_some()
+        match self {
+            Self::Translated(stream) => stream.passed.finish_reason.is_some() || stream.decoder.is_finishing(),
+            spliced => spliced.passed().finish_reason.is_some(),
+        }
+    }
+
+    /// Takes note that nothing more is waited for, of an answer that is finishing.
+    pub fn conclude(&mut self, out: &mut Vec<Bytes>) {
+        if let Self::Translated(stream) = self
+            && stream.passed.finish_reason.is_none()
+        {
+            let step = stream.decoder.end(&mut stream.events);
+            stream.go_on(step, out);
+        }
     }
 
     /// Returns what the provider signed and the caller's client may lose, once the answer is complete.
@@ -113,7 +127,7 @@ impl ReplyStream {
         }
     }
 
-    /// Takes note of the provider's end.
+    /// Takes note of the provider's end: the answer is complete, or it failed.
     pub fn end(&mut self, out: &mut Vec<Bytes>) -> Progress {
         match self {
             Self::OpenaiChat(stream) => stream.end(out),
@@ -237,7 +251,11 @@ impl Translated {
         if step == Ok(Step::More) {
             step = decoder.end(events);
         }
-        self.go_on(step, out)
+        match self.go_on(step, out) {
+            // Nothing more will come, and the answer was not whole.
+            Progress::More => Progress::Failed(Report::default()),
+            progress => progress,
+        }
     }
 
     /// Takes note of the events at hand and of what the guard lets through of them.

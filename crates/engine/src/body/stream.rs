@@ -193,6 +193,9 @@ impl StreamBody {
         if now >= self.deadline {
             self.fail(Outcome::Failed, timed_out("the request took longer than it may"));
         } else if now >= silent && self.stream.is_finishing() {
+            let mut out = Vec::from(std::mem::take(&mut self.out));
+            self.stream.conclude(&mut out);
+            self.out = out.into();
             self.complete();
         } else if now >= silent {
             self.fail(Outcome::Failed, timed_out("the provider stopped sending"));
@@ -277,6 +280,10 @@ impl Drop for StreamBody {
             let detail = "the stream's task panicked".to_owned();
             (Outcome::Failed, 200, Some((Code::InternalError, Some(detail))))
         } else {
+            if self.stream.is_finishing() {
+                // What is known of the answer is written down; nobody reads the rest of it.
+                self.stream.conclude(&mut Vec::new());
+            }
             (Outcome::Cancelled, CLIENT_CLOSED_REQUEST, None)
         };
         let ending = Ending { error, ..ending(self.stream.passed(), status) };
@@ -285,11 +292,14 @@ impl Drop for StreamBody {
 }
 
 fn ending(passed: &Passed, status: u16) -> Ending {
+    // Some report with every event. A report without output, of an answer that broke off, came before its content.
+    let unfinished = passed.finish_reason.is_none() && passed.content_bytes > 0;
+    let early = passed.usage.filter(|usage| unfinished && usage.output_tokens() == 0);
     Ending {
         status,
         error: None,
-        usage: passed.usage,
-        begun: passed.begun,
+        usage: passed.usage.filter(|_| early.is_none()),
+        begun: early.or(passed.begun),
         content_bytes: passed.content_bytes,
         upstream_id: passed.id.clone(),
         finish_reason: passed.finish_reason.clone(),

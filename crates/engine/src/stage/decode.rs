@@ -12,8 +12,8 @@ use http::HeaderValue;
 use http_body::Body;
 use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
+use net::deadline::{after, within};
 use policy::clock::Monotonic;
-use tokio::time::timeout;
 
 use self::heard::Heard;
 use super::authenticate::Authenticated;
@@ -218,7 +218,7 @@ where
 {
     loop {
         let frame = std::future::poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context));
-        match timeout(options.body_idle, frame).await {
+        match within(|| after(options.body_idle), frame).await {
             Err(_) => {
                 let message = "the request body did not arrive in time";
                 return Err(Failure::new(Code::RequestTimeout, Fault::Caller, message));

@@ -151,6 +151,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
     let configuration = Arc::clone(&gated.state);
     let configuration = &configuration.configuration;
     let (mut at, mut retries) = (0, 0);
+    let mut said = None;
     loop {
         let Some(planned) = plan.attempts.get(at) else { return Err(internal()) };
         let failure = match attempt(run, configuration, gated, plan, *planned).await {
@@ -158,23 +159,32 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             Err(failure) => failure,
         };
         if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
-            return Err(client_failure(&failure));
+            return Err(told(&failure, said.as_ref()));
         }
         let next = plan.attempts.get(at + 1).filter(|_| leads_on(failure.class, &plan.on));
         if let Some(next) = next {
             log_failover(configuration, gated, planned.model, next.model, &failure, at);
             (at, retries) = (at + 1, 0);
+            if failure.class != Class::Unsupported {
+                said = Some(failure);
+            }
             continue;
         }
         let budget =
             configuration.target(planned.model).is_some_and(|target| may_retry(run, target, &failure, retries));
         if !budget {
             log_exhausted(configuration, gated, planned.model, &failure);
-            return Err(client_failure(&failure));
+            return Err(told(&failure, said.as_ref()));
         }
         sleep(Backoff::default().delay(retries, &mut fastrand::Rng::new())).await;
         retries += 1;
     }
+}
+
+/// Returns what the caller is told: of the last target that was asked, if any was. That another one cannot be told the
+/// request is no answer to it.
+fn told(last: &AttemptFailure, said: Option<&AttemptFailure>) -> Failure {
+    client_failure(said.filter(|_| last.class == Class::Unsupported).unwrap_or(last))
 }
 
 fn may_retry(run: &Run<'_>, target: &Target, failure: &AttemptFailure, retries: u32) -> bool {

@@ -49,7 +49,7 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
         requested_model: truncated(request.model().unwrap_or_default()).into(),
         stream: request.stream(),
     };
-    let mut ticket = Ticket::open(&worker.gateway, permit, subject, call.arrived);
+    let mut ticket = Ticket::open(&worker.gateway, permit, request.surface(), subject, call.arrived);
     ticket.measure_against(state.configuration.baseline.as_ref());
     // It walks through the rest of the corridor by its address.
     Ok(Box::new(Gated { call, state, key, request, ticket }))

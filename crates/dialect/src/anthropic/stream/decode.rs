@@ -238,7 +238,11 @@ impl Decode for Decoder {
 
     /// The answer is complete when it was said why it ended, though `message_stop` is missing.
     fn end(&mut self, out: &mut Vec<Event>) -> Result<Step, NotAReply> {
-        Ok(if self.reason.is_some() { self.complete(out) } else { Step::More })
+        Ok(if self.is_finishing() { self.complete(out) } else { Step::More })
+    }
+
+    fn is_finishing(&self) -> bool {
+        self.reason.is_some()
     }
 }
 

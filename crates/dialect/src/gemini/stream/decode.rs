@@ -125,8 +125,7 @@ impl Decode for Decoder {
     }
 
     fn end(&mut self, out: &mut Vec<Event>) -> Result<Step, NotAReply> {
-        let finished = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some());
-        if !finished && !self.blocked {
+        if !self.is_finishing() {
             return Ok(Step::More);
         }
         if self.choices.is_empty() {
@@ -144,6 +143,11 @@ impl Decode for Decoder {
             out.push(Event::Extras(std::mem::take(&mut self.extras)));
         }
         Ok(Step::Complete)
+    }
+
+    fn is_finishing(&self) -> bool {
+        let finished = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some());
+        finished || self.blocked
     }
 }
 

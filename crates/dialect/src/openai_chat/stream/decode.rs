@@ -119,10 +119,11 @@ impl Decode for Decoder {
 
     /// An answer that was finished but lacks the end marker is complete.
     fn end(&mut self, out: &mut Vec<Event>) -> Result<Step, NotAReply> {
-        if self.choices.is_empty() || self.choices.iter().any(|reader| reader.finish.is_none()) {
-            return Ok(Step::More);
-        }
-        Ok(self.complete(out))
+        Ok(if self.is_finishing() { self.complete(out) } else { Step::More })
+    }
+
+    fn is_finishing(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|reader| reader.finish.is_some())
     }
 }
 

@@ -9,10 +9,10 @@ use dialect::meta::{self, Account};
 use dialect::translate::NotAReply;
 use ir::guard::Subject;
 use ir::settlement::Outcome;
-use net::deadline::after;
+use net::deadline::{after, within};
 use net::h1::{Connection, ResponseHead};
 use policy::guard::reply::ReplyWatch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
 use upstream::failure::{AttemptFailure, Class};
@@ -63,7 +63,7 @@ async fn whole_body(connection: &mut Connection, idle: Duration, deadline: Insta
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut length = 0;
     while !connection.body_ended() {
-        match timeout_at(deadline.min(after(idle)), connection.data()).await {
+        match within(|| deadline.min(after(idle)), connection.data()).await {
             Err(_) => return Err(AttemptFailure::new(Class::Timeout, "the answer's body stopped arriving")),
             Ok(Some(Err(error))) => return Err(transport_failure(&error)),
             Ok(Some(Ok(piece))) => {
