@@ -143,12 +143,12 @@ fn an_endless_event_ends_the_stream() {
 
 #[test]
 fn a_line_end_that_is_no_half_is_not_completed() {
-    let text = b"data: a\r\n\r: comment\n\ndata: end\n\n";
+    let text = b"data: a\r\n\r: comment\n\ndata: [DONE]";
     for size in [1, 100] {
         let (_, progress, seen) = run(text, size);
         assert_eq!(
             (progress, seen.last().map(String::as_str)),
-            (Progress::Complete, Some("end")),
+            (Progress::Complete, Some("[DONE]")),
             "in pieces of {size}"
         );
     }
