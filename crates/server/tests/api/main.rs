@@ -24,4 +24,5 @@ mod simulation;
 mod stream_forms;
 mod stream_times;
 mod translated_ends;
+mod translated_forms;
 mod translated_streams;
