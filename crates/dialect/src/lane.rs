@@ -7,6 +7,7 @@ pub mod asked;
 pub mod count;
 pub mod reply;
 pub mod stream;
+mod words;
 
 use ir::dialect::Dialect;
 use ir::failure::Failure;
