@@ -6,6 +6,7 @@
 use bytes::{Buf, BytesMut};
 use ir::dialect::Dialect;
 
+use crate::json::Scanner;
 use crate::sse::{self, Data, Searched};
 use crate::translate::{Frame, NotAReply, Step};
 
@@ -78,8 +79,9 @@ impl Frames {
         step
     }
 
-    /// Takes note of the stream's end: a last line without its line end is a frame, a last event without its empty
-    /// line is not (WHATWG HTML, section 9.2.6).
+    /// Takes note of the stream's end. A last line without its line end is a frame, and so is a last event that lacks
+    /// only its empty line: its data are whole JSON or an end marker. The standard throws it away (WHATWG HTML, section
+    /// 9.2.6); a provider that forgets it has answered all the same. Half an event is none.
     ///
     /// # Errors
     /// As [`Frames::push`].
@@ -87,7 +89,17 @@ impl Frames {
         let rest = std::mem::take(&mut self.buffer);
         match self.framing {
             Framing::Ndjson => self.framing.frame(&rest, &mut visit),
-            Framing::Sse => Ok(Step::More),
+            Framing::Sse => {
+                let event = [&rest, b"\n\n".as_slice()].concat();
+                let data = match sse::data(&event) {
+                    Data::None => return Ok(Step::More),
+                    Data::Line(range) => event.get(range).unwrap_or_default().to_vec(),
+                    Data::Joined(joined) => joined,
+                };
+                let mut scanner = Scanner::new(&data, 0);
+                let whole = data.trim_ascii() == b"[DONE]" || scanner.value().and_then(|_| scanner.end()).is_ok();
+                if whole { self.framing.frame(&event, &mut visit) } else { Ok(Step::More) }
+            }
         }
     }
 }

@@ -21,6 +21,8 @@ use net::h1::Connection;
 use policy::snapshot::{ModelIndex, Timeouts};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
+use upstream::classify::in_band;
+use upstream::failure::Class;
 
 use super::JOIN_BELOW;
 use crate::stage::authenticate::revoked;
@@ -165,9 +167,10 @@ impl StreamBody {
             }
             Progress::Failed(report) => {
                 let target = self.gated.state.configuration.target(self.model);
-                let said = report.message.unwrap_or_default();
-                let clean = target.map_or(String::new(), |target| target.scrub(&said));
-                self.fail(Outcome::Failed, aborted(&clean, "error event"));
+                let failure = target.map(|target| in_band(target, report));
+                let overloaded = failure.as_ref().is_some_and(|failure| failure.class == Class::Overloaded);
+                let said = failure.and_then(|failure| failure.report.message).unwrap_or_default();
+                self.fail(Outcome::Failed, Failure { overloaded, ..aborted(&said, "error event") });
             }
             Progress::Malformed(detail) => self.broken(&detail),
             Progress::TooLarge => self.broken("an event is too large"),

@@ -41,6 +41,9 @@ use crate::worker::Worker;
 /// Tries of the same target after the first.
 const MAX_RETRIES: u32 = 2;
 
+/// The longest `Retry-After` of a provider that is waited for before it is asked again.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
 /// `service_tier: flex` may take this long (<https://platform.openai.com/docs/guides/flex-processing>).
 const FLEX_TOTAL: Duration = Duration::from_secs(15 * 60);
 
@@ -176,7 +179,8 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             log_exhausted(configuration, gated, planned.model, &failure);
             return Err(told(&failure, said.as_ref()));
         }
-        sleep(Backoff::default().delay(retries, &mut fastrand::Rng::new())).await;
+        let pause = Backoff::default().delay(retries, &mut fastrand::Rng::new());
+        sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
         retries += 1;
     }
 }
@@ -189,6 +193,11 @@ fn told(last: &AttemptFailure, said: Option<&AttemptFailure>) -> Failure {
 
 fn may_retry(run: &Run<'_>, target: &Target, failure: &AttemptFailure, retries: u32) -> bool {
     let now = run.worker.gateway.clock.now().0;
+    // Who asks to be left alone for longer than a caller cares to wait is left alone.
+    let wait = failure.retry_after.unwrap_or_default();
+    if wait > MAX_WAIT || passed(run.deadline - wait) {
+        return false;
+    }
     retries < MAX_RETRIES && failure.class.is_retryable() && target.retries.try_retry(now)
 }
 

@@ -29,6 +29,9 @@ pub struct Encoder {
     started: bool,
     /// Per part; `None` where it has no block.
     slots: Vec<Option<Slot>>,
+    /// A text that is complete, but for citations that some providers send after it: its block is closed when the next
+    /// one begins.
+    closing: Option<usize>,
     next_index: u32,
     calls: usize,
     refuses: bool,
@@ -64,6 +67,7 @@ impl Encoder {
             first_meta,
             started: false,
             slots: Vec::new(),
+            closing: None,
             next_index: 0,
             calls: 0,
             refuses: false,
@@ -142,6 +146,9 @@ impl Encoder {
     }
 
     fn begin(&mut self, content_block: Block<'_>, out: &mut Vec<u8>) -> u32 {
+        if let Some(part) = self.closing.take() {
+            self.close(part, out);
+        }
         let index = self.next_index;
         self.next_index += 1;
         const KIND: &str = "content_block_start";
@@ -193,7 +200,10 @@ impl Encode for Encoder {
             Event::Started(started) => self.start(&started, out),
             Event::Opened { choice: 0, part, opening } => self.open(part, &opening, out),
             Event::Delta { choice: 0, part, delta } => self.grow(part, &delta, out),
-            Event::Closed { choice: 0, part } => self.close(part as usize, out),
+            Event::Closed { choice: 0, part } => match self.slots.get(part as usize) {
+                Some(Some(slot)) if slot.kind == Kind::Text => self.closing = Some(part as usize),
+                _ => self.close(part as usize, out),
+            },
             Event::Finished { choice: 0, finish } => self.finish = finish,
             Event::Usage(usage) => self.usage = Some(usage),
             Event::Extras(extras) => self.extras = extras,

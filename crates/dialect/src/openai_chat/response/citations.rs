@@ -13,6 +13,8 @@ const OWN: Dialect = Dialect::OpenaiChat;
 pub(super) fn citation(text: &str) -> Option<Citation> {
     let mut annotation = object(text)?;
     let kind = word(&mut annotation, "type");
+    // Its number, in streams: it says nothing.
+    annotation.take("index");
     let mut citation = Citation::default();
     let mut is_plain = false;
     if let (Some("url_citation"), Ok(Some(mut page))) = (kind.as_deref(), annotation.object("url_citation")) {
@@ -27,6 +29,18 @@ pub(super) fn citation(text: &str) -> Option<Citation> {
         citation.original = Some((OWN, Json::parse(text)?));
     }
     Some(citation)
+}
+
+/// Reads a citation of something else than a web page, as we write it.
+pub(super) fn passage(text: &str) -> Option<Citation> {
+    let mut passage = object(text)?;
+    let (start, end) = (passage.integer("start_index").ok().flatten(), passage.integer("end_index").ok().flatten());
+    Some(Citation {
+        title: word(&mut passage, "title"),
+        cited_text: word(&mut passage, "cited_text"),
+        span: start.zip(end),
+        ..Citation::default()
+    })
 }
 
 /// Takes the pages that an answer rests on, where a vendor lists them beside it (Perplexity, xAI). They stay among

@@ -8,7 +8,7 @@ use ir::chat::response::{Choice, Response};
 use ir::dialect::Dialect;
 
 use crate::openai_chat::wire::message::Address;
-use crate::openai_chat::wire::reply::{self as wire, Annotation, Blocks};
+use crate::openai_chat::wire::reply::{self as wire, Blocks};
 use crate::openai_chat::wire::request::own;
 use crate::openai_chat::wire::{object, word};
 use crate::openai_chat::{finish, reasoning};
@@ -23,7 +23,7 @@ pub fn encode(response: &Response, label: &Label<'_>) -> Vec<u8> {
         model: if response.model.is_empty() { label.model } else { &response.model },
         choices: response.choices.iter().map(|found| choice(found, label)).collect(),
         usage: response.usage.as_ref().map(wire::Consumed::of),
-        service_tier: response.service_tier.as_deref(),
+        service_tier: wire::service_tier(response.service_tier.as_deref()),
         extras: own(&response.extras),
     };
     // Serialising strings and carried JSON into a vector cannot fail.
@@ -45,7 +45,7 @@ fn place<'a>(part: &'a Part, at: usize, choice: u32, label: &Label<'_>, message:
     match &part.content {
         Content::Text { text, citations } => {
             message.content.get_or_insert_default().push_str(text);
-            more.annotations.extend(citations.iter().map(Annotation::of));
+            citations.iter().for_each(|citation| more.cite(citation, None));
         }
         Content::Refusal(text) => message.refusal.get_or_insert_default().push_str(text),
         Content::Thinking { text, .. } => {

@@ -7,7 +7,7 @@ use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::json::Json;
 
-use super::citations::citation;
+use super::citations::{self, citation};
 use crate::json::object::{Object, elements, string};
 use crate::openai_chat::finish;
 use crate::openai_chat::reasoning::{Entry, Kind};
@@ -93,6 +93,11 @@ impl Reader {
         }
         for annotation in list(&mut message, "annotations") {
             self.annotation(annotation, out);
+        }
+        for passage in list(&mut message, "citations") {
+            if let Some(citation) = citations::passage(passage) {
+                self.attach(citation, out);
+            }
         }
         if let Ok(Some(audio)) = message.object("audio") {
             self.audio(audio, out);
@@ -256,7 +261,12 @@ impl Reader {
     }
 
     fn annotation(&mut self, text: &str, out: &mut Vec<Event>) {
-        let Some(citation) = citation(text) else { return };
+        if let Some(citation) = citation(text) {
+            self.attach(citation, out);
+        }
+    }
+
+    fn attach(&mut self, citation: Citation, out: &mut Vec<Event>) {
         let part = match self.text {
             Some(part) => part,
             None => {

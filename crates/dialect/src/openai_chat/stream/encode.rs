@@ -42,6 +42,8 @@ struct Choice {
     calls: u32,
     thoughts: u64,
     images: u32,
+    citations: u32,
+    blocks: u32,
 }
 
 /// A part, as far as its deltas need it.
@@ -201,6 +203,8 @@ impl Choice {
                 Part::Image { media_type, data: String::new(), index: self.images - 1 }
             }
             Opening::Foreign { dialect, block } => {
+                let block = numbered(&block, self.blocks);
+                self.blocks += 1;
                 let blocks = Some(wire::Blocks(vec![(dialect, &block)]));
                 let delta = wire::Delta { provider_specific_fields: blocks, ..wire::Delta::default() };
                 chunks.delta(self.index, delta, out);
@@ -227,14 +231,17 @@ impl Choice {
                 let worded = !*hidden && (*worded || (id.is_none() && signature.by == Dialect::Anthropic));
                 more.reasoning_details.push(Detail::proof(signature, worded, id.as_deref(), *index));
             }
-            (Delta::Signature(signature), Part::Call { index, .. }) => match signed(signature, *index) {
+            (Delta::Signature(signature), Part::Call { index, custom }) => match signed(signature, *index, *custom) {
                 Some(call) => more.tool_calls.push(call),
                 None => return,
             },
             (Delta::Arguments(text), Part::Call { index, custom }) => {
                 more.tool_calls.push(wire::Call::more(*index, text, *custom));
             }
-            (Delta::Citation(citation), Part::Text) => more.annotations.push(wire::Annotation::of(citation)),
+            (Delta::Citation(citation), Part::Text) => {
+                more.cite(citation, Some(self.citations));
+                self.citations += 1;
+            }
             (Delta::Foreign { dialect: OWN, delta }, Part::Audio { named }) => {
                 *named = true;
                 more.audio = Some(wire::Audio::Raw(delta));
@@ -257,10 +264,18 @@ impl Choice {
     }
 }
 
-/// Returns the piece of a call that is its proof.
-fn signed(signature: &Signature, index: u32) -> Option<wire::Call<'_>> {
+/// Returns the piece of a call that is its proof. It has a function, because SDKs want one in every piece.
+fn signed(signature: &Signature, index: u32, is_custom: bool) -> Option<wire::Call<'_>> {
     let extra_content = Some(wire::extra_content(Some(signature))?);
-    Some(wire::Call { index: Some(index), extra_content, ..wire::Call::default() })
+    Some(wire::Call { extra_content, ..wire::Call::more(index, "", is_custom) })
+}
+
+/// Returns a block with its number: SDKs join the lists of several chunks by it.
+fn numbered(block: &Json, index: u32) -> Json {
+    let members = block.as_str().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let comma = |members: &str| if members.trim().is_empty() { "" } else { "," };
+    let whole = members.map(|members| format!("{{{members}{}\"index\":{index}}}", comma(members)));
+    whole.and_then(|whole| Json::parse(&whole)).unwrap_or_else(|| block.clone())
 }
 
 #[cfg(test)]

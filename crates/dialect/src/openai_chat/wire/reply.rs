@@ -67,6 +67,9 @@ pub struct Delta<'a> {
     pub reasoning_details: Vec<Detail<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub annotations: Vec<Annotation<'a>>,
+    /// Citations of something else than a web page, which OpenAI has no shape for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub citations: Vec<Passage<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<Audio<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -78,6 +81,14 @@ pub struct Delta<'a> {
 }
 
 impl<'a> Delta<'a> {
+    /// Adds a citation. `index` is its number, in streams: SDKs join lists by it.
+    pub fn cite(&mut self, citation: &'a Citation, index: Option<u32>) {
+        match Annotation::of(citation, index) {
+            Some(annotation) => self.annotations.push(annotation),
+            None => self.citations.push(Passage::of(citation, index)),
+        }
+    }
+
     /// Adds to the thoughts that are shown.
     pub fn think(&mut self, text: &'a str) {
         match &mut self.reasoning_content {
@@ -199,11 +210,8 @@ pub enum Annotation<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
         url_citation: UrlCitation<'a>,
-    },
-    Other {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        citation: Other<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        index: Option<u32>,
     },
 }
 
@@ -218,9 +226,9 @@ pub struct UrlCitation<'a> {
     content: Option<&'a str>,
 }
 
-/// A citation of something else, which OpenAI has no shape for.
+/// A citation of something else.
 #[derive(Debug, Serialize)]
-pub struct Other<'a> {
+pub struct Passage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,28 +237,40 @@ pub struct Other<'a> {
     start_index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
 }
 
 impl<'a> Annotation<'a> {
-    pub fn of(citation: &'a Citation) -> Self {
+    /// Returns the annotation that a citation is; `None` when it is of no web page.
+    fn of(citation: &'a Citation, index: Option<u32>) -> Option<Self> {
         if let Some((Dialect::OpenaiChat, original)) = &citation.original {
-            return Self::Raw(original);
+            return Some(Self::Raw(original));
         }
-        let title = citation.title.as_deref();
-        match citation.url.as_deref() {
-            Some(url) => {
-                let (start_index, end_index) = citation.span.unwrap_or_default();
-                let title = title.unwrap_or_default();
-                let content = citation.cited_text.as_deref();
-                let url_citation = UrlCitation { url, title, start_index, end_index, content };
-                Self::Url { kind: "url_citation", url_citation }
-            }
-            None => {
-                let (start_index, end_index) = citation.span.unzip();
-                let cited_text = citation.cited_text.as_deref();
-                Self::Other { kind: "citation", citation: Other { title, cited_text, start_index, end_index } }
-            }
-        }
+        let url = citation.url.as_deref()?;
+        let (start_index, end_index) = citation.span.unwrap_or_default();
+        let title = citation.title.as_deref().unwrap_or_default();
+        let content = citation.cited_text.as_deref();
+        let url_citation = UrlCitation { url, title, start_index, end_index, content };
+        Some(Self::Url { kind: "url_citation", url_citation, index })
+    }
+}
+
+impl<'a> Passage<'a> {
+    fn of(citation: &'a Citation, index: Option<u32>) -> Self {
+        let (start_index, end_index) = citation.span.unzip();
+        let (title, cited_text) = (citation.title.as_deref(), citation.cited_text.as_deref());
+        Self { title, cited_text, start_index, end_index, index }
+    }
+}
+
+/// Returns the tier of service in OpenAI's words: Anthropic's and Google's usual tier is called otherwise, and a batch
+/// is none.
+pub fn service_tier(tier: Option<&str>) -> Option<&str> {
+    match tier? {
+        "standard" => Some("default"),
+        "batch" => None,
+        other => Some(other),
     }
 }
 

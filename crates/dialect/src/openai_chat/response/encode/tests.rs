@@ -122,8 +122,8 @@ fn citations_media_and_foreign_blocks_have_their_places() {
         Finish::Pause,
         json!({"role": "assistant", "content": "a", "refusal": null,
             "annotations": [
-                {"type": "url_citation", "url_citation": {"url": "https://a", "title": "", "start_index": 1, "end_index": 2, "content": "c"}},
-                {"type": "citation", "citation": {"cited_text": "c"}}],
+                {"type": "url_citation", "url_citation": {"url": "https://a", "title": "", "start_index": 1, "end_index": 2, "content": "c"}}],
+            "citations": [{"cited_text": "c"}],
             "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}, "index": 0}],
             "audio": {"id": "audio_5eed", "data": "AA==", "expires_at": 7, "transcript": ""},
             "provider_specific_fields": {"anthropic": [{"type": "server_tool_use"}]}}),

@@ -60,7 +60,7 @@ impl Chunks {
             object: "chat.completion.chunk",
             created: started.created.unwrap_or(self.created),
             model: if started.model.is_empty() { &self.model } else { &started.model },
-            service_tier: started.service_tier.as_deref(),
+            service_tier: wire::service_tier(started.service_tier.as_deref()),
         };
         // Serialising strings into a vector cannot fail.
         self.head = serde_json::to_vec(&head).unwrap_or_default();

@@ -147,7 +147,7 @@ fn calls_come_in_pieces() {
         &[
             json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}]}),
             json!({"tool_calls": [{"index": 0, "function": {"arguments": "{\""}}]}),
-            json!({"tool_calls": [{"index": 0, "extra_content": {"google": {"thought_signature": "s"}}}]}),
+            json!({"tool_calls": [{"index": 0, "function": {"arguments": ""}, "extra_content": {"google": {"thought_signature": "s"}}}]}),
         ],
     );
     check(
@@ -175,7 +175,7 @@ fn media_citations_and_foreign_blocks_have_their_places() {
     let url_citation = json!({"url": "https://a", "title": "", "start_index": 0, "end_index": 0});
     check(
         vec![opened(Opening::Text), delta(Delta::Citation(citation))],
-        &[json!({"annotations": [{"type": "url_citation", "url_citation": url_citation}]})],
+        &[json!({"annotations": [{"type": "url_citation", "url_citation": url_citation, "index": 0}]})],
     );
     let block = Json::parse(r#"{"type":"server_tool_use"}"#).unwrap();
     check(
@@ -183,7 +183,7 @@ fn media_citations_and_foreign_blocks_have_their_places() {
             opened(Opening::Foreign { dialect: Dialect::Anthropic, block: block.clone() }),
             delta(Delta::Foreign { dialect: Dialect::Anthropic, delta: block }),
         ],
-        &[json!({"provider_specific_fields": {"anthropic": [{"type": "server_tool_use"}]}})],
+        &[json!({"provider_specific_fields": {"anthropic": [{"type": "server_tool_use", "index": 0}]}})],
     );
 }
 
