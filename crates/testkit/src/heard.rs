@@ -126,7 +126,7 @@ fn anthropic(frames: &[Frame], heard: &mut Heard) {
             continue;
         };
         let kind = event["type"].as_str().expect("a type");
-        assert_eq!(frame.event.as_deref(), Some(kind), "every event bears its type as its name");
+        assert_eq!(frame.event.as_deref(), Some(kind), "every event bears its type as its name: {frames:?}");
         assert!(at > 0 || kind == "message_start" || kind == "ping" || kind == "error", "{event}");
         let index = event["index"].as_u64().and_then(|index| usize::try_from(index).ok());
         match kind {

@@ -85,12 +85,13 @@ def _short(value: Any) -> str:
 
 def _refused(exchange: Exchange, reply: Reply) -> str | None:
     """An error answer: its class, and the provider's message."""
-    wanted = 502 if exchange.status in AUTH or exchange.status == 402 else exchange.status
+    account = exchange.status in (*AUTH, 402) or b"API_KEY_INVALID" in exchange.response
+    wanted = 502 if account else exchange.status
     if reply.status // 100 != wanted // 100:
         return f"status {exchange.status} became {reply.status}: {reply.body[:200]!r}"
     message = error_message(exchange.response)
     said = reply.error.get("message") or ""
-    if wanted == 502 and exchange.status != 502 or message is None or message in said:
+    if account or message is None or message in said:
         return None
     return f"message {message!r} became {said!r}"
 

@@ -210,7 +210,13 @@ impl Held {
             }
             Data::Joined(joined) => {
                 let text = apply(&Bytes::copy_from_slice(joined), patches).concat();
-                let mut event = Vec::with_capacity(text.len() + 64);
+                let mut event = Vec::with_capacity(self.bytes.len() + text.len());
+                // The other fields, its name above all, go first: their order means nothing.
+                let lines = self.bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
+                for line in lines.filter(|line| !line.is_empty() && !line.starts_with(b"data")) {
+                    event.extend_from_slice(line);
+                    event.push(b'\n');
+                }
                 for line in text.split(|byte| *byte == b'\n') {
                     event.extend_from_slice(b"data: ");
                     event.extend_from_slice(line);

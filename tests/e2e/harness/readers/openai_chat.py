@@ -21,7 +21,7 @@ def read(values: list[Any]) -> Reading:
             out.error = error if isinstance(error, str) else str(error.get("message"))
             break
         if usage := value.get("usage") or (value.get("x_groq") or {}).get("usage"):
-            out.input, out.output = usage.get("prompt_tokens"), usage.get("completion_tokens")
+            _used(out, usage)
         for choice in value.get("choices") or []:
             if choice.get("index", 0) == 0:
                 _said(out, choice.get(kind) or choice.get("delta") or {}, calls)
@@ -29,6 +29,19 @@ def read(values: list[Any]) -> Reading:
                 out.finish = FINISH.get(finish, finish) or out.finish
     out.calls = [(name, arguments(text)) for name, text in calls.values()]
     return out
+
+
+def _used(out: Reading, usage: dict[str, Any]) -> None:
+    """Takes the counts. Some count thoughts (xAI) or sound (Mistral) in the total only, or thoughts nowhere else."""
+    out.input, out.output = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if out.input is None or out.output is None:
+        return
+    beside = max(0, (usage.get("total_tokens") or 0) - out.input - out.output)
+    thoughts = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    if thoughts and (beside == thoughts or thoughts > out.output):
+        out.output += thoughts
+    elif beside:
+        out.input += beside
 
 
 def _said(out: Reading, message: dict[str, Any], calls: dict[Any, list[str]]) -> None:

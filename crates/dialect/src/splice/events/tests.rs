@@ -78,6 +78,8 @@ fn what_is_judged_is_done() {
 fn a_member_goes_into_the_data() {
     check("event: x\ndata: {}\nid: 1\n\n", "event: x\ndata: {\"k\":1}\nid: 1\n\n");
     assert_eq!(run(b"data: {\"a\":\ndata: 2}\n\n", 100).0, "data: {\"a\":\ndata: 2,\"k\":1}\n\n");
+    let named = b"data: {\"a\":\r\nevent: x\r\ndata: 2}\r\nid: 1\r\n\r\n";
+    assert_eq!(run(named, 100).0, "event: x\nid: 1\ndata: {\"a\":\ndata: 2,\"k\":1}\n\n");
 }
 
 #[test]
