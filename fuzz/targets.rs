@@ -10,6 +10,7 @@ use bytes::Bytes;
 use dialect::anthropic::{request::MessagesRequest, response::MessagesResponse, stream::MessagesStream};
 use dialect::frames::Frames;
 use dialect::json::object::{Object, Path};
+use dialect::openai_chat::request::departs::departs;
 use dialect::openai_chat::request::{AskUsage, ChatRequest};
 use dialect::openai_chat::{response::ChatResponse, stream::ChatStream};
 use dialect::passed::Progress;
@@ -19,7 +20,7 @@ use ir::chat::event::Event;
 use ir::chat::fold::Fold;
 use ir::chat::request::Request;
 use ir::chat::response::Response;
-use ir::dialect::Dialect;
+use ir::dialect::{Dialect, Quirk};
 use ir::failure::Failure;
 
 /// One target.
@@ -276,8 +277,28 @@ fn chat_request(data: &[u8]) {
     if let Ok(request) = ChatRequest::decode(Bytes::copy_from_slice(data)) {
         patched(&request.encode("another", AskUsage::Ask));
         patched(&request.encode("another", AskUsage::Leave));
+        let refuses = ["a", "store", "messages.role", "messages.content.text", "tools"].map(Box::from);
+        let strict = Callee { quirks: &QUIRKS, refuses: &refuses, ..CALLEE };
+        let _ = departs(request.body(), &strict);
+        if let Ok((parts, _)) = request.spliced(&strict) {
+            patched(&parts);
+        }
     }
 }
+
+/// Every way in which a vendor may spell a request otherwise.
+const QUIRKS: [Quirk; 10] = [
+    Quirk::MaxTokens,
+    Quirk::RandomSeed,
+    Quirk::NoDeveloperRole,
+    Quirk::NoNames,
+    Quirk::NineCharacterToolIds,
+    Quirk::DocumentUrl,
+    Quirk::LowTemperature,
+    Quirk::NoneOrHighEffort,
+    Quirk::ReasoningParts,
+    Quirk::CacheControl,
+];
 
 fn chat_reply(data: &[u8]) {
     if let Ok(reply) = ChatResponse::decode(Bytes::copy_from_slice(data), "meta") {

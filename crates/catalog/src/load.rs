@@ -50,6 +50,8 @@ pub fn parse(text: &str) -> Result<Vendor, toml::de::Error> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use ir::dialect::{Dialect, Quirk};
+
     use super::*;
 
     #[test]
@@ -79,6 +81,21 @@ mod tests {
         for vendor in Vendors::builtin().iter() {
             let link = &vendor.documentation;
             assert!(link.starts_with("https://") || &*vendor.kind == "demo", "{}", vendor.kind);
+        }
+    }
+
+    #[test]
+    fn departures_are_consistent() {
+        let forms = [Quirk::ReasoningContent, Quirk::Reasoning, Quirk::ReasoningParts, Quirk::ReasoningDetails];
+        for vendor in Vendors::builtin().iter() {
+            let departs = !vendor.quirks.is_empty() || !vendor.refuses.is_empty();
+            assert!(!departs || vendor.dialect == Dialect::OpenaiChat, "{}: only this dialect knows any", vendor.kind);
+            let ways = vendor.quirks.iter().filter(|quirk| forms.contains(quirk)).count();
+            assert!(ways <= 1, "{}: thoughts go back in one form", vendor.kind);
+            let paths: BTreeSet<&str> = vendor.refuses.iter().map(|path| &**path).collect();
+            assert_eq!(paths.len(), vendor.refuses.len(), "{}: a path twice", vendor.kind);
+            let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            assert!(paths.iter().all(|path| path.split('.').all(is_name)), "{}: a path that is none", vendor.kind);
         }
     }
 

@@ -181,6 +181,8 @@ impl Asked {
             (Read::Anthropic(request), Dialect::Anthropic) => {
                 Ok(Outgoing { body: request.encode(callee.model), dropped: Vec::new() })
             }
+            // Encoded anew for a vendor that spells something otherwise: it still is the caller's own dialect.
+            (Read::OpenaiChat(_), Dialect::OpenaiChat) => self.translated(dialect, callee, &[]),
             _ => self.translated(dialect, callee, capabilities),
         }
     }

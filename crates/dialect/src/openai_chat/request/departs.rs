@@ -10,7 +10,9 @@ use crate::translate::Callee;
 
 /// Whether a request must be encoded anew. What is only refused is no reason: it is left out of the bytes.
 pub fn departs(body: &[u8], callee: &Callee<'_>) -> bool {
-    if callee.quirks.is_empty() && callee.refuses.is_empty() {
+    // What these understand beside OpenAI's own words is no reason.
+    let more = |quirk: &Quirk| matches!(quirk, Quirk::ReasoningDetails | Quirk::CacheControl);
+    if callee.refuses.is_empty() && callee.quirks.iter().all(more) {
         return false;
     }
     let look = Look { body, callee };
@@ -187,6 +189,7 @@ mod tests {
     #[test]
     fn a_vendor_without_quirks_looks_at_nothing() {
         check("not even JSON", &[], &[], false);
+        check("not even JSON", &[Quirk::ReasoningDetails, Quirk::CacheControl], &[], false);
     }
 
     #[test]

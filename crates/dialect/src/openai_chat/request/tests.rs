@@ -165,3 +165,20 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn leaves_out_what_a_provider_refuses() {
+    let refuses = ["store", "stream_options", "web_search_options"].map(Box::from);
+    let spliced = |text: &str, refuses: &[Box<str>]| {
+        let callee = Callee { model: "up", max_output_tokens: None, ask_usage: false, quirks: &[], refuses };
+        let (parts, dropped) = decode(text).unwrap().spliced(&callee)?;
+        Ok::<_, Failure>((String::from_utf8(parts.concat()).unwrap(), dropped))
+    };
+    let text = format!(r#"{{ "store": true, "model": "m" , {MESSAGES}, "stream":true, "stream_options":{{}} }}"#);
+    let expect = format!(r#"{{ "model": "up" , {MESSAGES}, "stream":true }}"#);
+    assert_eq!(spliced(&text, &refuses).unwrap(), (expect, vec!["store".to_owned()]));
+    let expect = format!(r#"{{ "store": true, "model": "up" , {MESSAGES}, "stream":true }}"#);
+    assert_eq!(spliced(&text, &[]).unwrap(), (expect, Vec::new()));
+    let failure = spliced(&format!(r#"{{"model":"m",{MESSAGES},"web_search_options":{{"a":1}}}}"#), &refuses);
+    assert_eq!(failure.unwrap_err().param.as_deref(), Some("web_search_options"));
+}

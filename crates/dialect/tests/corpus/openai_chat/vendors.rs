@@ -151,11 +151,27 @@ fn what_is_refused_is_not_sent() {
     check("deepseek", &deepseek, &[], json!({"content": "a", "reasoning_content": "t"}));
 }
 
+/// What a model can do is asked of a vendor of the caller's own dialect, even where the request is encoded anew.
+#[test]
+fn a_vendor_of_the_same_dialect_judges_itself() {
+    let (vendors, capabilities) = (Vendors::builtin(), ["json_schema".into()]);
+    let mistral = vendors.get("mistral").unwrap();
+    let body = r#"{"model":"m","seed":1,"messages":[],"tools":[{"type":"function","function":{"name":"f"}}]}"#;
+    let (mut asked, model) = decoded(body).unwrap();
+    let callee = callee(mistral, &asked, &model);
+    assert!(asked.outgoing(Dialect::OpenaiChat, &callee, &capabilities).is_ok());
+    assert!(asked.outgoing(Dialect::Anthropic, &callee, &capabilities).is_err());
+}
+
 #[test]
 fn what_the_answer_depends_on_is_refused() {
     let vendors = Vendors::builtin();
     for (kind, body) in [
         ("mistral", r#"{"model":"m","messages":[],"modalities":["audio"],"audio":{"voice":"v"}}"#),
+        (
+            "deepseek",
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}"#,
+        ),
         ("groq", r#"{"model":"m","messages":[],"web_search_options":{"search_context_size":"low"}}"#),
     ] {
         let said = sent(vendors.get(kind).unwrap(), body).unwrap_err();
