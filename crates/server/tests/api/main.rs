@@ -11,6 +11,7 @@ mod dialects;
 mod dropped;
 mod failover;
 mod failover_streams;
+mod fetching;
 mod input;
 mod journal;
 mod listener;
