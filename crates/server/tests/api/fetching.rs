@@ -157,6 +157,40 @@ async fn private_addresses_are_not_reached() {
     }
 }
 
+/// What two parsers would read differently (SSRF-05) is read once: what is checked is what is connected to.
+#[tokio::test(start_paused = true)]
+async fn tricks_with_addresses_lead_nowhere_private() {
+    for url in [
+        "http://pics.test@127.0.0.1/",
+        "http://pics.test:80@127.0.0.1/",
+        "http://127.0.0.1#@pics.test/",
+        "http://127.0.0.1?@pics.test/",
+        "http://127.0.0.1\\@pics.test/",
+        "http:\\\\127.0.0.1/",
+        "http:/127.0.0.1/",
+        "http:127.0.0.1/",
+        "ht\ttp://127.0.0.1/",
+        "http://127.0\n.0.1/",
+        "http://127.0.0.1%00.pics.test/",
+        "http://127.0.0.1\u{0}.pics.test/",
+        "http://%31%32%37.0.0.1/",
+        "http://127\u{3002}0\u{3002}0\u{3002}1/",
+        "http://[::ffff:7f00:1]/",
+        "http://127.0.0.1:80:80/",
+        " http://127.0.0.1/ ",
+        "HTTP://127.0.0.1/",
+        "//127.0.0.1/",
+        "http://localhost.\u{ad}test@127.0.0.1/",
+    ] {
+        let inside = vec![picture()];
+        let gateway = builder("gemini").host("127.0.0.1", inside).host("pics", vec![picture()]).start();
+        let reply = Caller::Openai.ask(&gateway, "", &asking(Caller::Openai, &[url])).await;
+        assert_eq!(gateway.provider("127.0.0.1").connections(), 0, "{url:?}");
+        assert!(reply.status == 200 || reply.status == 400, "{url:?}: {}", reply.text());
+        gateway.one().await;
+    }
+}
+
 /// Whether a name leads to a private address, to nothing, or to a closed port: the caller is told the same.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_leads_inside_is_no_oracle() {

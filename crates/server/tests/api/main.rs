@@ -8,6 +8,7 @@ mod authentication;
 mod cancelling;
 mod corridor;
 mod counting;
+mod destinations;
 mod dialects;
 mod dropped;
 mod failover;
