@@ -3,6 +3,7 @@
 A peer file is a list of objects:
   {"name": "other", "cmd": ["/opt/other", "--port", "9110"], "addr": "127.0.0.1:9110",
    "env": {}, "cwd": "/tmp", "path": "/v1/chat/completions", "stream_path": null, "model": "gpt-4o-mini",
+   "translated": null,
    "headers": {"authorization": "Bearer sk-bench"}, "ready": ["127.0.0.1:9110", "/health"]}
 All but name, cmd and addr have these defaults (no `ready`: the first good answer stands for it). Its upstream is
 http://127.0.0.1:9000/v1.
@@ -29,9 +30,20 @@ kind = "openai-compatible"
 base_url = "http://127.0.0.1:9000/v1"
 api_key = "sk-upstream"
 
+[providers.other]
+kind = "anthropic"
+base_url = "http://127.0.0.1:9000/v1"
+api_key = "sk-upstream"
+
 [[models]]
 slug = "gpt-4o-mini"
 provider = "mock"
+input_price = "0.15"
+output_price = "0.60"
+
+[[models]]
+slug = "claude-bench"
+provider = "other"
 input_price = "0.15"
 output_price = "0.60"
 """
@@ -43,6 +55,7 @@ class Peer:
     path = CHAT
     stream_path = None
     model = "gpt-4o-mini"
+    translated = None  # the model that an Anthropic upstream serves; without one the same dialect is measured
     ready = None
     env = {}
     cwd = "/"
@@ -120,6 +133,7 @@ class Peer:
 
 
 class Crossway(Peer):
+    translated = "claude-bench"
     addr = "127.0.0.1:8080"
     admin = "127.0.0.1:8081"
     ready = (admin, "/readyz")

@@ -12,8 +12,10 @@ FLOOR = "nginx"
 # workload: (title, goal and aim as multiples of nginx's CPU per request)
 CPU = {
     "small": ("Small chat, closed loop, 32 connections", 1.8, 1.6),
+    "translated": ("Small chat, OpenAI in, Anthropic upstream, 32 connections", 2.5, 2.2),
     "large": ("100 KB prompt, closed loop, 16 connections", 1.6, 1.5),
     "stream": ("Stream of 100 chunks, unpaced, closed loop, 16 connections", 1.9, 1.8),
+    "translated_stream": ("Stream of 100 chunks, OpenAI in, Anthropic upstream, unpaced, 16 connections", 3.0, 3.0),
     "paced": ("Stream of 100 chunks, one every 2 ms, open loop, 25 streams/s", 1.3, 1.3),
 }
 ADDED = {

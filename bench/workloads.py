@@ -21,21 +21,22 @@ class Session:
     def __init__(self, work, tools, options):
         self.work, self.tools, self.o = work, tools, options
 
-    def body(self, peer, size, stream):
+    def body(self, peer, size, stream, translated=False):
         """Writes the request body into a file and returns its path. The `user` value is where ids go."""
         text = " ".join(WORDS[(i * 7 + i // 11) % len(WORDS)] for i in range(size // 5))[:size]
-        b = dict(model=peer.model, max_tokens=256, user="bench-id-00000000",
+        model = peer.translated or peer.model if translated else peer.model
+        b = dict(model=model, max_tokens=256, user="bench-id-00000000",
                  messages=[dict(role="system", content="You are a terse assistant."), dict(role="user", content=text)])
         if stream:
             b.update(stream=True, stream_options=dict(include_usage=True))
-        path = os.path.join(self.work, f"{peer.name}-{size}-{'s' if stream else 'b'}.json")
+        path = os.path.join(self.work, f"{peer.name}-{size}-{model}-{'s' if stream else 'b'}.json")
         with open(path, "w") as f:
             json.dump(b, f, separators=(",", ":"))
         return path
 
-    def load_cmd(self, peer, stream=False, size=200, direct=None, **options):
+    def load_cmd(self, peer, stream=False, size=200, direct=None, translated=False, **options):
         addr, path = (direct.addr, direct.path) if direct else (peer.addr, peer.url(stream))
-        cmd = [os.path.join(self.tools, "load"), "--addr", addr, "--path", path, "--body", self.body(peer, size, stream)]
+        cmd = [os.path.join(self.tools, "load"), "--addr", addr, "--path", path, "--body", self.body(peer, size, stream, translated)]
         for name, value in peer.headers.items():
             cmd += ["-H", f"{name}: {value}"]
         if stream:
@@ -116,12 +117,22 @@ def small(s, peer):
     return throughput(s, peer, {}, s.o.secs, conns=32)
 
 
+def translated(s, peer):
+    """As small, but the upstream speaks Anthropic's dialect; the floor forwards the same dialect."""
+    return throughput(s, peer, {}, s.o.secs, conns=32, translated=True)
+
+
 def large(s, peer):
     return throughput(s, peer, {}, s.o.secs, conns=16, size=100_000)
 
 
 def stream(s, peer):
     return throughput(s, peer, {}, s.o.secs, conns=16, stream=True, events=CHUNKS + 2)
+
+
+def translated_stream(s, peer):
+    """As stream, but the upstream speaks Anthropic's dialect."""
+    return throughput(s, peer, {}, s.o.secs, conns=16, stream=True, events=CHUNKS + 2, translated=True)
 
 
 def paced(s, peer):
@@ -237,9 +248,9 @@ def _quiet(peer):
 
 def check(s, peer, name):
     """One request of the workload's kind must be answered well before anything is measured."""
-    stream = name in ("stream", "paced", "first_byte", "streams")
+    stream = name in ("stream", "translated_stream", "paced", "first_byte", "streams")
     mock_set(**PLAIN)
-    with open(s.body(peer, 100_000 if name == "large" else 200, stream), "rb") as f:
+    with open(s.body(peer, 100_000 if name == "large" else 200, stream, name.startswith("translated")), "rb") as f:
         status, reply = call(peer.addr, "POST", peer.url(stream), f.read(),
                              {"content-type": "application/json", **peer.headers})
     want = b"[DONE]" if stream else b'"usage"'
@@ -247,4 +258,4 @@ def check(s, peer, name):
         raise RuntimeError(f"{status} {reply[:300].decode(errors='replace')}")
 
 
-ALL = {f.__name__: f for f in (small, large, stream, paced, latency, first_byte, once, streams)}
+ALL = {f.__name__: f for f in (small, translated, large, stream, translated_stream, paced, latency, first_byte, once, streams)}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -92,3 +95,24 @@ def pair(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
     upstream = shared_upstream()
     deadlines = {"first_token_timeout_ms": 1000, "idle_timeout_ms": 1000, "timeout_ms": 4000, "connect_timeout_ms": 500}
     return Pair(shared_gateway(simple(upstream.base_url, **deadlines)), upstream)
+
+
+@pytest.fixture(scope="session")
+def llama() -> Iterator[str]:
+    """The address of a running model server."""
+    script = Path(__file__).parent / "harness" / "real_model.py"
+    process = subprocess.Popen([sys.executable, script, "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    seen = []
+    address = None
+    for raw in process.stdout:
+        line = raw.decode("utf-8", "replace")
+        seen.append(line)
+        if found := re.search(r"^serving (http://\S+)", line):
+            address = found[1].rstrip("/")
+            break
+    assert address, "".join(seen)
+    threading.Thread(target=lambda: [None for _ in process.stdout or ()], daemon=True).start()
+    yield address
+    process.kill()
+    process.wait(10)

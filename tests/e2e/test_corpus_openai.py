@@ -7,17 +7,16 @@ reason in corpus_exceptions.toml, and an entry that is not needed any more is a 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from harness import corpus
 from harness.corpus import Exchange, Replay
+from harness.findings import Findings, check_carried, check_needed, exceptions
 from harness.gateway import Gateway, model, provider
 from harness.notes import note
 from harness.replayed import AUTH, check_reply, check_request
@@ -28,12 +27,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 EXCHANGES = corpus.load()
 PROVIDERS = sorted({exchange.provider for exchange in EXCHANGES})
-EXCEPTIONS = Path(__file__).with_name("corpus_exceptions.toml")
+SUITE = "openai"
 
 pytestmark = pytest.mark.skipif(not EXCHANGES, reason=f"no recorded exchanges in {corpus.FOLDER}")
-
-# Findings per exchange: check ("bytes", "request", "sdk") -> what differs.
-Findings = dict[str, dict[str, str]]
 
 
 def config(upstream: Upstream) -> dict[str, Any]:
@@ -85,7 +81,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory, replay: Upstream, direct:
         gateway.stop()
     counts["carried whole"] = sum(1 for findings in found.values() if not findings)
     figures = ", ".join(f"{count} {what}" for what, count in counts.items())
-    note(f"corpus: {len(EXCHANGES)} exchanges, {figures}, {len(exceptions())} exceptions listed")
+    note(f"corpus: {len(EXCHANGES)} exchanges, {figures}, {len(exceptions(SUITE))} exceptions listed")
     yield found
 
 
@@ -166,30 +162,13 @@ def same_reading(exchange: Exchange, direct: Any, through: Any) -> bool:
     return direct == through
 
 
-def exceptions() -> dict[str, str]:
-    """The exchanges that are known not to be carried, with the reason."""
-    listed = tomllib.loads(EXCEPTIONS.read_text()).get("exception", [])
-    assert all(entry["reason"].strip() for entry in listed), "an exception needs a reason"
-    return {entry["id"]: entry["reason"] for entry in listed}
-
-
-def show(findings: Findings, limit: int = 12) -> str:
-    """The findings as lines."""
-    lines = [f"{name} [{check}] {what}" for name, checks in sorted(findings.items()) for check, what in checks.items()]
-    return "\n".join([f"{len(findings)} exchanges differ", *lines[:limit], *(["…"] if len(lines) > limit else [])])
-
-
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_exchange_is_carried(name: str, findings: Findings) -> None:
-    known = exceptions()
-    mine = {exchange.id for exchange in EXCHANGES if exchange.provider == name}
-    wrong = {key: found for key, found in findings.items() if found and key in mine and key not in known}
-    assert not wrong, show(wrong)
+    check_carried(findings, {exchange.id for exchange in EXCHANGES if exchange.provider == name}, SUITE)
 
 
 def test_exceptions_are_still_needed(findings: Findings) -> None:
-    unneeded = sorted(name for name in exceptions() if not findings.get(name))
-    assert not unneeded, f"carried by now, or not recorded: take them off the list: {unneeded}"
+    check_needed(findings, SUITE)
 
 
 def test_every_recording_can_be_read_without_the_gateway(direct: dict[str, Any]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +16,6 @@ from openai import OpenAI
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Write one short sentence about the sea."}]
 MORE: dict[str, Any] = {"max_tokens": 24, "temperature": 0, "seed": 1}
-
-
-@pytest.fixture(scope="module")
-def llama() -> Iterator[str]:
-    """The address of a running model server."""
-    script = Path(__file__).parent / "harness" / "real_model.py"
-    process = subprocess.Popen([sys.executable, script, "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert process.stdout is not None
-    seen = []
-    address = None
-    for raw in process.stdout:
-        line = raw.decode("utf-8", "replace")
-        seen.append(line)
-        if found := re.search(r"^serving (http://\S+)", line):
-            address = found[1].rstrip("/")
-            break
-    assert address, "".join(seen)
-    threading.Thread(target=lambda: [None for _ in process.stdout or ()], daemon=True).start()
-    yield address
-    process.kill()
-    process.wait(10)
 
 
 @pytest.fixture(scope="module")

@@ -37,9 +37,14 @@ pub struct Vendor {
     pub credential_optional: bool,
     /// How usage is obtained in a stream.
     pub stream_usage: StreamUsage,
-    /// Where it departs from its dialect.
+    /// Where it spells something otherwise than its dialect.
     #[serde(default)]
     pub quirks: Vec<Quirk>,
+    /// Members of its dialect's requests that it refuses, as paths of names: `store`, `messages.refusal` (lists are
+    /// passed through). What only tunes the answer is left out and named to the caller; what the answer depends on is
+    /// refused before it is sent.
+    #[serde(default)]
+    pub refuses: Vec<Box<str>>,
     /// Where its API is documented.
     pub documentation: Box<str>,
 }

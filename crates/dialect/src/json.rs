@@ -5,6 +5,7 @@
 //! leaves to others: raw control characters inside strings, and lone surrogates.
 
 pub mod object;
+pub mod text;
 
 use std::ops::Range;
 

@@ -5,6 +5,7 @@
 
 pub mod asked;
 pub mod count;
+pub mod proofs;
 pub mod reply;
 pub mod stream;
 mod words;

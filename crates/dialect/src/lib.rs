@@ -10,6 +10,7 @@ mod carry;
 pub mod cohere;
 pub mod frames;
 pub mod gemini;
+pub mod guard;
 pub mod json;
 pub mod lane;
 pub mod meta;

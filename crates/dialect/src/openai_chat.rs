@@ -3,8 +3,10 @@
 //! The splice lane stands in `request`, `response` and `stream`; the translate lane in the files below them.
 
 pub mod error;
+mod finish;
 mod reasoning;
 pub mod request;
 pub mod response;
 pub mod stream;
+mod usage;
 mod wire;

@@ -1,5 +1,6 @@
 //! What a streamed answer amounts to, whichever dialect it speaks and whether it is spliced or translated.
 
+use ir::guard::Blocked;
 use ir::report::Report;
 use ir::usage::Usage;
 
@@ -16,6 +17,8 @@ pub enum Progress {
     Malformed(String),
     /// An event larger than what is forwarded.
     TooLarge,
+    /// A guardrail blocks it: nothing may follow but an error.
+    Blocked(Blocked),
 }
 
 /// What has passed.

@@ -24,14 +24,21 @@ pub struct Callee<'a> {
     pub max_output_tokens: Option<u64>,
     /// Whether usage must be asked for in a stream.
     pub ask_usage: bool,
-    /// Where the vendor departs from its dialect.
+    /// Where the vendor spells something otherwise than its dialect.
     pub quirks: &'a [Quirk],
+    /// Members of its dialect's requests that the vendor refuses, as paths of names: `store`, `messages.refusal`.
+    pub refuses: &'a [Box<str>],
 }
 
 impl Callee<'_> {
     /// Whether the vendor has a quirk.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
+    }
+
+    /// Whether the vendor refuses a member, by its path of names.
+    pub fn refuses(&self, path: &str) -> bool {
+        self.refuses.iter().any(|refused| **refused == *path)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::stage::cache::Missed;
 use crate::stage::dispatch::letter::Letter;
 use crate::stage::gate::Gated;
 use crate::stage::reply::{ANTHROPIC_REQUEST_ID, REQUEST_ID, id_value};
-use crate::stage::{authenticate, decode, gate, plan};
+use crate::stage::{authenticate, decode, gate, guard, plan};
 use crate::ticket::Ending;
 use crate::worker::Worker;
 
@@ -50,7 +50,8 @@ where
     let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
-    let planned = plan::plan(Missed(gated))?;
+    let guarded = guard::guard(gated)?;
+    let planned = plan::plan(Missed(guarded.0))?;
     let mut gated = planned.gated;
     let revoked = gated.key.revoked.clone();
     let Some(counted) = revoked.run_until_cancelled(asked(worker, &mut gated, &planned.plan)).await else {

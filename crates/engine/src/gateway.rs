@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::failed_logins::FailedLogins;
 use crate::metrics::Metrics;
+use crate::proofs::Kept;
 use crate::reservation::Held;
 use crate::state::{LiveKey, State};
 
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub held: Arc<Held>,
     /// Wrong keys by peer.
     pub failed_logins: FailedLogins,
+    /// What providers signed, kept for the turn that follows.
+    pub proofs: Kept,
     /// Every task that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
 }
@@ -100,6 +103,7 @@ impl Gateway {
             metrics: Metrics::default(),
             held: Arc::default(),
             failed_logins: FailedLogins::default(),
+            proofs: Kept::default(),
             tasks: TaskTracker::new(),
         }
     }

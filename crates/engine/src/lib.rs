@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod models;
 pub mod pipeline;
 mod printable;
+pub mod proofs;
 pub mod refusal;
 pub mod reservation;
 pub mod stage;

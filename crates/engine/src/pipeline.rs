@@ -25,8 +25,8 @@ pub struct Arrival<B> {
     pub at: Monotonic,
     /// The TCP peer.
     pub peer: SocketAddr,
-    /// Its head.
-    pub head: Parts,
+    /// Its head; boxed, because it walks through several rooms.
+    pub head: Box<Parts>,
     /// Its body.
     pub body: B,
 }

@@ -185,6 +185,16 @@ impl Ticket {
         }
     }
 
+    /// Settles a request whose answer is there and may not be seen.
+    pub fn block(&mut self, failure: Failure, ending: Ending) -> Refusal {
+        let refusal = Refusal { attempts: self.attempts(), admitted: true, ..Refusal::early(self.id(), failure) };
+        let failure = &refusal.failure;
+        let detail = failure.detail.clone().unwrap_or_else(|| failure.message.clone());
+        let error = Some((failure.code, Some(detail)));
+        self.settle(Outcome::Refused, Ending { status: failure.status, error, ..ending });
+        refusal
+    }
+
     /// Settles a request that gets no answer.
     pub fn refuse(mut self, failure: Failure) -> Refusal {
         let outcome = match (failure.code, self.attempts()) {

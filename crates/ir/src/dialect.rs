@@ -34,23 +34,33 @@ impl Dialect {
     }
 }
 
-/// Where a vendor of a known dialect departs from it. The list is closed: a quirk is added here together with the
-/// code that honours it.
+/// Where a vendor of a known dialect spells something otherwise. The list is closed: a quirk is added here together with
+/// the code that honours it. What a vendor refuses outright is data of its row (`refuses`), not a quirk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quirk {
-    /// OpenAI Chat: the output limit is called `max_tokens`; `max_completion_tokens` is not known.
+    /// OpenAI Chat: the output limit is called `max_tokens`; `max_completion_tokens` is refused or ignored.
     MaxTokens,
-    /// OpenAI Chat: there is no role `developer`; such messages go as `system`.
-    NoDeveloperRole,
     /// OpenAI Chat: the seed is called `random_seed` (Mistral).
     RandomSeed,
+    /// OpenAI Chat: there is no role `developer`; such messages go as `system`.
+    NoDeveloperRole,
+    /// OpenAI Chat: messages have no `name`, but those of tools (Mistral).
+    NoNames,
     /// OpenAI Chat: tool call ids are nine letters or digits (Mistral).
     NineCharacterToolIds,
-    /// OpenAI Chat: `tool_choice: "required"` is spelled `"any"` (Mistral).
-    ToolChoiceAny,
+    /// OpenAI Chat: documents go as `document_url`, or as a bare `file_id` (Mistral).
+    DocumentUrl,
+    /// OpenAI Chat: the temperature is at most 1.5; a higher one goes as 1.5.
+    LowTemperature,
+    /// OpenAI Chat: `reasoning_effort` is `none` or `high`; whatever lies between goes as `high` (Mistral).
+    NoneOrHighEffort,
     /// OpenAI Chat: thoughts are sent back as `reasoning_content` (DeepSeek and the servers that follow it).
     ReasoningContent,
+    /// OpenAI Chat: thoughts are sent back as `reasoning` (Cerebras).
+    Reasoning,
+    /// OpenAI Chat: thoughts are sent back as parts of the content (Mistral).
+    ReasoningParts,
     /// OpenAI Chat: thoughts are sent back as `reasoning_details` (OpenRouter).
     ReasoningDetails,
     /// OpenAI Chat: Anthropic's `cache_control` is understood on content parts and tools (OpenRouter).

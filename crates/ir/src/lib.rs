@@ -7,6 +7,7 @@ pub mod chat;
 pub mod civil;
 pub mod dialect;
 pub mod failure;
+pub mod guard;
 pub mod id;
 pub mod json;
 pub mod money;

@@ -53,7 +53,7 @@ pub struct Intent {
 pub enum Outcome {
     /// The caller got a complete answer.
     Succeeded,
-    /// It was refused after it was admitted: no target was asked.
+    /// It was refused after it was admitted: no target was asked, or a guardrail blocked the answer.
     Refused,
     /// Every target failed, or the one that answered broke off.
     Failed,

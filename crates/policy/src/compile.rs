@@ -1,6 +1,7 @@
 //! Checks everything that was written about an environment, whole, and yields a snapshot or every problem at once.
 
 mod fallback;
+mod guard;
 mod header;
 mod model;
 mod names;
@@ -16,7 +17,6 @@ use catalog::model::Catalogue;
 use crate::problem::{Origin, Problem, Severity, did_you_mean};
 use crate::snapshot::{Environment, Model, ModelIndex, Provider, ProviderIndex, Snapshot};
 use crate::spec::Specs;
-use crate::spec::environment::EnvironmentSpec;
 use model::ModelDraft;
 use names::Names;
 use provider::ProviderDraft;
@@ -45,7 +45,7 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
     let (models, names) = number(&providers, models, specs, &mut report);
     let fallbacks = fallback::compile_fallbacks(&specs.fallbacks, &names, &models, &mut report);
     let baseline = compile_baseline(specs, &names, &models, &mut report);
-    let environment = compile_environment(&specs.environment.spec, &specs.environment.origin, &mut report);
+    let environment = compile_environment(specs, &mut report);
     let (providers, provider_names) = finish_providers(providers);
     let snapshot =
         Snapshot { environment, providers, models, names: names.into_map(), provider_names, fallbacks, baseline };
@@ -134,7 +134,8 @@ fn report_idle_providers(providers: &[ProviderDraft], models: &[ModelDraft], spe
     }
 }
 
-fn compile_environment(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> Environment {
+fn compile_environment(specs: &Specs, report: &mut Report) -> Environment {
+    let (spec, origin) = (&specs.environment.spec, &specs.environment.origin);
     let mut aliases: Vec<Box<str>> = Vec::new();
     for (index, alias) in spec.aliases.iter().enumerate() {
         let printable = !alias.is_empty() && alias.len() <= 200 && alias.bytes().all(|byte| byte.is_ascii_graphic());
@@ -156,7 +157,13 @@ fn compile_environment(spec: &EnvironmentSpec, origin: &Origin, report: &mut Rep
     if taken.contains(&meta_key) {
         report.add(origin, "meta_key", "that field of a reply has another meaning");
     }
-    Environment { name: Arc::from("default"), aliases, meta_key: Arc::from(meta_key) }
+    Environment {
+        name: Arc::from("default"),
+        aliases,
+        meta_key: Arc::from(meta_key),
+        guards: guard::compile_guards(&specs.guardrails, report),
+        prompt: guard::compile_prompt(&specs.prompts, report),
+    }
 }
 
 /// Returns the model that savings are measured against: the one that is named, else the best priced one that is

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod compile;
+pub mod guard;
 pub mod load;
 pub mod problem;
 pub mod secret;

@@ -11,6 +11,7 @@ use ir::id::ResourceId;
 use ir::money::Prices;
 use url::Url;
 
+use crate::guard::Guards;
 use crate::secret::Secret;
 
 /// Everything a request needs to know about the configuration of one environment.
@@ -78,6 +79,10 @@ pub struct Environment {
     pub aliases: Vec<Box<str>>,
     /// The key of the meta block in replies.
     pub meta_key: Arc<str>,
+    /// What may not be asked and not be answered.
+    pub guards: Guards,
+    /// The system prompt that every request gets, after the caller's own.
+    pub prompt: Option<Arc<str>>,
 }
 
 /// A configured upstream. Its `Debug` shows the names of its headers, not their values, which may be credentials.

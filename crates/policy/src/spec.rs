@@ -4,15 +4,19 @@
 
 pub mod environment;
 pub mod fallback;
+pub mod guardrail;
 pub mod literal;
 pub mod model;
+pub mod prompt;
 pub mod provider;
 pub mod settings;
 
 use crate::problem::Origin;
 use environment::EnvironmentSpec;
 use fallback::FallbackSpec;
+use guardrail::GuardrailSpec;
 use model::ModelSpec;
+use prompt::PromptSpec;
 use provider::ProviderSpec;
 
 /// Something that somebody wrote, and where.
@@ -37,4 +41,8 @@ pub struct Specs {
     pub models: Vec<Entry<ModelSpec>>,
     /// Its fallback policies.
     pub fallbacks: Vec<Entry<FallbackSpec>>,
+    /// Its guardrails.
+    pub guardrails: Vec<Entry<GuardrailSpec>>,
+    /// Its system prompts.
+    pub prompts: Vec<Entry<PromptSpec>>,
 }

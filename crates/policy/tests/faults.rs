@@ -133,6 +133,60 @@ fn models() {
 }
 
 #[test]
+fn guardrails() {
+    let long = "x".repeat(501);
+    let text = format!(
+        "{GOOD}[guardrails.a]\nbanned_phrases = [\"fine\", \" \", \"FINE\", \"{long}\"]\nmin_length = 30\nmax_length = 20\n\
+         apply_to = [\"replies\", \"request\"]\n[guardrails.b]\nrequire_disclaimer = true\nmin_length = 10001\n\
+         [guardrails.c]\n[guardrails.\"D d\"]\nmax_length = 0\nbaned_phrases = []\n[guardrails.e]\n\
+         disclaimer = \"x\"\napply_to = []\n[guardrails.f]\nrequire_disclaimer = true\ndisclaimer = \"x\"\n\
+         apply_to = [\"request\"]\n[guardrails.g]\nbanned_phrases = \"x\"\nmin_length = -1\n"
+    );
+    check(
+        &text,
+        &[
+            "crossway.toml:4: guardrails.a.banned_phrases[1]: empty",
+            "crossway.toml:4: warning: guardrails.a.banned_phrases[2]: the same phrase as banned_phrases[0]",
+            "crossway.toml:4: guardrails.a.banned_phrases[3]: longer than 500 characters",
+            "crossway.toml:6: guardrails.a.max_length: less than min_length",
+            "crossway.toml:7: guardrails.a.apply_to[0]: unknown stage (known: request, reply)",
+            "crossway.toml:8: guardrails.b.disclaimer: missing: require_disclaimer is true",
+            "crossway.toml:10: guardrails.b.min_length: more than 10000: so much of every stream would be held back",
+            "crossway.toml:11: warning: guardrails.c: it says nothing: add banned_phrases, a length or a disclaimer",
+            "crossway.toml:12: guardrails.D d: not a name: 1 to 63 lower-case letters, digits, dots, dashes or underscores",
+            "crossway.toml:13: guardrails.D d.max_length: zero: nothing could be said",
+            "crossway.toml:14: guardrails.D d.baned_phrases: unknown setting (did you mean banned_phrases?)",
+            "crossway.toml:16: warning: guardrails.e.disclaimer: not used: require_disclaimer is not true",
+            "crossway.toml:17: guardrails.e.apply_to: empty (leave it out for replies, or write enabled = false)",
+            "crossway.toml:19: guardrails.f.require_disclaimer: a disclaimer is for replies, and apply_to leaves them out",
+            "crossway.toml:23: guardrails.g.banned_phrases: expected a list in brackets, found a string",
+            "crossway.toml:24: guardrails.g.min_length: expected a whole number that is not negative, found a whole number",
+        ],
+    );
+    check(
+        &format!("{GOOD}[guardrails.z]\nmin_length = 50\n[guardrails.b]\nmax_length = 40\n"),
+        &[
+            "crossway.toml:3: guardrails.z: no text is allowed: guardrails.z wants at least 50 characters, guardrails.b at \
+             most 40",
+        ],
+    );
+}
+
+#[test]
+fn prompts() {
+    check(
+        &format!("{GOOD}[prompts.a]\n[prompts.b]\ntext = \" \"\n[prompts.c]\ntext = 1\n[prompts.d]\ntxet = \"x\"\n"),
+        &[
+            "crossway.toml:3: prompts.a.text: missing",
+            "crossway.toml:5: prompts.b.text: empty",
+            "crossway.toml:7: prompts.c.text: expected a string in quotes, found a whole number",
+            "crossway.toml:8: prompts.d.text: missing",
+            "crossway.toml:9: prompts.d.txet: unknown setting (did you mean text?)",
+        ],
+    );
+}
+
+#[test]
 fn fallbacks() {
     let text = format!(
         "{GOOD}[[fallbacks]]\nmodel = \"gpt-4o\"\nfallbacks = [\"gpt-4o\", \"gtp-4.1\", \"o3\", \"o3\"]\n\

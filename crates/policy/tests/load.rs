@@ -7,7 +7,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ir::guard::{Reason, Subject, Watch};
 use ir::money::PicoUsd;
+use policy::guard::reply::ReplyWatch;
 use policy::load::{Loaded, load, load_text};
 use policy::problem::Problem;
 use policy::snapshot::{Model, Provider, ProviderIndex};
@@ -59,6 +61,41 @@ fn a_full_file_compiles() {
     assert_eq!(openai.timeouts.idle, Duration::from_millis(30_000));
     let default = loaded.snapshot.model(openai.default_model.unwrap()).unwrap();
     assert_eq!((&*default.slug, default.provider), ("gpt-4o-mini", ProviderIndex(0)));
+}
+
+#[test]
+fn a_full_file_has_its_guards() {
+    let loaded = good("crossway.toml", FULL, &[("TEAM_KEY", "k"), ("OTHER_KEY", "k")]);
+    let environment = &loaded.snapshot.environment;
+    let house = "You work for Example Corp.\n\nAnswer in the language of the question.";
+    assert_eq!(environment.prompt.as_deref(), Some(house), "in the order of their names");
+
+    let requests = environment.guards.requests.as_ref().unwrap();
+    let asked = |text: &str| requests.watch().push(text, true, true).map_err(|blocked| (blocked.guard, blocked.reason));
+    assert_eq!(asked("Guaranteed returns: x"), Ok(()), "only for replies");
+    assert_eq!(asked("about PROJECT nightjar"), Err(("tone".into(), Reason::Phrase(1))));
+
+    let replies = environment.guards.replies.as_ref().unwrap();
+    let answered = |text: &str| {
+        let mut watch = ReplyWatch::new(replies);
+        watch.push(text).and_then(|_| watch.end()).map_err(|blocked| (blocked.guard, blocked.reason))
+    };
+    assert_eq!(answered("Fine: x"), Ok(Some("\n\nThis is not financial advice.".to_owned())));
+    assert_eq!(answered("Guaranteed returns"), Err(("advice".into(), Reason::Phrase(0))));
+    assert_eq!(answered("internal USE only"), Err(("tone".into(), Reason::Phrase(0))));
+    assert_eq!(answered("x"), Err(("advice".into(), Reason::TooShort(2))));
+    let most = replies.lengths.most.as_ref().map(|most| (most.characters, &*most.guard));
+    assert_eq!(most, Some((20_000, "tone")), "the stricter one");
+}
+
+#[test]
+fn without_guardrails_nothing_is_guarded() {
+    let off = "[guardrails.a]\nbanned_phrases = [\"x\"]\nenabled = false\n[prompts.p]\ntext = \"x\"\nenabled = false\n";
+    for text in ["", off] {
+        let environment = good("crossway.toml", text, &[]).snapshot.environment;
+        assert!(environment.guards.requests.is_none() && environment.guards.replies.is_none());
+        assert_eq!(environment.prompt, None);
+    }
 }
 
 #[test]
@@ -243,6 +280,21 @@ fn files_are_found() {
     let none = folder("none", &[]);
     assert_eq!(load(None, &none, &|_| None, false).unwrap().sources, Vec::<PathBuf>::new());
     fs::remove_dir_all(&none).unwrap();
+}
+
+#[test]
+fn the_example_of_the_guardrails_compiles() {
+    let text = include_str!("../../../docs/guardrails.md");
+    let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let loaded = good("crossway.toml", example, &[("OPENAI_API_KEY", "k")]);
+    assert_eq!(loaded.warnings, []);
+    let environment = &loaded.snapshot.environment;
+    assert!(
+        environment.prompt.is_some() && environment.guards.requests.is_some() && environment.guards.replies.is_some()
+    );
+    let blocked = environment.guards.requests.as_ref().unwrap().watch().push("What is PROJECT NIGHTJAR?", true, true);
+    let failure = blocked.unwrap_err().failure(Subject::Request);
+    assert!(text.contains(&failure.message), "{}", failure.message);
 }
 
 #[test]

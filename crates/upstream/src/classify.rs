@@ -23,7 +23,7 @@ pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFai
         class: class(head.status, &report),
         status: Some(head.status),
         retry_after: retry_after(head),
-        detail: String::new(),
+        detail: "".into(),
         refusal: None,
         report,
     }
@@ -38,7 +38,7 @@ pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
         status: status.or(Some(200)),
         report: Report { message: report.message.map(|message| target.scrub(&message)), ..report },
         retry_after: None,
-        detail: "an error with status 200".to_owned(),
+        detail: "an error with status 200".into(),
         refusal: None,
     }
 }

@@ -85,14 +85,14 @@ pub struct AttemptFailure {
     /// How long it wants to be left alone.
     pub retry_after: Option<Duration>,
     /// The log's text for what broke below HTTP.
-    pub detail: String,
+    pub detail: Box<str>,
     /// Our own refusal, where the provider was not asked.
     pub refusal: Option<Box<Failure>>,
 }
 
 impl AttemptFailure {
     /// Returns a failure below or outside the provider's own error report.
-    pub fn new(class: Class, detail: impl Into<String>) -> Self {
+    pub fn new(class: Class, detail: impl Into<Box<str>>) -> Self {
         Self { class, status: None, report: Report::default(), retry_after: None, detail: detail.into(), refusal: None }
     }
 
@@ -109,7 +109,7 @@ impl fmt::Display for AttemptFailure {
         if let Some(status) = self.status {
             write!(f, ": status {status}")?;
         }
-        for text in [Some(self.detail.as_str()), self.report.message.as_deref()].into_iter().flatten() {
+        for text in [Some(&*self.detail), self.report.message.as_deref()].into_iter().flatten() {
             if !text.is_empty() {
                 write!(f, ": {text}")?;
             }

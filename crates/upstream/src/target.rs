@@ -20,8 +20,10 @@ pub struct Target {
     pub origin: Origin,
     /// The wire format it speaks.
     pub dialect: Dialect,
-    /// Where it departs from it.
+    /// Where it spells something otherwise.
     pub quirks: Vec<Quirk>,
+    /// Members of requests that it refuses, as paths of names.
+    pub refuses: Vec<Box<str>>,
     /// Its deadlines.
     pub timeouts: Timeouts,
     /// How usage is obtained in a stream.
@@ -79,6 +81,7 @@ impl Target {
             origin,
             dialect: vendor.dialect,
             quirks: vendor.quirks.clone(),
+            refuses: vendor.refuses.clone(),
             chat: path(&vendor.chat_path),
             stream: path(vendor.stream_path.as_deref().unwrap_or(&vendor.chat_path)),
             count: vendor.count_path.as_deref().map(path),

@@ -1,4 +1,4 @@
-"""Recorded exchanges of the OpenAI chat surface, and an upstream that answers with them.
+"""Recorded exchanges, and an upstream that answers with them.
 
 The gateway's configuration maps one model to each exchange, so that the upstream knows from the model's name which
 recording to serve, and any number of them can be under way at once.
@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ class Exchange:
 
     id: str
     provider: str
+    endpoint: str
     fidelity: str
+    features: frozenset[str]
+    path: str
+    asked: dict[str, str]
     request: bytes
     status: int
     headers: dict[str, str]
@@ -47,9 +52,10 @@ class Exchange:
 
     @property
     def streamed(self) -> bool:
-        """Tells whether the response is an event stream."""
+        """Tells whether the response is a stream of events, or of JSON lines."""
         content = self.headers.get("content-type", "")
-        return "event-stream" in content or self.response.lstrip()[:5] in (b"data:", b"event") and self.status == 200
+        starts = self.response.lstrip()[:5] in (b"data:", b"event") and self.status == 200
+        return "event-stream" in content or "ndjson" in content or starts
 
     @property
     def wants_stream(self) -> bool:
@@ -62,29 +68,34 @@ class Exchange:
         return (self.value.get("stream_options") or {}).get("include_usage") is True
 
 
-def load() -> list[Exchange]:
-    """Every exchange with a chat.completions request, in a stable order; empty when the recordings are not there."""
+def every_file() -> list[str]:
+    """The names of all files of recordings."""
+    return sorted(path.stem for path in (FOLDER / "exchanges").glob("*.jsonl"))
+
+
+def load(files: Sequence[str] = FILES, endpoints: Container[str] = ("chat.completions",)) -> list[Exchange]:
+    """Every exchange of these endpoints, in a stable order; empty when the recordings are not there."""
     found = []
-    for name in FILES:
+    for name in files:
         path = FOLDER / "exchanges" / f"{name}.jsonl"
         if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()
-            found += [_exchange(record) for record in map(json.loads, filter(None, lines)) if _is_chat(record)]
+            records = map(json.loads, filter(None, path.read_text(encoding="utf-8").splitlines()))
+            found += [_exchange(r) for r in records if r["endpoint"] in endpoints and r["method"] == "POST"]
     return found
 
 
-def _is_chat(record: dict[str, Any]) -> bool:
-    return record["endpoint"] == "chat.completions" and record["method"] == "POST"
-
-
 def _exchange(record: dict[str, Any]) -> Exchange:
-    answer, question = record["response"], record["request"]
+    answer, question = record["response"], record["request"] or {"path": "", "headers": {}, "body": "{}"}
     body = answer.get("body") or ""
     return Exchange(
         id=record["id"],
         provider=record["provider"],
+        endpoint=record["endpoint"],
         fidelity=record["fidelity"],
-        request=question["body"].encode() if "body" in question else base64.b64decode(question["body_base64"]),
+        features=frozenset(record["features"]),
+        path=question["path"],
+        asked={k.lower(): v for k, v in question["headers"].items()},
+        request=_asked(question),
         status=answer["status"],
         headers={k.lower(): v for k, v in answer["headers"].items()},
         response=base64.b64decode(body) if answer.get("body_encoding") == "base64" else body.encode(),
@@ -92,16 +103,31 @@ def _exchange(record: dict[str, Any]) -> Exchange:
     )
 
 
+def _asked(question: dict[str, Any]) -> bytes:
+    if "body_base64" in question:
+        return base64.b64decode(question["body_base64"])
+    return (question.get("body") or "{}").encode()
+
+
 def pieces(exchange: Exchange) -> list[bytes]:
-    """The network chunks of a stream: as recorded, else one per event."""
+    """The network chunks of a stream: as recorded, else one per event or line."""
     body = exchange.response
     if not exchange.cuts:
-        return [p for p in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", body) if p]
+        ends = rb"(?<=\n)" if body.startswith(b"{") else rb"(?<=\n\n)|(?<=\r\n\r\n)"
+        return [p for p in re.split(ends, body) if p]
     out, at = [], 0
     for size in exchange.cuts:
         out.append(body[at : at + size])
         at += size
     return [p for p in [*out, body[at:]] if p]
+
+
+def asked_model(request: Request) -> str:
+    """The model that a request names: in its body, or in its path as Gemini wants it."""
+    if found := re.search(r"/models/([^/:?]+):", request.path):
+        return found[1]
+    body = request.json
+    return str(body.get("model")) if isinstance(body, dict) else ""
 
 
 class Replay:
@@ -111,8 +137,7 @@ class Replay:
         self.by_id = {exchange.id: exchange for exchange in exchanges}
 
     def __call__(self, request: Request) -> list[Step]:
-        body = request.json
-        exchange = self.by_id.get(body.get("model") if isinstance(body, dict) else None)
+        exchange = self.by_id.get(asked_model(request))
         if exchange is None:
             return [head(404, {"content-length": "0"})]
         headers = {k: v for k, v in exchange.headers.items() if k not in HOP}

@@ -19,7 +19,7 @@ def binary() -> str:
 
 def environment() -> dict[str, str]:
     """Our environment without what would steer the SDKs, and where the packages are."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "NODE_OPTIONS"))}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_", "NODE_OPTIONS"))}
     installed = HERE.parents[3] / "target" / "e2e" / "node" / "node_modules"
     return clean | {"E2E_NODE_MODULES": os.environ.get("CROSSWAY_E2E_NODE_MODULES") or str(installed)}
 

@@ -34,7 +34,7 @@ def _buffered(exchange: Exchange, reply: Reply) -> str | None:
         return f"status {reply.status}: {reply.body[:200]!r}"
     body, meta = without_meta(reply.body)
     if body != exchange.response:
-        return "body: " + _difference(exchange.response, body)
+        return "body: " + difference(exchange.response, body)
     return None if meta is not None else "no meta block"
 
 
@@ -84,7 +84,7 @@ def _stream(exchange: Exchange, reply: Reply) -> str | None:
         got.pop()
     for index, (want, have) in enumerate(zip(expected, got)):
         if want != have:
-            return f"event {index}: " + _difference(want, have)
+            return f"event {index}: " + difference(want, have)
     if len(expected) != len(got):
         return f"{len(expected)} events became {len(got)}; the last is {got[-1:]!r}"
     return None if metas else "no meta block in the stream"
@@ -140,7 +140,8 @@ def _without_usage(request: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in (request.get("stream_options") or {}).items() if k != "include_usage"}
 
 
-def _difference(want: bytes, have: bytes) -> str:
+def difference(want: bytes, have: bytes) -> str:
+    """Where two texts part."""
     at = next((i for i, (a, b) in enumerate(zip(want, have)) if a != b), min(len(want), len(have)))
     lengths = f"({len(want)} and {len(have)} bytes)"
     return f"at byte {at} {lengths}: {want[max(0, at - 40) : at + 60]!r} became {have[max(0, at - 40) : at + 60]!r}"

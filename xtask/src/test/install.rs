@@ -23,6 +23,7 @@ pub fn end_to_end(root: &Path) -> Result<Parts, String> {
     std::fs::create_dir_all(&folder).map_err(|why| format!("failed to make {}: {why}", folder.display()))?;
     system_packages()?;
     let python = python_packages(&suites, &folder.join("venv"))?;
+    sources(&suites, &python, &folder.join("sources"))?;
     let node = npm_packages(&suites, &folder.join("node"))?;
     Ok(Parts { folder, python, node })
 }
@@ -61,6 +62,19 @@ fn python_packages(suites: &Path, venv: &Path) -> Result<PathBuf, String> {
         })?;
     }
     Ok(python)
+}
+
+/// The source packages of the SDKs, whose own suites are run through the gateway; they lie beside the virtual
+/// environment. What builds them may come built.
+fn sources(suites: &Path, python: &Path, folder: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|why| why.to_string())?;
+    let list = suites.join("requirements-sources.txt");
+    once(&list, &folder.join(".installed"), || {
+        let mut command = shell::command(python);
+        command.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        command.args(["--no-binary", "openai,anthropic", "--dest"]).arg(folder);
+        shell::run(command.arg("--requirement").arg(&list))
+    })
 }
 
 fn npm_packages(suites: &Path, folder: &Path) -> Result<PathBuf, String> {

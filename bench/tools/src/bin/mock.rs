@@ -1,6 +1,7 @@
 //! Mock language model upstream, one thread.  usage: mock [ADDR]      (default 127.0.0.1:9000)
 //!
 //! POST …/chat/completions   an OpenAI-shaped reply of about 1.2 KB, or server-sent events with `"stream":true`
+//! POST …/messages           the same answer in Anthropic's shape
 //! GET  anything else        200 with a list of one model
 //! POST /__mock/set?delay_ms=&chunks=&gap_us=&allow=     from now on; `allow` bounds the content chunks that any stream
 //!                           may have sent, and holds the stream there until it is raised
@@ -127,6 +128,51 @@ fn reply(n: u64, text: &str, completion: u64) -> String {
     )
 }
 
+/// What a reply is shaped like.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    OpenAi,
+    Anthropic,
+}
+
+fn message(n: u64, text: &str, completion: u64) -> String {
+    format!(
+        concat!(
+            r#"{{"id":"chatcmpl-{}","type":"message","role":"assistant","model":"{}","content":[{{"type":"text","text":"{}"}}],"#,
+            r#""stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":{},"cache_creation_input_tokens":0,"#,
+            r#""cache_read_input_tokens":0,"output_tokens":{},"service_tier":"standard"}}}}"#
+        ),
+        n, MODEL, text, PROMPT_TOKENS, completion
+    )
+}
+
+/// Appends one named event as one HTTP chunk.
+fn named(out: &mut Vec<u8>, name: &str, rest: &str) {
+    chunk(out, format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n").as_bytes());
+}
+
+/// Appends the events of one step of a stream in Anthropic's shape: -1 begins it, `chunks` ends it.
+fn anthropic_step(out: &mut Vec<u8>, n: u64, step: Option<u64>, chunks: u64) {
+    match step {
+        None => {
+            let start = message(n, "", 1).replace(r#""content":[{"type":"text","text":""}]"#, r#""content":[]"#);
+            named(out, "message_start", &format!(",\"message\":{}", start.replace("\"end_turn\"", "null")));
+            named(out, "content_block_start", r#","index":0,"content_block":{"type":"text","text":""}"#);
+        }
+        Some(i) if i < chunks => {
+            let word = WORDS[i as usize % WORDS.len()];
+            let delta = format!(r#","index":0,"delta":{{"type":"text_delta","text":"{word}"}}"#);
+            named(out, "content_block_delta", &delta);
+        }
+        Some(_) => {
+            named(out, "content_block_stop", r#","index":0"#);
+            let usage = format!(r#","usage":{{"output_tokens":{chunks}}}"#);
+            named(out, "message_delta", &format!(r#","delta":{{"stop_reason":"end_turn","stop_sequence":null}}{usage}"#));
+            named(out, "message_stop", "");
+        }
+    }
+}
+
 /// Appends one event as one HTTP chunk.
 fn event(out: &mut Vec<u8>, n: u64, choices: &str, usage: &str) {
     let data = format!(
@@ -153,7 +199,14 @@ async fn json_reply(s: &mut TcpStream, body: &str) -> io::Result<()> {
 }
 
 /// Sends a stream; `sent` counts its content chunks as they go.
-async fn stream(st: &State, s: &mut TcpStream, n: u64, with_usage: bool, sent: &mut u64) -> io::Result<()> {
+async fn stream(
+    st: &State,
+    s: &mut TcpStream,
+    n: u64,
+    shape: Shape,
+    with_usage: bool,
+    sent: &mut u64,
+) -> io::Result<()> {
     let null = if with_usage { ",\"usage\":null" } else { "" };
     let mut out = Vec::with_capacity(512);
     out.extend_from_slice(
@@ -162,7 +215,10 @@ async fn stream(st: &State, s: &mut TcpStream, n: u64, with_usage: bool, sent: &
     );
     let delta =
         r#"{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}"#;
-    event(&mut out, n, delta, null);
+    match shape {
+        Shape::OpenAi => event(&mut out, n, delta, null),
+        Shape::Anthropic => anthropic_step(&mut out, n, None, st.chunks.get()),
+    }
     s.write_all(&out).await?;
     let mut allow = st.allow.subscribe();
     let mut due = Instant::now();
@@ -179,11 +235,17 @@ async fn stream(st: &State, s: &mut TcpStream, n: u64, with_usage: bool, sent: &
                     }
                     due = Instant::now();
                 }
-                let word = WORDS[i as usize % WORDS.len()];
-                let delta =
-                    format!(r#"{{"index":0,"delta":{{"content":"{word}"}},"logprobs":null,"finish_reason":null}}"#);
-                event(&mut out, n, &delta, null);
+                if shape == Shape::Anthropic {
+                    anthropic_step(&mut out, n, Some(i), chunks);
+                } else {
+                    let word = WORDS[i as usize % WORDS.len()];
+                    let delta =
+                        format!(r#"{{"index":0,"delta":{{"content":"{word}"}},"logprobs":null,"finish_reason":null}}"#);
+                    event(&mut out, n, &delta, null);
+                }
             }
+            Some(0) if shape == Shape::Anthropic => anthropic_step(&mut out, n, Some(chunks), chunks),
+            Some(1 | 2) if shape == Shape::Anthropic => continue,
             Some(0) => event(&mut out, n, r#"{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}"#, null),
             Some(1) if with_usage => event(&mut out, n, "", &format!(",\"usage\":{}", usage(chunks))),
             Some(1) => continue,
@@ -246,7 +308,7 @@ fn control(st: &State, path: &str) -> String {
     "{}".into()
 }
 
-async fn chat(st: &State, s: &mut TcpStream, head: Head, body: &[u8]) -> io::Result<()> {
+async fn chat(st: &State, s: &mut TcpStream, shape: Shape, head: Head, body: &[u8]) -> io::Result<()> {
     bump(&st.requests, 1);
     bump(&st.req_bytes, body.len() as u64);
     let id = head.id.or_else(|| json::string(body, "user").map(|v| String::from_utf8_lossy(v).into_owned()));
@@ -257,13 +319,17 @@ async fn chat(st: &State, s: &mut TcpStream, head: Head, body: &[u8]) -> io::Res
     }
     if !streams {
         let tokens = 160;
-        let done = json_reply(s, &reply(n, &st.text, tokens)).await;
+        let text = match shape {
+            Shape::OpenAi => reply(n, &st.text, tokens),
+            Shape::Anthropic => message(n, &st.text, tokens),
+        };
+        let done = json_reply(s, &text).await;
         st.journal.borrow_mut().end(n, tokens, done.is_ok());
         return done;
     }
     bump(&st.open_streams, 1);
     let mut sent = 0;
-    let done = stream(st, s, n, json::is_true(body, "include_usage"), &mut sent).await;
+    let done = stream(st, s, n, shape, json::is_true(body, "include_usage"), &mut sent).await;
     st.open_streams.set(st.open_streams.get() - 1);
     st.journal.borrow_mut().end(n, sent, done.is_ok());
     done
@@ -279,8 +345,11 @@ async fn serve(st: Rc<State>, mut s: TcpStream) -> io::Result<()> {
         input.body(&mut s, head.length, |p| body.extend_from_slice(p)).await?;
         let close = head.close;
         let path = head.line.split(' ').nth(1).unwrap_or("/");
-        if head.line.starts_with("POST") && path.ends_with("/chat/completions") {
-            chat(&st, &mut s, head, &body).await?;
+        let shape = [("/chat/completions", Shape::OpenAi), ("/messages", Shape::Anthropic)]
+            .into_iter()
+            .find(|(tail, _)| head.line.starts_with("POST") && path.ends_with(tail));
+        if let Some((_, shape)) = shape {
+            chat(&st, &mut s, shape, head, &body).await?;
         } else {
             let text = control(&st, path);
             json_reply(&mut s, &text).await?;

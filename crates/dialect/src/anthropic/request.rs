@@ -6,8 +6,8 @@ pub mod encode;
 use bytes::Bytes;
 use ir::failure::Failure;
 
-use crate::splice::apply;
 use crate::splice::control::{Control, Place, boolean, check_messages, integer, rename, text};
+use crate::splice::{Patch, apply};
 
 /// A request that was understood as far as routing and accounting need.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct MessagesRequest {
     /// Where the first member starts: just after the `{`.
     members_start: usize,
     model_place: Option<Place>,
+    /// What else is changed in the bytes that a provider gets.
+    changes: Vec<Patch>,
     /// The model asked for; `None` when there is none (or `null`).
     pub model: Option<String>,
     /// Whether the answer is asked for as a stream.
@@ -65,6 +67,7 @@ impl MessagesRequest {
             members_start: start,
             model: text("model", value(&model))?,
             model_place: model,
+            changes: Vec::new(),
             stream: boolean("stream", value(&stream))?.unwrap_or(false),
             max_tokens: integer("max_tokens", value(&max_tokens))?,
             service_tier: text("service_tier", value(&tier))?,
@@ -82,16 +85,24 @@ impl MessagesRequest {
         self.body.len() as u64
     }
 
+    /// Changes something in the bytes that a provider gets.
+    pub fn change(&mut self, patch: Patch) {
+        self.changes.push(patch);
+    }
+
     /// Lets go of the body: once a target has answered, it is not needed any more.
     pub fn forget_body(&mut self) {
         self.body = Bytes::new();
+        self.changes.clear();
     }
 
     /// Returns the body for a provider, with its name of the model. Every other byte is the caller's.
     pub fn encode(&self, upstream_model: &str) -> Vec<Bytes> {
         let asked = self.model.as_deref();
-        let patch = rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model);
-        apply(&self.body, patch.into_iter().collect())
+        let mut patches = self.changes.clone();
+        patches.extend(rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model));
+        patches.sort_by_key(|patch: &Patch| patch.range.start);
+        apply(&self.body, patches)
     }
 }
 

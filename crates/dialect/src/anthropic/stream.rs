@@ -70,6 +70,11 @@ impl MessagesStream {
         &self.message.passed
     }
 
+    /// Returns what has passed so far, for a guard in front to add what it holds back.
+    pub(crate) fn passed_mut(&mut self) -> &mut Passed {
+        &mut self.message.passed
+    }
+
     /// Whether a `message_delta` with a stop reason is held, so that the answer itself is complete.
     pub fn is_finishing(&self) -> bool {
         !self.message.held.is_empty() && self.message.passed.finish_reason.is_some()
@@ -130,7 +135,7 @@ impl Judge for Message {
                 Verdict::ForwardAfter(self.held.drain(..).map(|held| held.event.bytes).collect())
             }
             Kind::MessageStart => match (said.message, self.first_meta.take()) {
-                (Some(slot), Some(meta)) => Verdict::Replace(event.hold().with(&slot, &meta)),
+                (Some(slot), Some(meta)) => Verdict::Replace(vec![event.hold().with(&slot, &meta)]),
                 _ => Verdict::Forward,
             },
             Kind::BlockStart | Kind::BlockDelta | Kind::BlockStop => Verdict::Forward,

@@ -1,16 +1,19 @@
 //! A request, as far as its surface reads it, and as a provider gets it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ir::chat::message::{Message, Role};
 use ir::chat::needs::{Need, needs};
 use ir::chat::request::Request;
-use ir::dialect::{Dialect, Quirk};
+use ir::dialect::Dialect;
 use ir::failure::{Code, Failure, Fault};
-use memchr::memmem;
 
-use super::{Surface, words};
+use super::{Surface, proofs, words};
 use crate::anthropic::request::MessagesRequest;
-use crate::openai_chat::request::{AskUsage, ChatRequest};
+use crate::guard::{self, Said};
+use crate::openai_chat::request::ChatRequest;
+use crate::openai_chat::request::departs::departs;
 use crate::translate::{Callee, Encoded};
 use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 
@@ -19,6 +22,8 @@ use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 pub struct Asked {
     surface: Surface,
     read: Read,
+    /// A system prompt that is appended to the caller's.
+    prompt: Option<Arc<str>>,
     /// The whole request in the canonical vocabulary, once an attempt wanted it.
     canonical: Option<Box<Request>>,
 }
@@ -49,7 +54,7 @@ impl Asked {
             Surface::AnthropicMessages => Read::Anthropic(MessagesRequest::decode(body)?),
             Surface::AnthropicCount => Read::Anthropic(MessagesRequest::decode_count(body)?),
         };
-        Ok(Self { surface, read, canonical: None })
+        Ok(Self { surface, read, prompt: None, canonical: None })
     }
 
     /// Returns the surface that was called.
@@ -105,9 +110,38 @@ impl Asked {
         }
     }
 
-    /// Returns the size of the body in bytes.
+    /// Returns the size of the body in bytes, with the system prompt that is appended.
     pub fn body_bytes(&self) -> u64 {
-        self.body().len() as u64
+        (self.body().len() + self.prompt.as_ref().map_or(0, |prompt| prompt.len())) as u64
+    }
+
+    /// Passes every text that the caller sends on, in its order, for guards to judge.
+    ///
+    /// # Errors
+    /// What `visit` says of the first text that it refuses.
+    pub fn texts<E>(&self, visit: impl FnMut(Said<'_>) -> Result<(), E>) -> Result<(), E> {
+        match &self.read {
+            Read::OpenaiChat(request) => guard::openai_chat::request::texts(request.body(), visit),
+            Read::Anthropic(request) => guard::anthropic::request::texts(request.body(), visit),
+        }
+    }
+
+    /// Appends a system prompt to the caller's, whatever is spoken to the provider.
+    pub fn inject(&mut self, prompt: &Arc<str>) {
+        match &mut self.read {
+            Read::OpenaiChat(request) => {
+                let patch = guard::openai_chat::request::inject(request.body(), prompt);
+                patch.into_iter().for_each(|patch| request.change(patch));
+            }
+            Read::Anthropic(request) => {
+                let patch = guard::anthropic::request::inject(request.body(), prompt);
+                patch.into_iter().for_each(|patch| request.change(patch));
+            }
+        }
+        if let Some(request) = &mut self.canonical {
+            guard::canonical::request::inject(request, prompt);
+        }
+        self.prompt = Some(Arc::clone(prompt));
     }
 
     /// Returns the body.
@@ -139,15 +173,16 @@ impl Asked {
         callee: &Callee<'_>,
         capabilities: &[Box<str>],
     ) -> Result<Outgoing, Failure> {
-        let parts = match (&self.read, dialect) {
-            (Read::OpenaiChat(request), Dialect::OpenaiChat) if !departs(request.body(), callee.quirks) => {
-                let usage = if callee.ask_usage { AskUsage::Ask } else { AskUsage::Leave };
-                request.encode(callee.model, usage)
+        match (&self.read, dialect) {
+            (Read::OpenaiChat(request), Dialect::OpenaiChat) if !departs(request.body(), callee) => {
+                let (body, dropped) = request.spliced(callee)?;
+                Ok(Outgoing { body, dropped })
             }
-            (Read::Anthropic(request), Dialect::Anthropic) => request.encode(callee.model),
-            _ => return self.translated(dialect, callee, capabilities),
-        };
-        Ok(Outgoing { body: parts, dropped: Vec::new() })
+            (Read::Anthropic(request), Dialect::Anthropic) => {
+                Ok(Outgoing { body: request.encode(callee.model), dropped: Vec::new() })
+            }
+            _ => self.translated(dialect, callee, capabilities),
+        }
     }
 
     fn translated(
@@ -182,13 +217,29 @@ impl Asked {
         Ok(self.canonical.insert(request))
     }
 
+    /// Puts back what providers signed and the caller's client has lost, where the request goes to a provider of a
+    /// dialect that wants it. `recall` returns what is kept under the id of a tool call.
+    ///
+    /// # Errors
+    /// As [`Asked::canonical`].
+    pub fn restore(&mut self, dialect: Dialect, recall: &mut dyn FnMut(&str) -> Option<String>) -> Result<(), Failure> {
+        if dialect != self.surface.dialect() && proofs::signs(dialect) {
+            proofs::restore(self.canonical()?, recall);
+        }
+        Ok(())
+    }
+
     fn decode_whole(&self) -> Result<Request, Failure> {
         // The scan has checked that it is UTF-8.
         let text = std::str::from_utf8(self.body()).unwrap_or_default();
-        match &self.read {
+        let mut request = match &self.read {
             Read::OpenaiChat(_) => openai_chat::request::decode::decode(text),
             Read::Anthropic(_) => anthropic::request::decode::decode(text),
+        }?;
+        if let Some(prompt) = &self.prompt {
+            guard::canonical::request::inject(&mut request, prompt);
         }
+        Ok(request)
     }
 }
 
@@ -248,20 +299,4 @@ fn encode(request: &Request, dialect: Dialect, callee: &Callee<'_>) -> Result<En
         Dialect::Ollama => ollama::request::encode::encode(request, callee),
         Dialect::Cohere => cohere::request::encode::encode(request, callee),
     }
-}
-
-/// Whether a request may say something that a vendor spells otherwise: then it is encoded anew instead of spliced. A
-/// word that stands elsewhere in the request costs time, nothing else.
-fn departs(body: &[u8], quirks: &[Quirk]) -> bool {
-    quirks.iter().any(|quirk| {
-        let words: &[&[u8]] = match quirk {
-            Quirk::MaxTokens => &[b"\"max_completion_tokens\""],
-            Quirk::NoDeveloperRole => &[b"\"developer\""],
-            Quirk::RandomSeed => &[b"\"seed\""],
-            Quirk::NineCharacterToolIds => &[b"\"tool_call_id\"", b"\"tool_calls\""],
-            Quirk::ToolChoiceAny => &[b"\"required\""],
-            Quirk::ReasoningContent | Quirk::ReasoningDetails | Quirk::CacheControl => &[],
-        };
-        words.iter().any(|word| memmem::find(body, word).is_some())
-    })
 }

@@ -4,10 +4,13 @@ use bytes::Bytes;
 use ir::chat::message::Content;
 use ir::chat::response::{Finish, Response};
 use ir::dialect::Dialect;
+use ir::guard::Blocked;
 use ir::usage::Usage;
 
-use super::Surface;
+use super::proofs::Proofs;
+use super::{Surface, proofs};
 use crate::anthropic::response::MessagesResponse;
+use crate::guard::ReplyGuard;
 use crate::openai_chat::response::ChatResponse;
 use crate::translate::{Label, NotAReply};
 use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
@@ -24,6 +27,10 @@ pub struct Reply {
     pub usage: Option<Usage>,
     /// The bytes of content, for the estimate when there is no report.
     pub content_bytes: u64,
+    /// Why a guardrail blocks it; the rest is then known for the account alone.
+    pub blocked: Option<Blocked>,
+    /// What the provider signed and the caller's client may lose.
+    pub proofs: Option<Proofs>,
 }
 
 #[derive(Debug)]
@@ -31,10 +38,13 @@ enum Form {
     OpenaiChat(ChatResponse),
     Anthropic(MessagesResponse),
     Translated(Vec<u8>),
+    /// Nothing that a caller may see.
+    Blocked,
 }
 
 impl Reply {
-    /// Reads a provider's reply body for a caller. `meta_key` is the name of the meta block.
+    /// Reads a provider's reply body for a caller. `meta_key` is the name of the meta block; `guard` is there where replies
+    /// are guarded.
     ///
     /// # Errors
     /// When it is not a reply.
@@ -44,55 +54,74 @@ impl Reply {
         body: Bytes,
         meta_key: &str,
         label: &Label<'_>,
+        guard: Option<&dyn ReplyGuard>,
     ) -> Result<Self, NotAReply> {
+        let changed = |judged: &Bytes| judged.as_ptr() != body.as_ptr();
         match (surface, dialect) {
             (Surface::OpenaiChat, Dialect::OpenaiChat) => {
-                let mut reply = ChatResponse::decode(body, meta_key)?;
-                Ok(Self {
-                    id: reply.id.take(),
-                    finish_reason: reply.finish_reason.take(),
-                    usage: reply.usage,
-                    content_bytes: reply.choices_bytes,
-                    form: Form::OpenaiChat(reply),
-                })
+                let mut reply = ChatResponse::decode(body.clone(), meta_key)?;
+                let (id, finish_reason) = (reply.id.take(), reply.finish_reason.take());
+                let (usage, content_bytes) = (reply.usage, reply.choices_bytes);
+                let (form, blocked) = match guard.map_or(Ok(body.clone()), |guard| guard.chat(body.clone())) {
+                    Err(blocked) => (Form::Blocked, Some(blocked)),
+                    Ok(judged) if changed(&judged) => (Form::OpenaiChat(ChatResponse::decode(judged, meta_key)?), None),
+                    Ok(_) => (Form::OpenaiChat(reply), None),
+                };
+                Ok(Self { form, id, finish_reason, usage, content_bytes, proofs: None, blocked })
             }
             (Surface::AnthropicMessages, Dialect::Anthropic) => {
-                let mut reply = MessagesResponse::decode(body, meta_key)?;
-                Ok(Self {
-                    id: reply.id.take(),
-                    finish_reason: reply.finish_reason.take(),
-                    usage: reply.usage,
-                    content_bytes: reply.content_bytes,
-                    form: Form::Anthropic(reply),
-                })
+                let mut reply = MessagesResponse::decode(body.clone(), meta_key)?;
+                let (id, finish_reason) = (reply.id.take(), reply.finish_reason.take());
+                let (usage, content_bytes) = (reply.usage, reply.content_bytes);
+                let (form, blocked) = match guard.map_or(Ok(body.clone()), |guard| guard.messages(body.clone())) {
+                    Err(blocked) => (Form::Blocked, Some(blocked)),
+                    Ok(judged) if changed(&judged) => {
+                        (Form::Anthropic(MessagesResponse::decode(judged, meta_key)?), None)
+                    }
+                    Ok(_) => (Form::Anthropic(reply), None),
+                };
+                Ok(Self { form, id, finish_reason, usage, content_bytes, proofs: None, blocked })
             }
-            _ => Self::translate(surface, dialect, &body, label),
+            _ => Self::translate(surface, dialect, &body, meta_key, label, guard),
         }
     }
 
-    fn translate(surface: Surface, dialect: Dialect, body: &[u8], label: &Label<'_>) -> Result<Self, NotAReply> {
+    fn translate(
+        surface: Surface,
+        dialect: Dialect,
+        body: &[u8],
+        meta_key: &str,
+        label: &Label<'_>,
+        guard: Option<&dyn ReplyGuard>,
+    ) -> Result<Self, NotAReply> {
         let text = simdutf8::basic::from_utf8(body).map_err(|error| NotAReply::Malformed(error.to_string()))?;
-        let response = decode(dialect, text, label.seed)?;
-        let encoded = match surface {
-            Surface::OpenaiChat => openai_chat::response::encode::encode(&response, label),
-            Surface::AnthropicMessages | Surface::AnthropicCount => {
-                anthropic::response::encode::encode(&response, label)
+        let mut response = decode(dialect, text, label.seed)?;
+        // A provider that is a Crossway itself has its own meta block.
+        response.extras.remove(meta_key);
+        let content_bytes = content_bytes(&response);
+        let finish_reason = response.choices.first().map(|choice| finish_name(&choice.finish).to_owned());
+        let blocked = guard.and_then(|guard| guard.canonical(&mut response).err());
+        let form = match (&blocked, surface) {
+            (Some(_), _) => Form::Blocked,
+            (None, Surface::OpenaiChat) => Form::Translated(openai_chat::response::encode::encode(&response, label)),
+            (None, Surface::AnthropicMessages | Surface::AnthropicCount) => {
+                Form::Translated(anthropic::response::encode::encode(&response, label))
             }
         };
-        Ok(Self {
-            content_bytes: content_bytes(&response),
-            finish_reason: response.choices.first().map(|choice| finish_name(&choice.finish).to_owned()),
-            usage: response.usage,
-            id: Some(response.id).filter(|id| !id.is_empty()),
-            form: Form::Translated(encoded),
-        })
+        let proofs = match form {
+            Form::Blocked => None,
+            _ => response.choices.into_iter().next().and_then(|choice| proofs::of(choice.parts)),
+        };
+        let id = Some(response.id).filter(|id| !id.is_empty());
+        Ok(Self { form, id, finish_reason, usage: response.usage, content_bytes, proofs, blocked })
     }
 
-    /// Returns the body for the caller, with the meta block (`"key":{…}`) as its last member.
+    /// Returns the body for the caller, with the meta block (`"key":{…}`) as its last member; nothing when it is blocked.
     pub fn encode(self, meta: Vec<u8>) -> Vec<Bytes> {
         match self.form {
             Form::OpenaiChat(reply) => reply.encode(meta),
             Form::Anthropic(reply) => reply.encode(meta),
+            Form::Blocked => Vec::new(),
             Form::Translated(mut body) => {
                 // What we encode is an object with members, and ends with its brace.
                 body.pop();

@@ -3,12 +3,18 @@
 use bytes::Bytes;
 use ir::chat::event::{Delta, Event, Opening};
 use ir::dialect::Dialect;
+use ir::guard::{Blocked, Watch};
 use ir::report::Report;
 
 use super::Surface;
+use super::proofs::{Collector, Proofs, signs};
 use super::reply::finish_name;
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
+use crate::guard::anthropic::stream::MessagesGate;
+use crate::guard::canonical::stream::{EventGate, EventGuarding};
+use crate::guard::openai_chat::stream::ChatGate;
+use crate::guard::stream::{StreamGuard, StreamGuarding};
 use crate::openai_chat::stream::ChatStream;
 use crate::passed::{Passed, Progress};
 use crate::translate::{Decode, Encode, Label, NotAReply, Step};
@@ -22,6 +28,16 @@ pub enum ReplyStream {
     Anthropic(Box<MessagesStream>),
     /// One to another.
     Translated(Box<Translated>),
+    /// A spliced one with a guard before it.
+    Guarded(Box<Guarded>),
+}
+
+/// A spliced stream with a guard before it.
+pub struct Guarded {
+    guard: Box<dyn StreamGuarding>,
+    inner: ReplyStream,
+    /// What the guard lets through of the bytes at hand; kept for its memory.
+    pieces: Vec<Bytes>,
 }
 
 impl ReplyStream {
@@ -46,9 +62,29 @@ impl ReplyStream {
         }
     }
 
-    /// Returns what has passed so far.
+    /// Puts a guard into the stream, before its first bytes. `fresh` is the watch of a choice that nothing was seen of.
+    #[must_use]
+    pub fn guarded<W: Watch + Clone + Send + 'static>(mut self, fresh: W) -> Self {
+        let guard: Box<dyn StreamGuarding> = match &mut self {
+            Self::OpenaiChat(_) => Box::new(StreamGuard::new(ChatGate::new(fresh))),
+            Self::Anthropic(_) => Box::new(StreamGuard::new(MessagesGate::new(fresh))),
+            Self::Translated(stream) => {
+                stream.guard = Some(Box::new(EventGate::new(fresh)));
+                return self;
+            }
+            Self::Guarded(_) => {
+                debug_assert!(false, "a stream has one guard");
+                return self;
+            }
+        };
+        Self::Guarded(Box::new(Guarded { guard, inner: self, pieces: Vec::new() }))
+    }
+
+    /// Returns what has passed so far. Where a guard holds something back, its content is counted and has not passed:
+    /// `has_content` is false until something of it may go to the caller.
     pub fn passed(&self) -> &Passed {
         match self {
+            Self::Guarded(stream) => stream.inner.passed(),
             Self::OpenaiChat(stream) => stream.passed(),
             Self::Anthropic(stream) => stream.passed(),
             Self::Translated(stream) => &stream.passed,
@@ -73,12 +109,21 @@ impl ReplyStream {
         }
     }
 
+    /// Returns what the provider signed and the caller's client may lose, once the answer is complete.
+    pub fn proofs(&mut self) -> Option<Proofs> {
+        match self {
+            Self::OpenaiChat(_) | Self::Anthropic(_) | Self::Guarded(_) => None,
+            Self::Translated(stream) => stream.proofs.as_mut().and_then(Collector::finish),
+        }
+    }
+
     /// Takes bytes from the provider and appends to `out` what may go to the caller now.
     pub fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Progress {
         match self {
             Self::OpenaiChat(stream) => stream.push(bytes, out),
             Self::Anthropic(stream) => stream.push(bytes, out),
             Self::Translated(stream) => stream.push(&bytes, out),
+            Self::Guarded(stream) => stream.push(bytes, out),
         }
     }
 
@@ -88,6 +133,7 @@ impl ReplyStream {
             Self::OpenaiChat(stream) => stream.end(out),
             Self::Anthropic(stream) => stream.end(out),
             Self::Translated(stream) => stream.end(out),
+            Self::Guarded(stream) => stream.end(out),
         }
     }
 
@@ -96,12 +142,51 @@ impl ReplyStream {
         match self {
             Self::OpenaiChat(stream) => stream.release(account, out),
             Self::Anthropic(stream) => stream.release(account, out),
+            Self::Guarded(stream) => stream.inner.release(account, out),
             Self::Translated(stream) => {
                 let mut bytes = Vec::new();
                 stream.encoder.finish(account, &mut bytes);
                 out.push(bytes.into());
             }
         }
+    }
+}
+
+impl Guarded {
+    fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Progress {
+        let judged = self.guard.push(bytes, &mut self.pieces);
+        self.go_on(judged, out)
+    }
+
+    fn end(&mut self, out: &mut Vec<Bytes>) -> Progress {
+        let judged = self.guard.end(&mut self.pieces);
+        match self.go_on(judged, out) {
+            Progress::More => self.inner.end(out),
+            progress => progress,
+        }
+    }
+
+    /// Passes on what the guard lets through.
+    fn go_on(&mut self, judged: Progress, out: &mut Vec<Bytes>) -> Progress {
+        let mut progress = Progress::More;
+        for piece in self.pieces.drain(..) {
+            progress = self.inner.push(piece, out);
+            if progress != Progress::More {
+                break;
+            }
+        }
+        self.pieces.clear();
+        // What is held or cut off was made all the same, and a provider that makes it is not silent.
+        let passed = match &mut self.inner {
+            ReplyStream::OpenaiChat(stream) => Some(stream.passed_mut()),
+            ReplyStream::Anthropic(stream) => Some(stream.passed_mut()),
+            ReplyStream::Translated(_) | ReplyStream::Guarded(_) => None,
+        };
+        if let Some(passed) = passed {
+            passed.data_events = self.guard.data_events();
+            passed.content_bytes = passed.content_bytes.max(self.guard.text_bytes());
+        }
+        if progress == Progress::More { judged } else { progress }
     }
 }
 
@@ -112,7 +197,13 @@ pub struct Translated {
     encoder: Box<dyn Encode>,
     /// The events of the bytes at hand; kept for its memory.
     events: Vec<Event>,
+    guard: Option<Box<dyn EventGuarding>>,
+    /// The events that the guard lets through; kept for its memory.
+    clear: Vec<Event>,
+    blocked: Option<Blocked>,
     passed: Passed,
+    /// Only where the provider signs.
+    proofs: Option<Collector>,
 }
 
 impl Translated {
@@ -132,7 +223,17 @@ impl Translated {
                 Box::new(anthropic::stream::encode::Encoder::new(label, first_meta))
             }
         };
-        Self { frames: Frames::new(dialect), decoder, encoder, events: Vec::new(), passed: Passed::default() }
+        Self {
+            frames: Frames::new(dialect),
+            decoder,
+            encoder,
+            events: Vec::new(),
+            guard: None,
+            clear: Vec::new(),
+            blocked: None,
+            passed: Passed::default(),
+            proofs: signs(dialect).then(Collector::default),
+        }
     }
 
     fn push(&mut self, bytes: &[u8], out: &mut Vec<Bytes>) -> Progress {
@@ -157,15 +258,38 @@ impl Translated {
         }
     }
 
+    /// Takes note of the events at hand and of what the guard lets through of them.
+    fn judge(&mut self, complete: bool) {
+        self.events.iter().for_each(|event| note(&mut self.passed, event));
+        let Some(guard) = &mut self.guard else {
+            return std::mem::swap(&mut self.events, &mut self.clear);
+        };
+        for event in self.events.drain(..) {
+            if self.blocked.is_none() {
+                self.blocked = guard.push(event, &mut self.clear).err();
+            }
+        }
+        if complete && self.blocked.is_none() {
+            self.blocked = guard.end(&mut self.clear).err();
+        }
+    }
+
     /// Encodes the events at hand and says what they amount to.
     fn go_on(&mut self, step: Result<Step, NotAReply>, out: &mut Vec<Bytes>) -> Progress {
+        self.judge(step == Ok(Step::Complete));
         let mut bytes = Vec::new();
-        for event in self.events.drain(..) {
-            note(&mut self.passed, &event);
+        for event in self.clear.drain(..) {
+            self.passed.has_content |= has_content(&event);
+            if let Some(proofs) = &mut self.proofs {
+                proofs.note(&event);
+            }
             self.encoder.event(event, &mut bytes);
         }
         if !bytes.is_empty() {
             out.push(bytes.into());
+        }
+        if let Some(blocked) = &self.blocked {
+            return Progress::Blocked(blocked.clone());
         }
         match step {
             Ok(Step::More) => Progress::More,
@@ -176,34 +300,40 @@ impl Translated {
     }
 }
 
-/// Takes note of what an event says.
+/// Whether a caller gets something with an event. A part that merely begins says nothing yet; one that carries something
+/// does.
+fn has_content(event: &Event) -> bool {
+    match event {
+        Event::Opened { opening, .. } => matches!(opening, Opening::ToolCall { .. } | Opening::Foreign { .. }),
+        Event::Delta { delta, .. } => length(delta) > 0,
+        Event::Finished { .. } => true,
+        Event::Started(_) | Event::Closed { .. } | Event::Logprobs { .. } | Event::Usage(_) | Event::Extras(_) => false,
+    }
+}
+
+fn length(delta: &Delta) -> usize {
+    match delta {
+        Delta::Text(text) | Delta::Arguments(text) | Delta::Data(text) => text.len(),
+        Delta::Signature(signature) => signature.text.len(),
+        Delta::Citation(_) => 1,
+        Delta::Foreign { delta, .. } => delta.as_str().len(),
+    }
+}
+
+/// Takes note of what an event says, whether a caller gets it or not.
 fn note(passed: &mut Passed, event: &Event) {
     match event {
         Event::Started(started) => {
             passed.id = Some(started.id.clone()).filter(|id| !id.is_empty());
             passed.begun = started.usage.or(passed.begun);
         }
-        // A part that merely begins says nothing yet; one that carries something does.
-        Event::Opened { opening, .. } => {
-            passed.has_content |= matches!(opening, Opening::ToolCall { .. } | Opening::Foreign { .. });
-        }
-        Event::Delta { delta, .. } => {
-            let length = match delta {
-                Delta::Text(text) | Delta::Arguments(text) | Delta::Data(text) => text.len(),
-                Delta::Signature(signature) => signature.text.len(),
-                Delta::Citation(_) => 1,
-                Delta::Foreign { delta, .. } => delta.as_str().len(),
-            };
-            passed.has_content |= length > 0;
-            passed.content_bytes += length as u64;
-        }
+        Event::Delta { delta, .. } => passed.content_bytes += length(delta) as u64,
         Event::Finished { finish, .. } => {
-            passed.has_content = true;
             if passed.finish_reason.is_none() {
                 passed.finish_reason = Some(finish_name(finish).to_owned());
             }
         }
         Event::Usage(usage) => passed.usage = Some(*usage),
-        Event::Closed { .. } | Event::Logprobs { .. } | Event::Extras(_) => {}
+        Event::Opened { .. } | Event::Closed { .. } | Event::Logprobs { .. } | Event::Extras(_) => {}
     }
 }

@@ -52,8 +52,9 @@ pub fn render_event(failure: &Failure) -> Vec<u8> {
     [b"data: ".as_slice(), &render(failure), b"\n\n"].concat()
 }
 
-/// Reads an error body. Vendors differ: `{"error":{…}}` (OpenAI and most), `{"error":"…"}`, `{"message":"…"}` and
-/// `{"detail":"…" or [{"msg","loc"}]}` (Mistral, vLLM), `[{"error":{…}}]` (Gemini's compatible surface).
+/// Reads an error body. Vendors differ: `{"error":{…}}` (OpenAI and most), `{"error":"…"}`, `{"message":"…"}`,
+/// `[{"error":{…}}]` (Gemini's compatible surface), and, for requests that do not validate (Mistral, vLLM),
+/// `{"detail":"…" or [{"msg","loc"}]}`, which may also stand in `message`.
 pub fn read(body: &[u8]) -> Report {
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Array(list)) => list.first().map(read_value).unwrap_or_default(),
@@ -70,38 +71,63 @@ pub fn read_member(error: &[u8]) -> Report {
 fn read_value(value: &Value) -> Report {
     match value.get("error") {
         Some(error) if !error.is_null() => read_error(error, value),
-        _ => Report {
-            message: text(value.get("message")).or_else(|| detail(value.get("detail"))),
-            code: text(value.get("code")).or_else(|| text(value.get("type"))),
-            param: text(value.get("param")),
-        },
+        _ => read_object(value),
     }
 }
 
 fn read_error(error: &Value, around: &Value) -> Report {
-    if let Some(message) = error.as_str() {
-        let more = text(around.get("message")).or_else(|| detail(around.get("detail")));
-        return Report {
-            message: more.or_else(|| Some(message.to_owned())),
-            code: text(around.get("code")),
-            param: None,
-        };
-    }
+    let Some(message) = error.as_str() else { return read_object(error) };
+    let (more, param) = said(around);
+    let message = more.or_else(|| Some(message.to_owned()));
+    Report { message, code: text(around.get("code")), param }
+}
+
+fn read_object(value: &Value) -> Report {
+    let (message, param) = said(value);
     Report {
-        message: text(error.get("message")),
-        code: text(error.get("code")).or_else(|| text(error.get("type"))),
-        param: text(error.get("param")),
+        message,
+        code: text(value.get("code")).or_else(|| text(value.get("type"))),
+        param: text(value.get("param")).or(param),
     }
 }
 
-fn detail(detail: Option<&Value>) -> Option<String> {
-    match detail? {
+/// Returns what an object says is wrong, and where: in its message, or in its detail.
+fn said(value: &Value) -> (Option<String>, Option<String>) {
+    let message = value.get("message").map(words).unwrap_or_default();
+    if message.0.is_some() { message } else { value.get("detail").map(words).unwrap_or_default() }
+}
+
+fn words(value: &Value) -> (Option<String>, Option<String>) {
+    match value {
         Value::Array(list) => {
-            let parts: Vec<String> = list.iter().filter_map(|entry| text(entry.get("msg"))).collect();
-            if parts.is_empty() { None } else { Some(parts.join("; ")) }
+            let faults: Vec<_> =
+                list.iter().filter_map(|fault| Some((text(fault.get("msg"))?, place(fault)))).collect();
+            let first = faults.iter().find_map(|(_, place)| place.clone());
+            let each = faults.into_iter().map(|(fault, place)| match place {
+                Some(place) => format!("{place}: {fault}"),
+                None => fault,
+            });
+            let all = each.collect::<Vec<_>>().join("; ");
+            (Some(all).filter(|all| !all.is_empty()), first)
         }
-        other => text(Some(other)),
+        Value::Object(_) => said(value),
+        other => (text(Some(other)), None),
     }
+}
+
+/// Returns where a fault is: `loc` is a list of names and numbers from the body on.
+fn place(fault: &Value) -> Option<String> {
+    let mut place = String::new();
+    for step in fault.get("loc")?.as_array()? {
+        match step {
+            Value::Number(index) => place.push_str(&format!("[{index}]")),
+            Value::String(name) if name == "body" && place.is_empty() => {}
+            Value::String(name) if place.is_empty() => place.push_str(name),
+            Value::String(name) => place.push_str(&format!(".{name}")),
+            _ => return None,
+        }
+    }
+    Some(place).filter(|place| !place.is_empty())
 }
 
 /// Returns a non-empty string, or a number as text.
@@ -137,9 +163,27 @@ mod tests {
         );
         check(r#"{"detail":[{"loc":["body"],"msg":"a"},{"msg":"b"}]}"#, Some("a; b"), None);
         check(r#"{"detail":"m"}"#, Some("m"), None);
+        check(r#"{"error":{"message":{"message":"m","code":"c"}}}"#, Some("m"), None);
+        check(r#"{"message":{},"detail":"m"}"#, Some("m"), None);
         check(r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#, Some("m"), Some("400"));
         check("<html>502</html>", None, None);
         check("", None, None);
+    }
+
+    #[test]
+    fn faults_of_validation_say_where() {
+        let faults = r#"[{"type":"extra_forbidden","loc":["body","messages",0,"user","name"],"msg":"not permitted"},
+            {"loc":["body","seed"],"msg":"not permitted"}]"#;
+        for body in [
+            format!(r#"{{"object":"error","message":{{"detail":{faults}}},"type":"t","param":null,"code":null}}"#),
+            format!(r#"{{"object":"Error","detail":{faults},"message":{faults},"type":"t","code":3001}}"#),
+            format!(r#"{{"detail":{faults}}}"#),
+        ] {
+            let report = read(body.as_bytes());
+            let message = "messages[0].user.name: not permitted; seed: not permitted";
+            assert_eq!(report.message.as_deref(), Some(message), "{body}");
+            assert_eq!(report.param.as_deref(), Some("messages[0].user.name"));
+        }
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! A chat completion request: what routing needs is read, the bytes are kept.
 
 pub mod decode;
+pub mod departs;
 pub mod encode;
+pub(crate) mod refused;
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use ir::failure::Failure;
 
+use crate::carry::Dropped;
 use crate::json::each_member;
 use crate::splice::control::{Control, Place, boolean, check_messages, integer, rename, text};
 use crate::splice::{Patch, apply};
+use crate::translate::Callee;
 
 /// A request that was understood as far as routing and accounting need.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub struct ChatRequest {
     /// Where the first member starts: just after the `{`.
     members_start: usize,
     model_place: Option<Place>,
+    /// What else is changed in the bytes that a provider gets.
+    changes: Vec<Patch>,
     stream_options: Option<StreamOptions>,
     /// The model asked for; `None` when there is none (or `null`).
     pub model: Option<String>,
@@ -84,6 +90,7 @@ impl ChatRequest {
             members_start: start,
             model: text("model", value(&model))?,
             model_place: model,
+            changes: Vec::new(),
             stream: boolean("stream", value(&stream))?.unwrap_or(false),
             max_tokens: max_tokens.into_iter().chain(max_completion).min(),
             choices: integer("n", value(&n))?.unwrap_or(1),
@@ -103,9 +110,15 @@ impl ChatRequest {
         self.body.len() as u64
     }
 
+    /// Changes something in the bytes that a provider gets.
+    pub fn change(&mut self, patch: Patch) {
+        self.changes.push(patch);
+    }
+
     /// Lets go of the body: once a target has answered, it is not needed any more.
     pub fn forget_body(&mut self) {
         self.body = Bytes::new();
+        self.changes.clear();
     }
 
     /// Whether the caller asked for a usage chunk at the end of the stream.
@@ -117,7 +130,7 @@ impl ChatRequest {
     /// Returns the body for a provider: its name of the model, and, in a stream, what it does about usage. Every
     /// other byte is the caller's.
     pub fn encode(&self, upstream_model: &str, usage: AskUsage) -> Vec<Bytes> {
-        let mut patches = Vec::with_capacity(3);
+        let mut patches = self.changes.clone();
         let asked = self.model.as_deref();
         patches.extend(rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model));
         if self.stream {
@@ -126,6 +139,21 @@ impl ChatRequest {
         // The sort is stable: what is put before the first member stays before a change of that member.
         patches.sort_by_key(|patch: &Patch| patch.range.start);
         apply(&self.body, patches)
+    }
+
+    /// Returns the body for a provider without what it refuses, and the names of that.
+    ///
+    /// # Errors
+    /// A 400 that names what the answer depends on and the provider refuses.
+    pub fn spliced(&self, callee: &Callee<'_>) -> Result<(Vec<Bytes>, Vec<String>), Failure> {
+        let usage = if callee.ask_usage { AskUsage::Ask } else { AskUsage::Leave };
+        let parts = self.encode(callee.model, usage);
+        if callee.refuses.is_empty() {
+            return Ok((parts, Vec::new()));
+        }
+        let mut dropped = Dropped::default();
+        let parts = refused::without(parts.concat().into(), callee.refuses, &mut dropped)?;
+        Ok((parts, dropped.into_names()))
     }
 
     fn patch_usage(&self, usage: AskUsage) -> Option<Patch> {

@@ -7,12 +7,13 @@ pub(in crate::openai_chat) mod head;
 pub(in crate::openai_chat) mod parts;
 
 use bytes::Bytes;
+use ir::report::Report;
 use ir::usage::Usage;
 
-use super::{error, wire};
+use super::{error, finish, usage, wire};
 use crate::json::{JsonError, Scanner, string};
-use crate::splice::apply;
 use crate::splice::slot::Slot;
+use crate::splice::{Patch, apply};
 use crate::translate::NotAReply;
 
 /// A complete reply, understood as far as accounting needs.
@@ -21,9 +22,11 @@ pub struct ChatResponse {
     body: Bytes,
     /// Where the meta block goes.
     slot: Slot,
+    /// Finish reasons in words that not every client knows.
+    patches: Vec<Patch>,
     /// The provider's id of the completion.
     pub id: Option<String>,
-    /// The finish reason of the first choice.
+    /// The finish reason of the first choice, in the provider's word.
     pub finish_reason: Option<String>,
     /// The reported usage; `None` when there is none that can be believed.
     pub usage: Option<Usage>,
@@ -39,79 +42,110 @@ impl ChatResponse {
     pub fn decode(body: Bytes, meta_key: &str) -> Result<Self, NotAReply> {
         let mut reply = Self {
             slot: Slot { empty: true, ..Slot::default() },
+            patches: Vec::new(),
             id: None,
             finish_reason: None,
             usage: None,
             choices_bytes: 0,
             body: Bytes::new(),
         };
-        let mut choices = false;
-        let mut failed = None;
-        let mut scanner = Scanner::new(&body, 0);
-        scanner.enter_object().map_err(malformed)?;
-        while let Some(name) = scanner.member_name(reply.slot.empty).map_err(malformed)? {
-            reply.slot.empty = false;
-            let name = body.get(name).unwrap_or_default();
-            if name == b"choices" {
-                choices = true;
-                reply.choices(&body, &mut scanner).map_err(malformed)?;
-                continue;
-            }
-            let range = scanner.value().map_err(malformed)?;
-            let value = body.get(range.clone()).unwrap_or_default();
-            match name {
-                b"id" => reply.id = string(value),
-                b"usage" => reply.usage = wire::usage(value),
-                b"error" if value != b"null" => failed = Some(error::read_member(value)),
-                name if name == meta_key.as_bytes() => reply.slot.taken = Some(range),
-                _ => {}
-            }
-        }
-        reply.slot.end = scanner.position() - 1;
-        scanner.end().map_err(malformed)?;
-        match (choices, failed) {
+        match reply.read(&body, meta_key).map_err(|error| NotAReply::Malformed(error.to_string()))? {
+            (_, Some(report)) => Err(NotAReply::Error(report)),
+            (false, None) => Err(NotAReply::Malformed("the answer has no choices".to_owned())),
             (true, None) => {
                 reply.body = body;
                 Ok(reply)
             }
-            (_, Some(report)) => Err(NotAReply::Error(report)),
-            (false, None) => Err(NotAReply::Malformed("the answer has no choices".to_owned())),
         }
     }
 
-    /// Reads the choices: the finish reason of the first, and how long they are.
+    /// Reads the members. Returns whether there are choices, and the error, if it is one.
+    fn read(&mut self, body: &[u8], meta_key: &str) -> Result<(bool, Option<Report>), JsonError> {
+        let (mut choices, mut failed) = (false, None);
+        let mut scanner = Scanner::new(body, 0);
+        scanner.enter_object()?;
+        while let Some(name) = scanner.member_name(self.slot.empty)? {
+            self.slot.empty = false;
+            match body.get(name).unwrap_or_default() {
+                b"choices" => {
+                    choices = true;
+                    self.choices(body, &mut scanner)?;
+                }
+                b"usage" => self.usage = usage::scan(body, &mut scanner)?.or(self.usage),
+                b"id" => self.id = string(body.get(scanner.value()?).unwrap_or_default()),
+                b"error" => {
+                    let value = body.get(scanner.value()?).unwrap_or_default();
+                    failed = (value != b"null").then(|| error::read_member(value));
+                }
+                name if name == meta_key.as_bytes() => self.slot.taken = Some(scanner.value()?),
+                _ => {
+                    scanner.value()?;
+                }
+            }
+        }
+        self.slot.end = scanner.position() - 1;
+        scanner.end()?;
+        Ok((choices, failed))
+    }
+
+    /// Reads the choices: their finish reasons, and how long they are.
     fn choices(&mut self, body: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         scanner.enter_array()?;
         let start = scanner.position();
         let mut first = true;
         while scanner.element(first)? {
-            if !first {
-                scanner.value()?;
-                continue;
-            }
-            first = false;
             scanner.enter_object()?;
-            let mut empty = true;
-            while let Some(name) = scanner.member_name(empty)? {
-                empty = false;
-                let value = scanner.value()?;
-                if body.get(name).unwrap_or_default() == b"finish_reason" {
-                    self.finish_reason = string(body.get(value).unwrap_or_default());
-                }
-            }
+            self.choice(body, scanner, first)?;
+            first = false;
         }
         self.choices_bytes = (scanner.position() - start) as u64;
         Ok(())
     }
 
-    /// Returns the reply with the meta block (`"key":{…}`) as its last member. Every other byte is the provider's.
+    fn choice(&mut self, body: &[u8], scanner: &mut Scanner<'_>, is_first: bool) -> Result<(), JsonError> {
+        let start = scanner.position() - 1;
+        let (mut empty, mut odd) = (true, None);
+        while let Some(name) = scanner.member_name(empty)? {
+            empty = false;
+            match body.get(name).unwrap_or_default() {
+                b"finish_reason" => {
+                    let range = scanner.value()?;
+                    let value = body.get(range.clone()).unwrap_or_default();
+                    if is_first {
+                        self.finish_reason = string(value);
+                    }
+                    odd = (!finish::is_known(value)).then_some((value, range));
+                }
+                b"usage" => self.usage = self.usage.or(usage::scan(body, scanner)?),
+                _ => {
+                    scanner.value()?;
+                }
+            }
+        }
+        if let Some((value, range)) = odd {
+            let calls = has_calls(body.get(start..scanner.position()).unwrap_or_default());
+            // A whole answer has ended, whether it says why or not.
+            let unsaid = || finish::replaced(range.clone(), if calls { "tool_calls" } else { "stop" });
+            self.patches.push(finish::patch(value, range.clone(), calls).unwrap_or_else(unsaid));
+        }
+        Ok(())
+    }
+
+    /// Returns the reply with the meta block (`"key":{…}`) as its last member. Every other byte is the provider's, but
+    /// for finish reasons that not every client knows.
     pub fn encode(self, meta: Vec<u8>) -> Vec<Bytes> {
-        apply(&self.body, vec![self.slot.patch(&meta)])
+        let mut patches = self.patches;
+        patches.push(self.slot.patch(&meta));
+        patches.sort_by_key(|patch| patch.range.start);
+        apply(&self.body, patches)
     }
 }
 
-fn malformed(error: JsonError) -> NotAReply {
-    NotAReply::Malformed(error.to_string())
+/// Whether a choice calls tools.
+fn has_calls(choice: &[u8]) -> bool {
+    let choice = std::str::from_utf8(choice).ok().and_then(wire::object);
+    let message = choice.and_then(|mut choice| choice.object("message").ok()?);
+    message.and_then(|message| message.peek("tool_calls")).is_some_and(|calls| calls.contains('{'))
 }
 
 #[cfg(test)]
@@ -142,6 +176,28 @@ mod tests {
         assert_eq!(encoded(REPLY, meta), REPLY.replace("}} ", &format!("}},{meta}}} ")));
         let chained = r#"{"choices":[],"crossway":{"old":true},"z":1}"#;
         assert_eq!(encoded(chained, meta), r#"{"choices":[],"crossway":{"a":1},"z":1}"#);
+    }
+
+    #[test]
+    fn finish_reasons_are_words_that_clients_know() {
+        let reply = |said: &str, message: &str| {
+            let choice = format!(r#"{{"finish_reason":{said},"index":0,"message":{message}}}"#);
+            format!(r#"{{"choices":[{choice},{{"finish_reason":"stop"}},{choice}],"id":"x"}}"#)
+        };
+        let check = |said: &str, message: &str, expect: &str| {
+            let seen = encoded(&reply(said, message), r#""k":{}"#).replace(r#","k":{}"#, "");
+            assert_eq!(seen, reply(expect, message), "{said}");
+        };
+        for known in [r#""stop""#, r#""length""#, r#""tool_calls""#, r#""content_filter""#, r#""function_call""#] {
+            check(known, "{}", known);
+        }
+        check(r#""eos""#, "{}", r#""stop""#);
+        check(r#""MAX_TOKENS""#, "{}", r#""length""#);
+        check(r#""other""#, r#"{"tool_calls":[{}]}"#, r#""tool_calls""#);
+        check(r#""other""#, r#"{"tool_calls":[]}"#, r#""stop""#);
+        check("null", "{}", r#""stop""#);
+        check(r#""""#, r#"{"tool_calls":[{}]}"#, r#""tool_calls""#);
+        assert_eq!(decode(&reply(r#""eos""#, "{}")).unwrap().finish_reason.as_deref(), Some("eos"));
     }
 
     #[test]

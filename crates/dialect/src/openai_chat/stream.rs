@@ -1,10 +1,12 @@
 //! A streamed reply, as a machine without IO: bytes go in, bytes come out, and what passed is known at the end.
 //!
-//! Events are forwarded as they came. Only three are touched: the first chunk gets the meta block, the finish event is
-//! held until usage or the end marker is there so that the cost can go with it, and a usage chunk that the caller did
-//! not ask for is left out. What follows the end marker is ignored.
+//! Events are forwarded as they came. Only these are touched: the first chunk gets the meta block; the finish event is
+//! held until usage or the end marker is there so that the cost can go with it, and a reason that not every client knows
+//! is said in a word that it does; a usage chunk that the caller did not ask for is left out. A stream that ends without
+//! having finished (OpenAI's, with sound) is finished. What follows the end marker is ignored.
 
 mod chunk;
+mod closing;
 pub mod decode;
 pub mod encode;
 
@@ -13,7 +15,9 @@ use ir::report::Report;
 
 use self::chunk::Chunk;
 use crate::json::string;
+use crate::openai_chat::finish;
 use crate::passed::{Passed, Progress};
+use crate::splice::Patch;
 use crate::splice::events::{self, Event, Events, Judge, Verdict};
 use crate::sse::Data;
 
@@ -30,7 +34,10 @@ struct Chunks {
     meta_key: Box<str>,
     /// The meta block for the first chunk, until that has passed.
     first_meta: Option<Vec<u8>>,
+    /// The first chunk, as the caller got it.
+    first: Option<Bytes>,
     wants_usage: bool,
+    has_calls: bool,
     held: Vec<Held>,
     done: Option<Bytes>,
     passed: Passed,
@@ -41,6 +48,32 @@ struct Chunks {
 struct Held {
     event: events::Held,
     chunk: Option<Chunk>,
+    /// What is changed in it anyway.
+    patches: Vec<Patch>,
+}
+
+impl Held {
+    fn is(&self, what: impl Fn(&Chunk) -> bool) -> bool {
+        self.chunk.as_ref().is_some_and(what)
+    }
+
+    /// Returns the event as the caller gets it.
+    fn into_bytes(self) -> Bytes {
+        self.event.patched(self.patches)
+    }
+
+    /// Returns it with one more member in its data.
+    fn with(self, member: &[u8]) -> Bytes {
+        let slot = self.chunk.map(|chunk| chunk.slot);
+        let patches = slot.map(|slot| merged(self.patches, slot.patch(member)));
+        self.event.patched(patches.unwrap_or_default())
+    }
+}
+
+fn merged(mut patches: Vec<Patch>, one: Patch) -> Vec<Patch> {
+    patches.push(one);
+    patches.sort_by_key(|patch| patch.range.start);
+    patches
 }
 
 impl ChatStream {
@@ -50,7 +83,9 @@ impl ChatStream {
         let chunks = Chunks {
             meta_key: meta_key.into(),
             first_meta: Some(first_meta),
+            first: None,
             wants_usage,
+            has_calls: false,
             held: Vec::new(),
             done: None,
             passed: Passed::default(),
@@ -61,6 +96,11 @@ impl ChatStream {
     /// Returns what has passed so far.
     pub fn passed(&self) -> &Passed {
         &self.chunks.passed
+    }
+
+    /// Returns what has passed so far, for a guard in front to add what it holds back.
+    pub(crate) fn passed_mut(&mut self) -> &mut Passed {
+        &mut self.chunks.passed
     }
 
     /// Whether the finish event is held, so that the answer itself is complete.
@@ -86,20 +126,22 @@ impl ChatStream {
     /// Hands out what was held, with the account (`"key":{…}`) in the usage chunk if the caller asked for one, else in
     /// the finish event, and the end marker.
     pub fn release(&mut self, account: &[u8], out: &mut Vec<Bytes>) {
-        let wants_usage = self.chunks.wants_usage;
-        let held = std::mem::take(&mut self.chunks.held);
-        let is_usage = |held: &Held| held.chunk.as_ref().is_some_and(|chunk| chunk.has_usage && chunk.no_choices);
-        let finishes = |held: &Held| held.chunk.as_ref().is_some_and(|chunk| chunk.finish_reason.is_some());
+        let Chunks { wants_usage, has_calls, ref first, ref passed, .. } = self.chunks;
+        let mut held = std::mem::take(&mut self.chunks.held);
+        held.retain(|held| wants_usage || !held.is(Chunk::is_usage));
         let place = held
             .iter()
-            .rposition(|held| wants_usage && held.chunk.as_ref().is_some_and(|chunk| chunk.has_usage))
-            .or_else(|| held.iter().rposition(finishes));
-        for (at, held) in held.iter().enumerate() {
-            match &held.chunk {
-                Some(chunk) if Some(at) == place => out.push(held.event.with(&chunk.slot, account)),
-                _ if wants_usage || !is_usage(held) => out.push(held.event.bytes.clone()),
-                _ => {}
-            }
+            .rposition(|held| wants_usage && held.is(|chunk| chunk.has_usage))
+            .or_else(|| held.iter().rposition(|held| held.is(|chunk| chunk.finish_reason.is_some())));
+        let unfinished = passed.finish_reason.is_none();
+        if unfinished || place.is_none() {
+            let reason = unfinished.then_some(if has_calls { "tool_calls" } else { "stop" });
+            let account = place.is_none().then_some(account);
+            let first = first.as_ref().or(held.first().map(|held| &held.event.bytes));
+            out.push(closing::chunk(first.map_or(b"", |first| first), reason, account));
+        }
+        for (at, held) in held.into_iter().enumerate() {
+            out.push(if Some(at) == place { held.with(account) } else { held.into_bytes() });
         }
         let done = self.chunks.done.take().unwrap_or(Bytes::from_static(b"data: [DONE]\n\n"));
         out.push(done);
@@ -109,7 +151,7 @@ impl ChatStream {
 impl Judge for Chunks {
     fn judge(&mut self, event: Event<'_>) -> Verdict {
         if event.data == Data::None {
-            return self.pass(event, None);
+            return self.pass(event);
         }
         let text = event.text();
         self.passed.data_events += 1;
@@ -119,44 +161,68 @@ impl Judge for Chunks {
         }
         let Ok(mut chunk) = chunk::read(text, &self.meta_key) else {
             // Not ours to judge: a client that can read it may.
-            return self.pass(event, None);
+            return self.pass(event);
         };
         if let Some(report) = chunk.error.take() {
             return Verdict::End(Progress::Failed(report));
         }
         self.note(&mut chunk, text);
-        if chunk.finish_reason.is_some() || (chunk.has_usage && chunk.no_choices) {
-            // When it is the very first chunk, it gets the first meta block too; the account then replaces it.
-            self.first_meta = None;
-            return self.hold(event, Some(chunk));
+        let patches = self.patches(&chunk, text);
+        if chunk.finish_reason.is_some() || chunk.is_usage() {
+            return self.hold(event, Some(chunk), patches);
         }
-        if !self.held.is_empty() {
-            if !chunk.has_content {
-                return self.hold(event, Some(chunk));
-            }
-            // Another choice goes on after one has finished: what was held is not the end.
-            return Verdict::ForwardAfter(self.held.drain(..).map(|held| held.event.bytes).collect());
+        if !self.held.is_empty() && !chunk.has_content {
+            return self.hold(event, Some(chunk), patches);
         }
-        match self.first_meta.take() {
-            Some(meta) => Verdict::Replace(event.hold().with(&chunk.slot, &meta)),
-            None => Verdict::Forward,
-        }
+        let mut before = self.let_go();
+        let patches = match self.first_meta.take() {
+            Some(meta) => merged(patches, chunk.slot.patch(&meta)),
+            None if patches.is_empty() && before.is_empty() => return Verdict::Forward,
+            None if patches.is_empty() => return Verdict::ForwardAfter(before),
+            None => patches,
+        };
+        let bytes = event.hold().patched(patches);
+        self.first.get_or_insert_with(|| bytes.clone());
+        before.push(bytes);
+        Verdict::Replace(before)
     }
 }
 
 impl Chunks {
     /// Lets an event pass, unless something is held: then it waits its turn.
-    fn pass(&mut self, event: Event<'_>, chunk: Option<Chunk>) -> Verdict {
-        if self.held.is_empty() { Verdict::Forward } else { self.hold(event, chunk) }
+    fn pass(&mut self, event: Event<'_>) -> Verdict {
+        if self.held.is_empty() { Verdict::Forward } else { self.hold(event, None, Vec::new()) }
     }
 
-    fn hold(&mut self, event: Event<'_>, chunk: Option<Chunk>) -> Verdict {
-        self.held.push(Held { event: event.hold(), chunk });
+    fn hold(&mut self, event: Event<'_>, chunk: Option<Chunk>, patches: Vec<Patch>) -> Verdict {
+        self.held.push(Held { event: event.hold(), chunk, patches });
         Verdict::Withhold
+    }
+
+    /// Lets go what was held, for the answer goes on (another choice, sound): only what was consumed is said at the end.
+    fn let_go(&mut self) -> Vec<Bytes> {
+        if self.held.is_empty() {
+            return Vec::new();
+        }
+        let (usage, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.held).into_iter().partition(|held| held.is(Chunk::is_usage));
+        self.held = usage;
+        rest.into_iter().map(Held::into_bytes).collect()
+    }
+
+    /// Returns what is changed in a chunk: finish reasons that not every client knows.
+    fn patches(&self, chunk: &Chunk, text: &[u8]) -> Vec<Patch> {
+        let odd = chunk.odd_reasons.iter().map(|range| {
+            let nothing = || Patch { range: range.clone(), with: Bytes::from_static(b"null") };
+            let value = text.get(range.clone()).unwrap_or_default();
+            finish::patch(value, range.clone(), self.has_calls).unwrap_or_else(nothing)
+        });
+        odd.collect()
     }
 
     /// Notes what a chunk says.
     fn note(&mut self, chunk: &mut Chunk, text: &[u8]) {
+        self.has_calls |= chunk.has_calls;
         let passed = &mut self.passed;
         if passed.id.is_none() {
             passed.id = chunk.id.take().and_then(|id| string(text.get(id).unwrap_or_default()));

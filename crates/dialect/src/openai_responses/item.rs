@@ -7,9 +7,18 @@ use ir::json::Json;
 
 use crate::json::object::{Object, Path, Wrong, elements, string};
 
-/// The members of a model's message that stand beside its content. They are kept with its first part, because one turn
-/// of the model may hold several messages.
-pub(super) const OF_MESSAGE: [&str; 3] = ["id", "phase", "status"];
+/// What a member's name begins with that stands beside the content of a model's message (its id, its phase). Such
+/// members are kept with the first part, because one turn of the model may hold several messages.
+pub(super) const OF_MESSAGE: &str = "message.";
+
+/// Keeps what stands beside the content of a model's message.
+pub(super) fn keep_beside(parts: &mut [Part], extras: &Extras) {
+    if let Some(first) = parts.first_mut() {
+        for (name, value) in extras.of(Dialect::OpenaiResponses) {
+            first.extras.push(Dialect::OpenaiResponses, format!("{OF_MESSAGE}{name}"), value.clone());
+        }
+    }
+}
 
 /// Notes on how a thing was written where there are two ways that mean the same.
 pub(super) mod note {
@@ -87,8 +96,8 @@ pub(super) fn read(text: &str, path: Path) -> Result<Item, Wrong> {
 
 /// Returns what only this dialect knows, whole.
 pub(super) fn foreign(text: &str) -> Content {
-    // The text was read as an object before: it is JSON.
-    let block = Json::parse(text).unwrap_or_else(|| Json::of(&()));
+    // The text was read as an object before: at worst a control character stands raw in it.
+    let block = Json::parse(text).unwrap_or_else(|| Json::of(&text));
     Content::Foreign { dialect: Dialect::OpenaiResponses, block }
 }
 

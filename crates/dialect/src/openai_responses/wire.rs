@@ -254,10 +254,12 @@ pub(super) enum Format<'a> {
     Text,
     JsonObject,
     JsonSchema {
-        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         description: Option<&'a str>,
-        schema: Cow<'a, Json>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        schema: Option<Cow<'a, Json>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         strict: Option<bool>,
     },

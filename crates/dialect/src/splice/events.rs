@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::apply;
 use super::slot::Slot;
+use super::{Patch, apply};
+use crate::json::Scanner;
 use crate::passed::Progress;
 use crate::sse::{self, Data, Searched};
 
@@ -29,8 +30,8 @@ pub enum Verdict {
     Forward,
     /// These, withheld before, pass, then it does.
     ForwardAfter(Vec<Bytes>),
-    /// This passes in its place.
-    Replace(Bytes),
+    /// These pass in its place.
+    Replace(Vec<Bytes>),
     /// It does not pass; the judge may keep it.
     Withhold,
     /// It ends the answer and does not pass; what follows is not looked at.
@@ -96,7 +97,7 @@ impl Events {
             found.take().or_else(|| sse::event_end(input.get(at..).unwrap_or_default(), &mut self.searched))
         {
             let end = at + length;
-            let cut = input.get(at..end).is_some_and(|event| event.ends_with(b"\r\n\r"));
+            let cut = end == input.len() && input.get(at..end).is_some_and(|event| event.ends_with(b"\r\n\r"));
             let (verdict, whole) = if cut {
                 self.swallow_lf = true;
                 let whole = Bytes::from([input.get(at..end).unwrap_or_default(), b"\n"].concat());
@@ -114,7 +115,7 @@ impl Events {
             match verdict {
                 Verdict::Forward => out.extend(whole),
                 Verdict::ForwardAfter(held) => out.extend(held.into_iter().chain(whole)),
-                Verdict::Replace(with) => out.push(with),
+                Verdict::Replace(with) => out.extend(with),
                 Verdict::Withhold => {}
                 Verdict::End(progress) => return progress,
             }
@@ -142,12 +143,23 @@ impl Events {
         Some(if first.starts_with(MARK) { first.slice(MARK.len()..) } else { first })
     }
 
-    /// Takes note of the provider's end of the stream. An event that lacks only its empty line still counts.
+    /// Takes note of the provider's end of the stream. An event that lacks only its empty line still counts; half an
+    /// event is left out, because a client would stumble over its JSON before it reads what went wrong.
     pub fn end(&mut self, judge: &mut impl Judge, out: &mut Vec<Bytes>) -> Progress {
-        if self.carry.is_empty() {
+        if !self.carries_whole() {
+            self.carry.clear();
             return Progress::More;
         }
         self.push(Bytes::from_static(b"\n\n"), judge, out)
+    }
+
+    /// Whether the carry is an event that lacks only its empty line: its data are an end marker or whole JSON.
+    fn carries_whole(&self) -> bool {
+        let event = Bytes::from([&self.carry, b"\n\n".as_slice()].concat());
+        let event = Event::new(&event, 0..event.len());
+        let text = event.text().trim_ascii();
+        let mut scanner = Scanner::new(text, 0);
+        text == b"[DONE]" || scanner.value().and_then(|_| scanner.end()).is_ok()
     }
 }
 
@@ -180,17 +192,24 @@ impl<'a> Event<'a> {
 impl Held {
     /// Returns the event with a member (`"key":{…}`) in its data. The slot is a place of that data.
     pub fn with(&self, slot: &Slot, member: &[u8]) -> Bytes {
-        let patch = slot.patch(member);
+        self.patched(vec![slot.patch(member)])
+    }
+
+    /// Returns the event with changes in its data, which must be sorted and must not overlap.
+    pub fn patched(&self, mut patches: Vec<Patch>) -> Bytes {
+        if patches.is_empty() {
+            return self.bytes.clone();
+        }
         match &self.data {
             Data::None => self.bytes.clone(),
             Data::Line(line) => {
-                let at = |at: usize| (line.start + at).min(self.bytes.len());
-                let (start, end) = (at(patch.range.start), at(patch.range.end));
-                let (before, after) = (self.bytes.get(..start), self.bytes.get(end..));
-                [before.unwrap_or_default(), &patch.with, after.unwrap_or_default()].concat().into()
+                for Patch { range, .. } in &mut patches {
+                    *range = range.start + line.start..range.end + line.start;
+                }
+                apply(&self.bytes, patches).concat().into()
             }
             Data::Joined(joined) => {
-                let text = apply(&Bytes::copy_from_slice(joined), vec![patch]).concat();
+                let text = apply(&Bytes::copy_from_slice(joined), patches).concat();
                 let mut event = Vec::with_capacity(self.bytes.len() + text.len());
                 // The other fields, its name above all, go first: their order means nothing.
                 let lines = self.bytes.split(|byte| matches!(byte, b'\n' | b'\r'));

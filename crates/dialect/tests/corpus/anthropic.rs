@@ -42,6 +42,7 @@ fn requests_survive_the_round_trip() {
             max_output_tokens: None,
             ask_usage: false,
             quirks: &[],
+            refuses: &[],
         };
         let encoded = request::encode::encode(&request, &callee).map_err(|failure| failure.message)?;
         let mut found: Value = serde_json::from_slice(&encoded.body).unwrap();

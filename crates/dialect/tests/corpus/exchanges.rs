@@ -11,8 +11,6 @@ pub struct Exchange {
     pub endpoint: String,
     pub provider: String,
     pub fidelity: String,
-    pub model: Option<String>,
-    pub features: Vec<String>,
     pub stream_events: Option<u64>,
     pub request: Option<Request>,
     pub response: Response,

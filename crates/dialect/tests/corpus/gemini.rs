@@ -33,7 +33,7 @@ pub fn model(exchange: &Exchange) -> &str {
 }
 
 pub fn callee(model: &str) -> Callee<'_> {
-    Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[] }
+    Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[], refuses: &[] }
 }
 
 #[test]

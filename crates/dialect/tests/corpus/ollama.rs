@@ -53,7 +53,7 @@ fn requests_are_written_as_they_were_read() {
     exceptions::check("ollama requests", "", cases, |body| {
         let model = serde_json::from_str::<Value>(body).unwrap()["model"].as_str().unwrap_or_default().to_owned();
         let decoded = request::decode::decode(body).map_err(|failure| failure.message)?;
-        let callee = Callee { model: &model, max_output_tokens: None, ask_usage: true, quirks: &[] };
+        let callee = Callee { model: &model, max_output_tokens: None, ask_usage: true, quirks: &[], refuses: &[] };
         let encoded = request::encode::encode(&decoded, &callee).map_err(|failure| failure.message)?;
         if !encoded.dropped.is_empty() {
             return Err(format!("left out: {:?}", encoded.dropped));

@@ -12,6 +12,10 @@ use serde_json::Value;
 use crate::exchanges::{self, Exchange};
 use crate::{exceptions, laws};
 
+mod others;
+mod usage;
+mod vendors;
+
 const FILES: [&str; 9] = [
     "openai",
     "azure",
@@ -58,6 +62,7 @@ fn returns(asked: &str) -> Result<(), String> {
         max_output_tokens: None,
         ask_usage: value["stream_options"]["include_usage"] == true,
         quirks: &[],
+        refuses: &[],
     };
     let request = request::decode::decode(asked).map_err(|failure| failure.message)?;
     let encoded = request::encode::encode(&request, &callee).map_err(|failure| failure.message)?;
@@ -217,19 +222,7 @@ fn compare(response: &Response, recorded: &[Value]) -> Result<(), String> {
             return Err(format!("expected {expect:?}\n found {found:?}"));
         }
     }
-    let reports = recorded.iter().map(|chunk| {
-        let own = &chunk["usage"];
-        if own.is_object() { own } else { &chunk["x_groq"]["usage"] }
-    });
-    let Some(report) = reports.filter(|usage| usage["prompt_tokens"].is_u64()).last() else { return Ok(()) };
-    let usage = response.usage.ok_or("the usage is lost")?;
-    let number = |value: &Value| value.as_u64();
-    let prompt = number(&report["prompt_tokens"]).unwrap_or(0);
-    // More cached tokens than tokens (Grok at Azure): a part that exceeds its whole is cut to it.
-    let cached = number(&report["prompt_tokens_details"]["cached_tokens"]).unwrap_or(0).min(prompt);
-    let expect = (prompt, number(&report["completion_tokens"]).unwrap_or(0), cached);
-    let found = (usage.input_tokens(), usage.output_tokens(), usage.cached_input);
-    if expect == found { Ok(()) } else { Err(format!("usage: expected {expect:?}, found {found:?}")) }
+    Ok(())
 }
 
 /// What is written differently from how it was read, and may be.

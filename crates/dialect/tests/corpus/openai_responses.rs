@@ -39,7 +39,7 @@ fn requests_come_out_as_they_went_in() {
         let mut asked: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
         plain(&mut asked);
         let model = asked["model"].as_str().unwrap_or_default();
-        let callee = Callee { model, max_output_tokens: None, ask_usage: true, quirks: &[] };
+        let callee = Callee { model, max_output_tokens: None, ask_usage: true, quirks: &[], refuses: &[] };
         let written = request::encode::encode_again(&read, &callee).map_err(|failure| failure.message)?;
         if !written.dropped.is_empty() {
             return Err(format!("dropped {:?}", written.dropped));

@@ -42,7 +42,7 @@ fn to_anthropic(family: &str, listed: &str, decode: fn(&str) -> Result<Request, 
         let expect: Value = serde_json::from_str(to).unwrap();
         let request = decode(from).map_err(|failure| failure.message)?;
         let model = expect["model"].as_str().unwrap_or_default();
-        let callee = Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[] };
+        let callee = Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[], refuses: &[] };
         let encoded = anthropic::request::encode::encode(&request, &callee).map_err(|failure| failure.message)?;
         let found: Value = serde_json::from_slice(&encoded.body).unwrap();
         let limited = request.max_tokens.is_some();

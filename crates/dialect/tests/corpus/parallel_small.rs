@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::exceptions;
 use crate::exchanges::{self, Exchange};
 
-const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[] };
+const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[], refuses: &[] };
 
 /// What the members of a scenario agree in.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 //! The outcome is the table in `docs/dialects.md`, which must say the same: `UPDATE=1 cargo test -p dialect --test
 //! matrix` writes it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking and prints its counts")]
+
 mod features;
 mod replies;
 
@@ -37,7 +39,8 @@ const IMPLIED: [(&str, Dialect); 2] = [("stream", Dialect::Gemini), ("citations"
 
 fn outgoing(surface: Surface, body: &Value, dialect: Dialect) -> Result<Outgoing, Failure> {
     let mut asked = Asked::decode(surface, Bytes::from(body.to_string()))?;
-    let callee = Callee { model: "model-1", max_output_tokens: Some(8_192), ask_usage: true, quirks: &[] };
+    let callee =
+        Callee { model: "model-1", max_output_tokens: Some(8_192), ask_usage: true, quirks: &[], refuses: &[] };
     asked.outgoing(dialect, &callee, &[])
 }
 

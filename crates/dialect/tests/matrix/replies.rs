@@ -16,8 +16,11 @@ struct Feature {
     samples: Vec<(Dialect, Value)>,
 }
 
+/// A row: its name, and a cell for every dialect.
+pub type Row = (String, Vec<String>);
+
 /// Returns the tables: a title, and the rows.
-pub fn tables() -> Vec<(&'static str, Vec<(String, Vec<String>)>)> {
+pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
     let surfaces = [
         (Surface::OpenaiChat, "Replies of `POST /v1/chat/completions`"),
         (Surface::AnthropicMessages, "Replies of `POST /v1/messages`"),
@@ -34,7 +37,7 @@ pub fn tables() -> Vec<(&'static str, Vec<(String, Vec<String>)>)> {
 fn outcome(surface: Surface, feature: &Feature, dialect: Dialect) -> String {
     let Some((_, sample)) = feature.samples.iter().find(|(of, _)| *of == dialect) else { return "–".to_owned() };
     let label = Label { seed: "0123456789abcdef0123456789abcdef", model: "model-1", created: 1_795_000_000 };
-    let reply = Reply::decode(surface, dialect, Bytes::from(sample.to_string()), "crossway", &label)
+    let reply = Reply::decode(surface, dialect, Bytes::from(sample.to_string()), "crossway", &label, None)
         .unwrap_or_else(|error| panic!("{} of {}: {error:?}", feature.name, dialect.name()));
     let body = reply.encode(b"\"crossway\":{}".to_vec()).concat();
     let body = String::from_utf8(body).unwrap();

@@ -13,6 +13,7 @@ use dialect::lane::stream::ReplyStream;
 use dialect::meta;
 use dialect::passed::{Passed, Progress};
 use ir::failure::{Code, Failure, Fault};
+use ir::guard::Subject;
 use ir::report::Report;
 use ir::settlement::Outcome;
 use net::deadline::after;
@@ -79,9 +80,7 @@ impl StreamBody {
             data_events,
             gated,
         };
-        if begun.complete {
-            body.complete();
-        }
+        body.go_on(begun.progress);
         body
     }
 
@@ -172,6 +171,7 @@ impl StreamBody {
             }
             Progress::Malformed(detail) => self.broken(&detail),
             Progress::TooLarge => self.broken("an event is too large"),
+            Progress::Blocked(blocked) => self.fail(Outcome::Refused, blocked.failure(Subject::Reply)),
         }
     }
 
@@ -214,6 +214,10 @@ impl StreamBody {
 
     /// The answer is whole: it is settled, then its end is released.
     fn complete(&mut self) {
+        if let Some(proofs) = self.stream.proofs() {
+            let gateway = &self.worker.gateway;
+            gateway.proofs.keep(&self.gated.key.compiled.environment, proofs, gateway.clock.now());
+        }
         let ending = ending(self.stream.passed(), 200);
         let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
         let configuration = &self.gated.state.configuration;

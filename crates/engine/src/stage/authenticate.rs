@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use ir::failure::{Code, Failure, Fault};
 use policy::snapshot::{Environment, KeyStatus};
 
@@ -13,6 +13,13 @@ use crate::gateway::Gateway;
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
 use crate::state::{LiveKey, State};
+
+/// The header of Anthropic's SDKs.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The headers that name the environment.
+static ENVIRONMENT: [HeaderName; 2] =
+    [HeaderName::from_static("x-crossway-env"), HeaderName::from_static("x-chalk-env-id")];
 
 /// A request whose key is known.
 pub struct Authenticated<B> {
@@ -82,27 +89,27 @@ pub fn revoked() -> Failure {
 /// Returns the secret of `Authorization: Bearer` or, without that header, of `x-api-key`. A header that is there
 /// twice names no key.
 fn secret(headers: &HeaderMap) -> Option<&str> {
-    let single = |name| {
+    let single = |name: &HeaderName| {
         let mut values = headers.get_all(name).iter();
         values.next().filter(|_| values.next().is_none())
     };
     if headers.contains_key(AUTHORIZATION) {
-        let (scheme, secret) = single(AUTHORIZATION.as_str())?.to_str().ok()?.split_once(' ')?;
+        let (scheme, secret) = single(&AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim());
     }
-    single("x-api-key")?.to_str().ok().map(str::trim)
+    single(&X_API_KEY)?.to_str().ok().map(str::trim)
 }
 
 /// Checks that an environment named in a header is the key's own.
 fn agrees(headers: &HeaderMap, environment: &Environment) -> Result<(), Failure> {
-    for name in ["x-crossway-env", "x-chalk-env-id"] {
+    for name in &ENVIRONMENT {
         for value in headers.get_all(name) {
             let named = value.to_str().unwrap_or_default().trim();
             let own = named.eq_ignore_ascii_case(&environment.name)
                 || environment.aliases.iter().any(|alias| named.eq_ignore_ascii_case(alias));
             if !own {
                 let message = "the environment named in the request is not the environment of this API key";
-                return Err(Failure::new(Code::EnvironmentMismatch, Fault::Caller, message).with_param(name));
+                return Err(Failure::new(Code::EnvironmentMismatch, Fault::Caller, message).with_param(name.as_str()));
             }
         }
     }

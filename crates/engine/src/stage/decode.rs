@@ -1,19 +1,21 @@
 //! What is asked: the body is read within its bounds, and as much of it understood as routing and accounting need.
 
+mod heard;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use http_body::Body;
 use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
+use net::deadline::{after, within};
 use policy::clock::Monotonic;
-use tokio::time::timeout;
 
+use self::heard::Heard;
 use super::authenticate::Authenticated;
 use crate::gateway::{Gateway, Options};
 use crate::pipeline::Arrival;
@@ -64,17 +66,18 @@ where
 {
     let Authenticated { arrival, state, key } = authenticated;
     let id = arrival.id;
-    let call = call(gateway, &arrival).map_err(|failure| Refusal::closing(id, failure))?;
-    check_media(arrival.headers()).map_err(|failure| Refusal::closing(id, failure))?;
-    let body = read(arrival, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
+    let heard = Heard::of(arrival.headers());
+    let call = call(gateway, &arrival, &heard).map_err(|failure| Refusal::closing(id, failure))?;
+    check_media(&heard).map_err(|failure| Refusal::closing(id, failure))?;
+    let declared = heard.content_length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = read(arrival, declared, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
     let request = Asked::decode(surface, body).map_err(|failure| Refusal::early(id, failure))?;
     Ok(Decoded { call, state, key, request })
 }
 
-fn call<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Call, Failure> {
-    let headers = arrival.headers();
-    let text = |name: &'static str| headers.get(name).map(|value| ascii(name, value)).transpose();
-    let timeout = match text("x-crossway-timeout-ms")? {
+fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>) -> Result<Call, Failure> {
+    let text = |name: &'static str, value: Option<_>| value.map(|value| ascii(name, value)).transpose();
+    let timeout = match text("x-crossway-timeout-ms", heard.timeout)? {
         None => None,
         Some(ms) => match ms.parse::<u64>() {
             Ok(ms @ 1..=86_400_000) => Some(Duration::from_millis(ms)),
@@ -86,7 +89,7 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Call, Failure> {
     };
     let mut fields = String::with_capacity(96);
     fields.push_str("x-crossway-hop: ");
-    if let Some(hops) = text("x-crossway-hop")? {
+    if let Some(hops) = text("x-crossway-hop", heard.hop)? {
         let seen = || hops.split(',').map(str::trim);
         if seen().any(|hop| *hop == *gateway.instance) || seen().count() >= MAX_HOPS {
             let message = "this request has passed through this gateway before: a provider points back at it";
@@ -97,23 +100,23 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Call, Failure> {
     }
     fields.push_str(&gateway.instance);
     fields.push_str("\r\n");
-    if let Some(parent) = text("traceparent")?.filter(|parent| is_traceparent(parent)) {
+    if let Some(parent) = text("traceparent", heard.traceparent)?.filter(|parent| is_traceparent(parent)) {
         fields.push_str("traceparent: ");
         fields.push_str(parent);
         fields.push_str("\r\n");
     }
-    let provider = text("x-llm-provider")?.filter(|name| !name.is_empty()).map(Into::into);
-    let strict = match text("x-crossway-strict")? {
+    let provider = text("x-llm-provider", heard.provider)?.filter(|name| !name.is_empty()).map(Into::into);
+    let strict = match text("x-crossway-strict", heard.strict)? {
         None | Some("false" | "0") => false,
         Some("true" | "1") => true,
         Some(_) => return Err(Failure::invalid("x-crossway-strict", "x-crossway-strict must be true or false")),
     };
-    // A list may stand in several lines (RFC 9110 section 5.3).
     let mut betas = Vec::new();
-    for beta in headers.get_all("anthropic-beta") {
+    for beta in &heard.anthropic_beta {
         betas.push(ascii("anthropic-beta", beta)?);
     }
-    let anthropic = anthropic_fields(text("anthropic-version")?, &betas.join(", "));
+    let version = text("anthropic-version", heard.anthropic_version)?;
+    let anthropic = anthropic_fields(version, &betas.join(", "));
     Ok(Call { id: arrival.id, arrived: arrival.at, provider, timeout, strict, fields, anthropic })
 }
 
@@ -156,12 +159,15 @@ fn is_traceparent(value: &str) -> bool {
 
 /// Only plain JSON is read: a compressed body could hold any amount, another type would make browsers send it without
 /// asking first.
-fn check_media(headers: &HeaderMap) -> Result<(), Failure> {
+fn check_media(heard: &Heard<'_>) -> Result<(), Failure> {
     let unsupported = |message: &str| Failure::new(Code::UnsupportedMediaType, Fault::Caller, message);
-    if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if heard.content_encoding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(unsupported("compressed request bodies are not supported: send the JSON as it is"));
     }
-    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let Some(kind) = heard.content_type else { return Ok(()) };
+    if kind.as_bytes() == b"application/json" {
+        return Ok(());
+    }
     let kind = kind.to_str().unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/json" || kind.ends_with("+json") {
@@ -170,7 +176,7 @@ fn check_media(headers: &HeaderMap) -> Result<(), Failure> {
     Err(unsupported("the content-type must be application/json"))
 }
 
-async fn read<B>(arrival: Arrival<B>, options: &Options) -> Result<Bytes, Failure>
+async fn read<B>(arrival: Arrival<B>, declared: Option<usize>, options: &Options) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -179,8 +185,7 @@ where
         let message = format!("the request body is larger than {limit} bytes");
         Failure::new(Code::RequestTooLarge, Fault::Caller, message)
     };
-    let declared = arrival.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|declared: usize| declared > limit) {
+    if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
     let mut body = arrival.body;
@@ -213,7 +218,7 @@ where
 {
     loop {
         let frame = std::future::poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context));
-        match timeout(options.body_idle, frame).await {
+        match within(|| after(options.body_idle), frame).await {
             Err(_) => {
                 let message = "the request body did not arrive in time";
                 return Err(Failure::new(Code::RequestTimeout, Fault::Caller, message));

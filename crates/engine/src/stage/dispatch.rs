@@ -103,7 +103,7 @@ struct Run<'a> {
 
 /// What one attempt yields.
 enum Success {
-    Whole(Whole),
+    Whole(Box<Whole>),
     Begun(Box<Begun>),
 }
 
@@ -123,7 +123,8 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
     Ok(match success {
         Success::Begun(begun) => Answered::Begun { gated, trail, begun, deadline },
         Success::Whole(whole) => {
-            let (account, parts) = whole.settle(&mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed));
+            let (account, parts) =
+                whole.settle(&worker.gateway, &mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed))?;
             Answered::Whole { gated, trail, account, parts }
         }
     })
@@ -244,7 +245,7 @@ async fn write<'a>(
     model: &'a Model,
 ) -> Result<Letter<'a>, AttemptFailure> {
     inline::inline(run, gated, target).await?;
-    Letter::write(gated, target, model)
+    Letter::write(&run.worker.gateway, gated, target, model)
 }
 
 /// Sends the request, and reads the answer as far as it must be there.
@@ -260,7 +261,7 @@ async fn ask(
         (head, Success::Begun(Box::new(begun)))
     } else {
         let (head, whole) = buffered::ask(run, gated, target, &letter).await?;
-        (head, Success::Whole(whole))
+        (head, Success::Whole(Box::new(whole)))
     };
     Ok((head, letter.dropped, success))
 }

@@ -39,6 +39,11 @@ impl Extras {
         notes.find(|extra| &*extra.name == name).map(|extra| &extra.value)
     }
 
+    /// Takes members of a name out, whichever dialect they belong to.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|extra| &*extra.name != name);
+    }
+
     /// Whether there is none; notes do not count.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|extra| extra.note)

@@ -10,7 +10,7 @@ use crate::spec::provider::{CredentialSpec, ProviderSpec};
 use crate::spec::{Entry, Specs};
 
 /// The sections of the file; everything else at its top is a setting of the process.
-const SECTIONS: [&str; 4] = ["environment", "providers", "models", "fallbacks"];
+const SECTIONS: [&str; 6] = ["environment", "providers", "models", "fallbacks", "guardrails", "prompts"];
 
 /// Reads a file. Everything that is wrong with its form is in the result's problems.
 pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
@@ -23,6 +23,8 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
         providers: providers(&mut document, &mut root),
         models: list(&mut document, &mut root, "models"),
         fallbacks: list(&mut document, &mut root, "fallbacks"),
+        guardrails: named(&mut document, &mut root, "guardrails"),
+        prompts: named(&mut document, &mut root, "prompts"),
     };
     let mut origin = document.origin("", None);
     let spec = document.entry_among(root, &mut origin, &SECTIONS);
@@ -78,6 +80,21 @@ fn provider(document: &mut Document<'_>, mut table: Table<'_>, origin: &mut Orig
         origin.broken.extend(own.broken.into_iter().map(|field| format!("{path}.{field}")));
     }
     spec
+}
+
+/// Reads a table of named entries: `[guardrails.NAME]`.
+fn named<T: serde::de::DeserializeOwned + Default>(
+    document: &mut Document<'_>,
+    root: &mut Table<'_>,
+    key: &str,
+) -> Vec<Entry<T>> {
+    let mut found = Vec::new();
+    for (name, span, table) in document.take_tables(root, key) {
+        let mut origin = document.origin(&format!("{key}.{name}"), Some(span));
+        let spec = document.entry(table, &mut origin);
+        found.push(Entry { name, spec, origin });
+    }
+    found
 }
 
 fn list<T: serde::de::DeserializeOwned + Default>(

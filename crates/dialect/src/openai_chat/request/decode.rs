@@ -12,6 +12,7 @@ use ir::dialect::Dialect;
 use ir::failure::Failure;
 use ir::json::Json;
 
+use crate::carry::keep;
 use crate::json::object::{Object, Path, Wrong, elements, string};
 
 const OWN: Dialect = Dialect::OpenaiChat;
@@ -54,10 +55,10 @@ fn request(mut object: Object<'_>) -> Result<Request, Wrong> {
     if let Some(mut options) = object.object("stream_options")? {
         let usage = options.boolean("include_usage")?;
         request.stream_usage = usage.unwrap_or(false);
-        keep(options, "stream_options.", extra);
+        keep(options, OWN, "stream_options.", extra);
         extra.note(OWN, "stream_options", Json::of(&usage));
     }
-    keep(object, "", extra);
+    keep(object, OWN, "", extra);
     request.extras = extras;
     Ok(request)
 }
@@ -65,15 +66,6 @@ fn request(mut object: Object<'_>) -> Result<Request, Wrong> {
 /// Notes how something was written.
 fn note(extras: &mut Extras, name: &'static str) {
     extras.note(OWN, name, Json::of(&true));
-}
-
-/// Keeps what nobody took of an object, under `prefix` and its names.
-fn keep(object: Object<'_>, prefix: &str, extras: &mut Extras) {
-    for (name, value) in object.leftovers() {
-        if let Some(value) = Json::parse(value) {
-            extras.push(OWN, format!("{prefix}{name}"), value);
-        }
-    }
 }
 
 fn max_tokens(object: &mut Object<'_>, extras: &mut Extras) -> Result<Option<u64>, Wrong> {
@@ -161,7 +153,7 @@ fn format(object: &mut Object<'_>, extras: &mut Extras) -> Result<Option<Format>
             return Ok(None);
         }
     };
-    keep(format, "response_format.", extras);
+    keep(format, OWN, "response_format.", extras);
     Ok(Some(found))
 }
 
@@ -181,7 +173,7 @@ fn json_schema(mut object: Object<'_>, extras: &mut Extras) -> Result<Schema, Wr
         schema.schema = Json::parse(&format!("{{{}}}", members.collect::<Vec<_>>().join(",")));
         note(extras, "bare schema");
     } else {
-        keep(object, "json_schema.", extras);
+        keep(object, OWN, "json_schema.", extras);
     }
     Ok(schema)
 }
@@ -207,7 +199,7 @@ fn reasoning(object: &mut Object<'_>, extras: &mut Extras) -> Result<Option<Reas
         reasoning.enabled = inner.boolean("enabled")?;
         reasoning.budget_tokens = inner.integer("max_tokens")?;
         reasoning.visible = inner.boolean("exclude")?.map(|exclude| !exclude);
-        keep(inner, "reasoning.", extras);
+        keep(inner, OWN, "reasoning.", extras);
     }
     Ok(said.then_some(reasoning))
 }
@@ -243,7 +235,7 @@ fn tool(text: &str, path: Path) -> Result<Tool, Wrong> {
         found.cache_control = Some(cache);
         note(&mut found.extras, "cache_control");
     }
-    keep(object, "", &mut found.extras);
+    keep(object, OWN, "", &mut found.extras);
     Ok(Tool::Function(found))
 }
 
@@ -255,7 +247,7 @@ fn function(mut object: Object<'_>, prefix: &str) -> Result<Function, Wrong> {
         strict: object.boolean("strict")?,
         ..Function::default()
     };
-    keep(object, prefix, &mut found.extras);
+    keep(object, OWN, prefix, &mut found.extras);
     Ok(found)
 }
 
@@ -294,3 +286,6 @@ fn tool_choice(object: &mut Object<'_>, extras: &mut Extras) -> Result<Option<To
     };
     Ok(Some(choice))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,17 +4,22 @@
 //! What was noted by this dialect's decoder is written as it had been; everything else as OpenAI's schema wants it and
 //! the vendor's quirks say.
 
-mod ids;
+pub(super) mod ids;
 mod message;
 mod part;
+
+use std::borrow::Cow;
 
 use ir::chat::extras::Extras;
 use ir::chat::message::{Content, Part};
 use ir::chat::request::{Effort, Format, Function, Reasoning, Request, Tool, ToolChoice};
 use ir::dialect::{Dialect, Quirk};
 use ir::failure::{Code, Failure, Fault};
+use ir::json::Json;
 
-use crate::openai_chat::wire::request::{self as wire, Members};
+use crate::carry::Dropped;
+use crate::openai_chat::request::refused;
+use crate::openai_chat::wire::request::{self as wire, inside, own};
 use crate::translate::{Callee, Encoded};
 
 const OWN: Dialect = Dialect::OpenaiChat;
@@ -26,23 +31,24 @@ const OWN: Dialect = Dialect::OpenaiChat;
 /// only another dialect knows.
 pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure> {
     let mut dropped = Dropped::default();
-    dropped.extras(&request.extras);
+    dropped.foreign(&request.extras, OWN);
     let messages = message::all(&request.messages, callee, &mut dropped)?;
     let (mut tools, mut functions) = (Vec::new(), Vec::new());
     for (at, tool) in request.tools.iter().enumerate() {
         match tool {
-            Tool::Function(function) if noted(&function.extras, "functions") => {
+            Tool::Function(function) if noted(&function.extras, "functions") && !callee.refuses("functions") => {
                 functions.push(function_of(function, ""));
             }
             tool => tools.push(tool_of(tool, at, callee, &mut dropped)?),
         }
     }
-    let choice = request.tool_choice.as_ref().map(|choice| tool_choice(choice, request, callee)).transpose()?;
-    let older = noted(&request.extras, "function_call");
+    let older = noted(&request.extras, "function_call") && !callee.refuses("function_call");
+    let any = noted(&request.extras, "any");
+    let choice = request.tool_choice.as_ref().map(|choice| tool_choice(choice, older, any)).transpose()?;
     let (tool_choice, function_call) = if older { (None, choice) } else { (choice, None) };
     let sampling = &request.sampling;
     if sampling.top_k.is_some() && !noted(&request.extras, "top_k") {
-        dropped.push("top_k");
+        dropped.name("top_k");
     }
     let (seed, random_seed) = if callee.has(Quirk::RandomSeed) || noted(&request.extras, "random_seed") {
         (None, sampling.seed.as_ref())
@@ -63,7 +69,7 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
         stream_options: stream_options(request, callee),
         max_tokens,
         max_completion_tokens,
-        temperature: sampling.temperature.as_ref(),
+        temperature: temperature(sampling.temperature.as_ref(), callee, &mut dropped),
         top_p: sampling.top_p.as_ref(),
         top_k: sampling.top_k.as_ref().filter(|_| noted(&request.extras, "top_k")),
         frequency_penalty: sampling.frequency_penalty.as_ref(),
@@ -79,40 +85,34 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
         reasoning,
         service_tier: request.service_tier.as_deref().map(service_tier),
         user: request.user.as_deref(),
-        extras: Members::of(&request.extras),
+        extras: own(&request.extras),
     };
     // Serialising strings and carried JSON into a vector cannot fail.
-    Ok(Encoded { body: serde_json::to_vec(&body).unwrap_or_default(), dropped: dropped.0 })
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    if callee.refuses.is_empty() {
+        return Ok(Encoded { body, dropped: dropped.into_names() });
+    }
+    let body = refused::without(body.into(), callee.refuses, &mut dropped)?.concat();
+    Ok(Encoded { body, dropped: dropped.into_names() })
 }
 
-/// The names of what is not said, each once.
-#[derive(Debug, Default)]
-struct Dropped(Vec<String>);
-
-impl Dropped {
-    fn push(&mut self, name: &str) {
-        if !self.0.iter().any(|found| found == name) {
-            self.0.push(name.to_owned());
-        }
+/// Returns the temperature; one that is too high for the vendor goes as the highest, and is named.
+fn temperature<'a>(asked: Option<&'a Json>, callee: &Callee<'_>, dropped: &mut Dropped) -> Option<Cow<'a, Json>> {
+    let high = |asked: &Json| asked.as_str().parse::<f64>().is_ok_and(|asked| asked > 1.5);
+    if callee.has(Quirk::LowTemperature) && asked.is_some_and(high) {
+        dropped.name("temperature");
+        return Json::parse("1.5").map(Cow::Owned);
     }
+    asked.map(Cow::Borrowed)
+}
 
-    fn extras(&mut self, extras: &Extras) {
-        extras.foreign_to(OWN).for_each(|name| self.push(name));
-    }
-
-    /// Names what is not said of a part that is written.
-    fn part(&mut self, part: &Part, keeps_cache: bool) {
-        self.extras(&part.extras);
-        if part.cache_control.is_some() && !keeps_cache {
-            self.push("cache_control");
-        }
-        if part.signature.is_some() && !noted(&part.extras, "extra_content") {
-            self.push("reasoning");
-        }
-        if matches!(&part.content, Content::Text { citations, .. } if !citations.is_empty()) {
-            self.push("citations");
-        }
-    }
+/// Names what is not said of a part that is written.
+fn name_lost(part: &Part, keeps_cache: bool, dropped: &mut Dropped) {
+    dropped.foreign(&part.extras, OWN);
+    dropped.name_if(part.cache_control.is_some() && !keeps_cache, "cache_control");
+    dropped.name_if(part.signature.is_some() && !noted(&part.extras, "extra_content"), "reasoning");
+    let is_cited = matches!(&part.content, Content::Text { citations, .. } if !citations.is_empty());
+    dropped.name_if(is_cited, "citations");
 }
 
 /// Whether this dialect's decoder noted a way of writing.
@@ -120,7 +120,7 @@ fn noted(extras: &Extras, name: &str) -> bool {
     extras.noted(OWN, name).is_some()
 }
 
-fn refused(message: impl Into<String>, param: impl Into<String>) -> Failure {
+fn unsayable(message: impl Into<String>, param: impl Into<String>) -> Failure {
     Failure::new(Code::UnsupportedParameter, Fault::Caller, message).with_param(param)
 }
 
@@ -133,7 +133,7 @@ fn limits(request: &Request, callee: &Callee<'_>) -> (Option<u64>, Option<u64>) 
 }
 
 fn stream_options<'a>(request: &'a Request, callee: &Callee<'_>) -> Option<wire::StreamOptions<'a>> {
-    let extras = Members::inside(&request.extras, "stream_options.");
+    let extras = inside(&request.extras, "stream_options.");
     if callee.ask_usage && request.stream {
         return Some(wire::StreamOptions { include_usage: Some(true), extras });
     }
@@ -166,12 +166,8 @@ fn service_tier(tier: &str) -> &str {
 }
 
 fn response_format<'a>(format: &'a Format, extras: &'a Extras) -> wire::Format<'a> {
-    let plain = |kind| wire::Format {
-        kind,
-        json_schema: None,
-        schema: None,
-        extras: Members::inside(extras, "response_format."),
-    };
+    let plain =
+        |kind| wire::Format { kind, json_schema: None, schema: None, extras: inside(extras, "response_format.") };
     let schema = match format {
         Format::Text => return plain("text"),
         Format::JsonObject => return plain("json_object"),
@@ -191,7 +187,7 @@ fn response_format<'a>(format: &'a Format, extras: &'a Extras) -> wire::Format<'
         schema: schema.schema.as_ref().filter(|_| bare.is_none()),
         strict: schema.strict,
         bare,
-        extras: Members::inside(extras, "json_schema."),
+        extras: inside(extras, "json_schema."),
     };
     wire::Format { json_schema: Some(json_schema), ..plain("json_schema") }
 }
@@ -203,9 +199,9 @@ fn reasoning<'a>(
     dropped: &mut Dropped,
 ) -> (Option<&'static str>, Option<wire::Reasoning<'a>>) {
     let Some(asked) = &request.reasoning else { return (None, None) };
-    dropped.extras(&asked.extras);
+    dropped.foreign(&asked.extras, OWN);
     let as_word = noted(&request.extras, "reasoning_effort");
-    let as_object = noted(&request.extras, "reasoning");
+    let as_object = noted(&request.extras, "reasoning") && !callee.refuses("reasoning");
     if as_object || (!as_word && callee.has(Quirk::ReasoningDetails)) {
         let effort = asked.effort.map(Effort::name);
         let object = wire::Reasoning {
@@ -213,18 +209,24 @@ fn reasoning<'a>(
             effort: effort.filter(|_| !as_word),
             max_tokens: asked.budget_tokens,
             exclude: asked.visible.map(|visible| !visible),
-            extras: Members::inside(&request.extras, "reasoning."),
+            extras: inside(&request.extras, "reasoning."),
         };
         return (effort.filter(|_| as_word), Some(object));
     }
-    (effort(asked, dropped).map(Effort::name), None)
+    (effort(asked, callee, dropped).map(Effort::name), None)
 }
 
-fn effort(asked: &Reasoning, dropped: &mut Dropped) -> Option<Effort> {
-    let effort = asked.effort.or_else(|| asked.budget_tokens.map(Effort::of_budget));
+fn effort(asked: &Reasoning, callee: &Callee<'_>, dropped: &mut Dropped) -> Option<Effort> {
+    let mut effort = asked.effort.or_else(|| asked.budget_tokens.map(Effort::of_budget));
+    if callee.has(Quirk::NoneOrHighEffort)
+        && effort.is_some_and(|effort| !matches!(effort, Effort::None | Effort::High))
+    {
+        dropped.name("reasoning_effort");
+        effort = Some(Effort::High);
+    }
     // A model that does not think refuses even the word for "not at all".
     if asked.visible == Some(true) || (effort.is_none() && asked.enabled == Some(false)) {
-        dropped.push("reasoning");
+        dropped.name("reasoning");
     }
     effort
 }
@@ -237,20 +239,20 @@ fn tool_of<'a>(
 ) -> Result<wire::Tool<'a>, Failure> {
     match tool {
         Tool::Function(function) => {
-            dropped.extras(&function.extras);
+            dropped.foreign(&function.extras, OWN);
             let keeps = callee.has(Quirk::CacheControl) || noted(&function.extras, "cache_control");
             if function.cache_control.is_some() && !keeps {
-                dropped.push("cache_control");
+                dropped.name("cache_control");
             }
             Ok(wire::Tool::Known {
                 kind: (!noted(&function.extras, "untyped")).then_some("function"),
                 function: function_of(function, "function."),
                 cache_control: function.cache_control.as_ref().filter(|_| keeps),
-                extras: Members::of(&function.extras),
+                extras: own(&function.extras),
             })
         }
         Tool::Foreign { dialect: Dialect::OpenaiChat, tool } => Ok(wire::Tool::Raw(tool)),
-        Tool::Foreign { dialect, .. } => Err(refused(
+        Tool::Foreign { dialect, .. } => Err(unsayable(
             format!("this model's provider does not know the tool at tools[{at}], which only {} has", dialect.name()),
             format!("tools[{at}]"),
         )),
@@ -263,30 +265,27 @@ fn function_of<'a>(function: &'a Function, prefix: &'static str) -> wire::Functi
         description: function.description.as_deref(),
         parameters: function.parameters.as_ref(),
         strict: function.strict,
-        extras: Members::inside(&function.extras, prefix),
+        extras: inside(&function.extras, prefix),
     }
 }
 
-fn tool_choice<'a>(
-    choice: &'a ToolChoice,
-    request: &Request,
-    callee: &Callee<'_>,
-) -> Result<wire::Choice<'a>, Failure> {
-    let any = callee.has(Quirk::ToolChoiceAny) || noted(&request.extras, "any");
+/// Writes a tool choice: `older` as `function_call`, `any` in Mistral's word for `required`.
+fn tool_choice(choice: &ToolChoice, older: bool, any: bool) -> Result<wire::Choice<'_>, Failure> {
     Ok(match choice {
         ToolChoice::Auto => wire::Choice::Word("auto"),
         ToolChoice::None => wire::Choice::Word("none"),
         ToolChoice::Required if any => wire::Choice::Word("any"),
         ToolChoice::Required => wire::Choice::Word("required"),
-        ToolChoice::Function(name) if noted(&request.extras, "function_call") => {
-            wire::Choice::Named(wire::Named { name })
-        }
+        ToolChoice::Function(name) if older => wire::Choice::Named(wire::Named { name }),
         ToolChoice::Function(name) => wire::Choice::Function { kind: "function", function: wire::Named { name } },
         ToolChoice::Foreign { dialect: Dialect::OpenaiChat, choice } => wire::Choice::Raw(choice),
         ToolChoice::Foreign { dialect, .. } => {
             let message =
                 format!("this model's provider does not know the tool choice, which only {} has", dialect.name());
-            return Err(refused(message, "tool_choice"));
+            return Err(unsayable(message, "tool_choice"));
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

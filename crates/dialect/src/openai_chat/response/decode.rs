@@ -23,10 +23,11 @@ pub fn decode(body: &str, seed: &str) -> Result<Response, NotAReply> {
     let choices = object.list("choices").ok().flatten();
     let choices = choices.ok_or_else(|| NotAReply::Malformed("the answer has no choices".to_owned()))?;
     let mut events = vec![Event::Started(head::started(&mut object))];
-    events.extend(head::usage(&mut object).map(Event::Usage));
+    let mut usage = head::usage(&mut object);
     let mut extras: Vec<(u32, Extras)> = Vec::new();
     for (at, text) in choices.into_iter().enumerate() {
         let Some(mut choice) = wire::object(text) else { continue };
+        usage = usage.or_else(|| head::told(&mut choice));
         let index = choice.integer("index").ok().flatten().and_then(|index| index.try_into().ok());
         let mut reader = Reader::new(index.unwrap_or(at as u32), true);
         // Perplexity repeats the message as a delta.
@@ -38,6 +39,7 @@ pub fn decode(body: &str, seed: &str) -> Result<Response, NotAReply> {
         reader.end(&mut events);
         extras.push((reader.index, head::extras(head::leftovers(choice))));
     }
+    events.extend(usage.map(Event::Usage));
     events.push(Event::Extras(head::extras(head::leftovers(object))));
     let mut fold = Fold::default();
     events.into_iter().for_each(|event| fold.push(event));
@@ -59,3 +61,6 @@ fn read(reader: &mut Reader, choice: &mut Object<'_>, seed: &str, events: &mut V
     }
     reader.finished(word(choice, "finish_reason"));
 }
+
+#[cfg(test)]
+mod tests;

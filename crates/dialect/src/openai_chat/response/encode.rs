@@ -7,10 +7,11 @@ use ir::chat::message::{Content, Part, Source};
 use ir::chat::response::{Choice, Response};
 use ir::dialect::Dialect;
 
-use crate::openai_chat::reasoning;
+use crate::openai_chat::wire::message::Address;
 use crate::openai_chat::wire::reply::{self as wire, Annotation, Blocks};
-use crate::openai_chat::wire::request::{Address, Members};
+use crate::openai_chat::wire::request::own;
 use crate::openai_chat::wire::{object, word};
+use crate::openai_chat::{finish, reasoning};
 use crate::translate::Label;
 
 /// Writes a reply.
@@ -23,7 +24,7 @@ pub fn encode(response: &Response, label: &Label<'_>) -> Vec<u8> {
         choices: response.choices.iter().map(|found| choice(found, label)).collect(),
         usage: response.usage.as_ref().map(wire::Consumed::of),
         service_tier: response.service_tier.as_deref(),
-        extras: Members::of(&response.extras),
+        extras: own(&response.extras),
     };
     // Serialising strings and carried JSON into a vector cannot fail.
     serde_json::to_vec(&reply).unwrap_or_default()
@@ -34,8 +35,8 @@ fn choice<'a>(choice: &'a Choice, label: &Label<'_>) -> wire::Choice<'a> {
     for (at, part) in choice.parts.iter().enumerate() {
         place(part, at, choice.index, label, &mut message);
     }
-    let finish_reason = wire::finish_reason(&choice.finish, !message.more.tool_calls.is_empty());
-    let extras = Members::of(&choice.extras);
+    let finish_reason = finish::word(&choice.finish, !message.more.tool_calls.is_empty());
+    let extras = own(&choice.extras);
     wire::Choice { index: choice.index, message, logprobs: choice.logprobs.as_ref(), finish_reason, extras }
 }
 
@@ -89,3 +90,6 @@ fn audio<'a>(part: &Part, data: &'a str, label: &Label<'_>) -> wire::Audio<'a> {
     let id = id.unwrap_or_else(|| format!("audio_{}", label.seed));
     wire::Audio::Whole { id, data, expires_at: expires_at.unwrap_or(label.created), transcript }
 }
+
+#[cfg(test)]
+mod tests;

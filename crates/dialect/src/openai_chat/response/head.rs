@@ -7,8 +7,8 @@ use ir::json::Json;
 use ir::usage::Usage;
 
 use crate::json::object::{Object, Path};
-use crate::openai_chat::error;
 use crate::openai_chat::wire::{self, word};
+use crate::openai_chat::{error, usage};
 use crate::translate::NotAReply;
 
 /// What says nothing of the answer: the kind of the object, and padding against listeners.
@@ -40,7 +40,13 @@ pub(in crate::openai_chat) fn started(object: &mut Object<'_>) -> Started {
 /// Takes the usage, where it can be believed. Groq has it in a member of its own while it streams.
 pub(in crate::openai_chat) fn usage(object: &mut Object<'_>) -> Option<Usage> {
     let groq = object.peek("x_groq").and_then(wire::object).and_then(|mut groq| groq.take("usage"));
-    wire::usage(object.take("usage").or(groq)?.as_bytes())
+    let own = object.take("usage").and_then(|own| usage::read(own.as_bytes()));
+    own.or_else(|| usage::read(groq?.as_bytes()))
+}
+
+/// Takes the usage that stands in a choice (Moonshot: <https://github.com/earendil-works/pi/issues/2017>).
+pub(in crate::openai_chat) fn told(choice: &mut Object<'_>) -> Option<Usage> {
+    usage::read(choice.take("usage")?.as_bytes())
 }
 
 /// Returns what is left, by name.

@@ -9,6 +9,7 @@ use ir::json::Json;
 
 use super::citations::citation;
 use crate::json::object::{Object, elements, string};
+use crate::openai_chat::finish;
 use crate::openai_chat::reasoning::{Entry, Kind};
 use crate::openai_chat::wire::reply::call_id;
 use crate::openai_chat::wire::{self, object, word};
@@ -110,7 +111,7 @@ impl Reader {
     /// Notes the finish reason, if it is one.
     pub fn finished(&mut self, reason: Option<String>) {
         if self.finish.is_none() {
-            self.finish = reason.filter(|reason| !reason.is_empty()).map(finish);
+            self.finish = reason.filter(|reason| !reason.is_empty()).map(finish::read);
         }
     }
 
@@ -374,16 +375,4 @@ impl Reader {
 
 fn list<'a>(object: &mut Object<'a>, name: &'static str) -> Vec<&'a str> {
     object.list(name).ok().flatten().unwrap_or_default()
-}
-
-fn finish(reason: String) -> Finish {
-    match reason.as_str() {
-        "stop" | "eos" | "end_turn" => Finish::Stop,
-        "length" | "max_tokens" => Finish::Length,
-        // Mistral's word for a full context: <https://docs.mistral.ai/api/#tag/chat>.
-        "model_length" => Finish::ContextWindow,
-        "tool_calls" | "function_call" => Finish::ToolCalls,
-        "content_filter" => Finish::ContentFilter,
-        _ => Finish::Other(reason),
-    }
 }

@@ -6,7 +6,7 @@ use ir::report::Report;
 use ir::usage::Usage;
 
 use crate::json::{JsonError, Scanner, string};
-use crate::openai_chat::{error, wire};
+use crate::openai_chat::{error, finish, usage};
 use crate::splice::slot::Slot;
 
 /// What one `chat.completion.chunk` says.
@@ -18,18 +18,29 @@ pub(super) struct Chunk {
     pub has_content: bool,
     /// The bytes of what the deltas carry, for the estimate.
     pub content_bytes: u64,
-    /// The first finish reason in it.
+    /// The first finish reason in it, in the provider's word.
     pub finish_reason: Option<String>,
+    /// Where finish reasons stand that not every client knows.
+    pub odd_reasons: Vec<Range<usize>>,
+    /// Whether a tool is called.
+    pub has_calls: bool,
     /// Whether it has no choices at all.
     pub no_choices: bool,
-    /// Whether it has a `usage` that is not null.
+    /// Whether it has a `usage` of its own that is not null.
     pub has_usage: bool,
-    /// That usage, when it can be believed.
+    /// What is reported, there or in the places that some vendors have for it, when it can be believed.
     pub usage: Option<Usage>,
     /// An error instead of an answer.
     pub error: Option<Report>,
     /// Where a new member goes.
     pub slot: Slot,
+}
+
+impl Chunk {
+    /// Whether it is the chunk that only says what was consumed.
+    pub fn is_usage(&self) -> bool {
+        self.has_usage && self.no_choices
+    }
 }
 
 /// Reads the data of an event.
@@ -44,12 +55,10 @@ pub(super) fn read(data: &[u8], meta_key: &str) -> Result<Chunk, JsonError> {
             b"choices" => choices(data, &mut scanner, &mut chunk)?,
             b"id" => chunk.id = Some(scanner.value()?),
             b"usage" => {
-                let value = data.get(scanner.value()?).unwrap_or_default();
-                chunk.has_usage = value != b"null";
-                if chunk.has_usage {
-                    chunk.usage = wire::usage(value);
-                }
+                chunk.has_usage = scanner.peek()? != b'n';
+                chunk.usage = usage::scan(data, &mut scanner)?.or(chunk.usage);
             }
+            b"x_groq" => chunk.usage = chunk.usage.or(usage::scan_inside(data, &mut scanner)?),
             b"error" => {
                 let value = data.get(scanner.value()?).unwrap_or_default();
                 if value != b"null" {
@@ -86,10 +95,19 @@ fn choice(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<(
         first = false;
         match data.get(name).unwrap_or_default() {
             b"delta" => delta(data, scanner, chunk)?,
+            // Moonshot.
+            b"usage" => chunk.usage = chunk.usage.or(usage::scan(data, scanner)?),
             b"finish_reason" => {
-                let value = data.get(scanner.value()?).unwrap_or_default();
-                if value != b"null" && chunk.finish_reason.is_none() {
-                    chunk.finish_reason = string(value);
+                let range = scanner.value()?;
+                let value = data.get(range.clone()).unwrap_or_default();
+                if value == b"null" {
+                    continue;
+                }
+                if chunk.finish_reason.is_none() {
+                    chunk.finish_reason = string(value).filter(|reason| !reason.is_empty());
+                }
+                if !finish::is_known(value) {
+                    chunk.odd_reasons.push(range);
                 }
             }
             _ => {
@@ -110,8 +128,10 @@ fn delta(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<()
         first = false;
         let value = data.get(scanner.value()?).unwrap_or_default();
         let nothing = matches!(value, b"null" | b"\"\"" | b"[]" | b"{}");
-        if data.get(name).unwrap_or_default() != b"role" && !nothing {
+        let name = data.get(name).unwrap_or_default();
+        if name != b"role" && !nothing {
             chunk.has_content = true;
+            chunk.has_calls |= name == b"tool_calls";
             chunk.content_bytes += value.len().saturating_sub(2) as u64;
         }
     }

@@ -22,6 +22,8 @@ pub struct Decoder {
     ended: bool,
     choices: Vec<Reader>,
     usage: Option<Usage>,
+    /// A report in a choice of the chunk at hand.
+    told: Option<Usage>,
     /// What only this dialect can say; the last value of each name counts.
     extras: Vec<(String, Json)>,
 }
@@ -35,12 +37,14 @@ impl Decoder {
             ended: false,
             choices: Vec::new(),
             usage: None,
+            told: None,
             extras: Vec::new(),
         }
     }
 
     fn choice(&mut self, text: &str, out: &mut Vec<Event>) {
         let Some(mut choice) = wire::object(text) else { return };
+        self.told = head::told(&mut choice).or(self.told);
         let index = choice.integer("index").ok().flatten().and_then(|index| index.try_into().ok()).unwrap_or(0);
         let at = self.choices.iter().position(|reader| reader.index == index).unwrap_or_else(|| {
             self.choices.push(Reader::new(index, false));
@@ -69,7 +73,8 @@ impl Decoder {
                 first.cite(page, out);
             }
         }
-        if let Some(usage) = head::usage(&mut object).filter(|usage| self.usage != Some(*usage)) {
+        let usage = head::usage(&mut object).or(self.told.take());
+        if let Some(usage) = usage.filter(|usage| self.usage != Some(*usage)) {
             self.usage = Some(usage);
             out.push(Event::Usage(usage));
         }
@@ -121,3 +126,6 @@ impl Decode for Decoder {
         !self.choices.is_empty() && self.choices.iter().all(|reader| reader.finish.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,12 @@ use ir::json::Json;
 use ir::usage::Usage;
 
 use self::chunk::{Chunks, Tail};
+use crate::carry::Own;
+use crate::openai_chat::finish;
 use crate::openai_chat::reasoning::Detail;
+use crate::openai_chat::wire::message::Address;
 use crate::openai_chat::wire::reply as wire;
-use crate::openai_chat::wire::request::{Address, Members};
+use crate::openai_chat::wire::request::own;
 use crate::translate::{Encode, Label};
 
 const OWN: Dialect = Dialect::OpenaiChat;
@@ -155,15 +158,15 @@ impl Encode for Encoder {
         let last = finishes.len() - 1;
         for (at, (index, finish)) in finishes.iter().enumerate() {
             let has_calls = self.choice(*index, out).is_some_and(|(choice, _)| choice.calls > 0);
-            let finish_reason = Some(wire::finish_reason(finish, has_calls));
+            let finish_reason = Some(finish::word(finish, has_calls));
             let step = wire::Step { index: *index, delta: wire::Delta::default(), logprobs: None, finish_reason };
-            let extras = if at == last { Members::of(&words) } else { Members::NONE };
+            let extras = if at == last { own(&words) } else { Own::default() };
             let tail = Tail { usage: self.chunks.wants_usage.then_some(None), extras };
             let meta = if at == last && usage.is_none() { meta } else { b"" };
             self.chunks.write(Some(&step), &tail, meta, out);
         }
         if let Some(usage) = usage {
-            let tail = Tail { usage: Some(Some(wire::Consumed::of(&usage))), extras: Members::NONE };
+            let tail = Tail { usage: Some(Some(wire::Consumed::of(&usage))), extras: Own::default() };
             self.chunks.write(None, &tail, meta, out);
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
@@ -259,3 +262,6 @@ fn signed(signature: &Signature, index: u32) -> Option<wire::Call<'_>> {
     let extra_content = Some(wire::extra_content(Some(signature))?);
     Some(wire::Call { index: Some(index), extra_content, ..wire::Call::default() })
 }
+
+#[cfg(test)]
+mod tests;

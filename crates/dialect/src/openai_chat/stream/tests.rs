@@ -145,7 +145,9 @@ fn an_unfinished_answer_is_broken() {
     let text = format!("data: {first}\n\ndata: {a}\n\ndata: {{\"id\":\"c1\",\"choi");
     let (seen, progress, passed) = run(text.as_bytes(), &[], false);
     assert_eq!(progress, Progress::Failed(Report::default()));
-    assert!(!seen.contains("[DONE]\n") && passed.content_bytes > 0);
+    // The half event is not shown: nothing but whole JSON comes before the error.
+    assert_eq!(seen, format!("data: {}\n\ndata: {a}\n\n", with(&first, META)));
+    assert!(passed.content_bytes > 0);
 }
 
 #[test]
@@ -176,6 +178,65 @@ fn other_choices_may_go_on_after_one_has_finished() {
 }
 
 #[test]
+fn a_usage_chunk_before_the_last_content_waits() {
+    let [first, a, b, _, usage] = sample();
+    let ending = |reason: &str, more: &str| {
+        format!(r#"{{"id":"c1","choices":[{{"index":0,"delta":{{}},"finish_reason":{reason}}}]{more}}}"#)
+    };
+    let account = format!(",{}", String::from_utf8_lossy(ACCOUNT));
+    // OpenAI's sound: nothing finishes.
+    let text = frame(&[first.clone(), a.clone(), usage.clone(), b.clone()], "\n");
+    let expect = [with(&first, META), a.clone(), b.clone(), ending("\"stop\"", &account)];
+    assert_eq!(run(text.as_bytes(), &[], false).0, frame(&expect, "\n"));
+    let expect = [with(&first, META), a.clone(), b.clone(), ending("\"stop\"", ""), with(&usage, ACCOUNT)];
+    assert_eq!(run(text.as_bytes(), &[], true).0, frame(&expect, "\n"));
+    // It was first of all.
+    let text = frame(&[usage.clone(), a.clone(), chunk("{}", "\"stop\"")], "\n");
+    let expect = [with(&a, META), with(&chunk("{}", "\"stop\""), ACCOUNT)];
+    assert_eq!(run(text.as_bytes(), &[], false).0, frame(&expect, "\n"));
+    // Content after the finish event: the account gets a place of its own.
+    let finish = chunk("{}", "\"stop\"");
+    let text = frame(&[first.clone(), finish.clone(), usage, b.clone()], "\n");
+    let expect = [with(&first, META), finish, b, ending("null", &account)];
+    assert_eq!(run(text.as_bytes(), &[], false).0, frame(&expect, "\n"));
+}
+
+#[test]
+fn finish_reasons_are_words_that_clients_know() {
+    let [first, ..] = sample();
+    let call = chunk(r#"{"tool_calls":[{"index":0}]}"#, "null");
+    for (said, begin, expect) in [
+        (r#""stop""#, &first, r#""stop""#),
+        (r#""function_call""#, &first, r#""function_call""#),
+        (r#""eos""#, &first, r#""stop""#),
+        (r#""max_tokens""#, &first, r#""length""#),
+        (r#""tool_use""#, &first, r#""tool_calls""#),
+        (r#""other""#, &first, r#""stop""#),
+        (r#""other""#, &call, r#""tool_calls""#),
+    ] {
+        let two =
+            |said: &str| format!(r#"{{"choices":[{{"finish_reason":{said}}},{{"finish_reason":{said}}}],"id":"c1"}}"#);
+        let (seen, progress, passed) = run(frame(&[begin.clone(), two(said)], "\n").as_bytes(), &[], false);
+        assert_eq!(seen, frame(&[with(begin, META), with(&two(expect), ACCOUNT)], "\n"), "{said}");
+        assert_eq!(
+            (progress, passed.finish_reason),
+            (Progress::Complete, said.get(1..said.len() - 1).map(str::to_owned))
+        );
+    }
+    // A word that is empty ends nothing.
+    let empty = |said: &str| chunk(r#"{"content":"a"}"#, said);
+    let chunks = [first.clone(), empty(r#""""#), chunk("{}", r#""stop""#)];
+    let expect = [with(&first, META), empty("null"), with(&chunks[2], ACCOUNT)];
+    assert_eq!(run(frame(&chunks, "\n").as_bytes(), &[], false).0, frame(&expect, "\n"));
+    // Another choice goes on after one has finished in such a word.
+    let other = chunk(r#"{"content":"b"}"#, "null");
+    let chunks = [first.clone(), chunk("{}", r#""eos""#), other.clone(), chunk("{}", r#""eos""#)];
+    let stop = chunk("{}", r#""stop""#);
+    let expect = [with(&first, META), stop.clone(), other, with(&stop, ACCOUNT)];
+    assert_eq!(run(frame(&chunks, "\n").as_bytes(), &[], false).0, frame(&expect, "\n"));
+}
+
+#[test]
 fn usage_inside_the_finish_event_stays() {
     let [first, a, ..] = sample();
     let finish =
@@ -183,6 +244,19 @@ fn usage_inside_the_finish_event_stays() {
     let (seen, _, passed) = run(frame(&[first.clone(), a.clone(), finish.into()], "\n").as_bytes(), &[], false);
     assert_eq!(seen, frame(&[with(&first, META), a, with(finish, ACCOUNT)], "\n"));
     assert!(passed.usage.is_some());
+}
+
+#[test]
+fn usage_is_found_where_vendors_hide_it() {
+    let report = r#"{"prompt_tokens":5,"completion_tokens":2}"#;
+    for last in [
+        format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop","usage":{report}}}]}}"#),
+        format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop"}}],"x_groq":{{"id":"r","usage":{report}}}}}"#),
+        format!(r#"{{"x_groq":{{"usage":{{"prompt_tokens":9}}}},"choices":[],"usage":{report}}}"#),
+    ] {
+        let passed = run(format!("data: {last}\n\n").as_bytes(), &[], false).2;
+        assert_eq!(passed.usage.map(|usage| (usage.input, usage.output)), Some((5, 2)), "{last}");
+    }
 }
 
 #[test]

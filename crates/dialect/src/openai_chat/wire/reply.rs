@@ -5,14 +5,14 @@
 use std::borrow::Cow;
 
 use ir::chat::message::{Citation, Signature};
-use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::json::Json;
 use ir::usage::Usage;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::request::{Address, Called, Custom, ExtraContent, Google, Members};
+use super::message::{Address, Called, Custom, ExtraContent, Google};
+use crate::carry::Own;
 use crate::openai_chat::reasoning::Detail;
 
 /// A whole answer.
@@ -28,7 +28,7 @@ pub struct Reply<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<&'a str>,
     #[serde(flatten)]
-    pub extras: Members<'a>,
+    pub extras: Own<'a>,
 }
 
 /// One answer.
@@ -39,7 +39,7 @@ pub struct Choice<'a> {
     pub logprobs: Option<&'a Json>,
     pub finish_reason: &'static str,
     #[serde(flatten)]
-    pub extras: Members<'a>,
+    pub extras: Own<'a>,
 }
 
 /// What is said. Content and refusal are always there.
@@ -128,7 +128,7 @@ impl<'a> Call<'a> {
         Self {
             id: Some(id),
             kind: Some(if is_custom { "custom" } else { "function" }),
-            function: (!is_custom).then_some(Piece::Whole(Called { name, arguments, extras: Members::NONE })),
+            function: (!is_custom).then_some(Piece::Whole(Called { name, arguments, extras: Own::default() })),
             custom: is_custom.then_some(Entry::Whole(Custom { name, input: arguments })),
             ..Self::default()
         }
@@ -326,17 +326,6 @@ impl Consumed {
                 rejected_prediction_tokens: 0,
             },
         }
-    }
-}
-
-/// Returns one of the four reasons that every client of OpenAI's knows.
-pub fn finish_reason(finish: &Finish, has_calls: bool) -> &'static str {
-    match finish {
-        Finish::Length | Finish::ContextWindow => "length",
-        Finish::ToolCalls => "tool_calls",
-        Finish::ContentFilter | Finish::Refusal => "content_filter",
-        Finish::Other(_) if has_calls => "tool_calls",
-        Finish::Stop | Finish::StopSequence(_) | Finish::Pause | Finish::Other(_) => "stop",
     }
 }
 

@@ -8,7 +8,7 @@ use ir::failure::Failure;
 use ir::json::Json;
 
 use crate::json::object::{Object, Path, Wrong, elements, string};
-use crate::openai_responses::item::{self, Item, OF_MESSAGE, keep, note, rest};
+use crate::openai_responses::item::{self, Item, keep, note, rest};
 
 /// What asks for the log probabilities of the answer
 /// (<https://platform.openai.com/docs/api-reference/responses/create>, `include`).
@@ -19,6 +19,12 @@ pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
 /// # Errors
 /// A 400 that names the field.
 pub fn decode(body: &str) -> Result<Request, Failure> {
+    // What is carried whole must be JSON to the letter, and the scanner lets control characters in strings pass.
+    if body.bytes().any(|byte| byte < b' ')
+        && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body)
+    {
+        return Err(Failure::invalid("", format!("the request body is not valid JSON: {error}")));
+    }
     Ok(read(Object::read(body, Path::default())?)?)
 }
 
@@ -106,18 +112,17 @@ fn said(messages: &mut Vec<Message>, mut parts: Vec<Part>, beside: &Extras, text
         // In the model's turn a foreign part is an item.
         return piece(messages, Part::new(item::foreign(text)));
     }
-    let mut extras = Extras::default();
-    for (name, value) in beside.of(Dialect::OpenaiResponses) {
-        let of_message = OF_MESSAGE.contains(&name);
-        let to = parts.first_mut().filter(|_| of_message).map_or(&mut extras, |first| &mut first.extras);
-        to.push(Dialect::OpenaiResponses, name, value.clone());
+    if parts.is_empty() {
+        // What stands beside the content needs a part to be kept with.
+        parts.push(Part::text(""));
     }
+    item::keep_beside(&mut parts, beside);
     let says = |part: &Part| matches!(part.content, Content::Text { .. } | Content::Refusal(_));
     match messages.last_mut() {
-        Some(last) if last.role == Role::Assistant && extras.is_empty() && !last.parts.iter().any(says) => {
+        Some(last) if last.role == Role::Assistant && !last.parts.iter().any(says) => {
             last.parts.append(&mut parts);
         }
-        _ => messages.push(message(Role::Assistant, parts, extras)),
+        _ => messages.push(message(Role::Assistant, parts, Extras::default())),
     }
 }
 

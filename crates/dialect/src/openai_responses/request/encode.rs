@@ -87,7 +87,7 @@ fn write(request: &Request, callee: &Callee<'_>, again: bool) -> Result<Encoded,
         parallel_tool_calls: request.parallel_tool_calls,
         max_output_tokens: limit(request.max_tokens, again, &mut dropped),
         reasoning: reasoning(request, &mut dropped),
-        text: text(request, verbosity),
+        text: text(request, verbosity, again),
         temperature: request.sampling.temperature.as_ref(),
         top_p: request.sampling.top_p.as_ref(),
         top_logprobs: request.logprobs.and_then(|logprobs| logprobs.top),
@@ -223,7 +223,7 @@ fn reasoning<'a>(request: &'a Request, dropped: &mut Dropped) -> Option<wire::Re
     })
 }
 
-fn text<'a>(request: &'a Request, verbosity: Option<&'a Json>) -> Option<wire::Text<'a>> {
+fn text<'a>(request: &'a Request, verbosity: Option<&'a Json>, again: bool) -> Option<wire::Text<'a>> {
     let kept = own(&request.extras).filter_map(|(name, value)| Some((name.strip_prefix("text.")?, value)));
     let mut members: Vec<_> = kept.collect();
     members.extend(verbosity.map(|verbosity| ("verbosity", verbosity)));
@@ -232,9 +232,9 @@ fn text<'a>(request: &'a Request, verbosity: Option<&'a Json>) -> Option<wire::T
         Format::Text => wire::Format::Text,
         Format::JsonObject => wire::Format::JsonObject,
         Format::JsonSchema(schema) => wire::Format::JsonSchema {
-            name: schema.name.as_deref().unwrap_or("answer"),
+            name: schema.name.as_deref().or((!again).then_some("answer")),
             description: schema.description.as_deref(),
-            schema: schema.schema.as_ref().map_or_else(|| Cow::Owned(empty()), Cow::Borrowed),
+            schema: schema.schema.as_ref().map(Cow::Borrowed).or_else(|| (!again).then(|| Cow::Owned(empty()))),
             strict: schema.strict,
         },
     });

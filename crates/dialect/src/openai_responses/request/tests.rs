@@ -1,3 +1,5 @@
+//! How requests of OpenAI Responses are read and written: small cases, malformed ones among them.
+
 use ir::chat::message::{Citation, Content, Document, Message, Part, Role, Signature, Source, ToolCall, ToolResult};
 use ir::chat::request::{Effort, Format, Function, Logprobs, Reasoning, Request, Schema, Tool, ToolChoice};
 use ir::dialect::Dialect;
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use super::{decode::decode, encode::encode, encode::encode_again};
 use crate::translate::Callee;
 
-const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[] };
+const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: None, ask_usage: true, quirks: &[], refuses: &[] };
 
 fn said(role: Role, parts: Vec<Part>) -> Message {
     Message { role, parts, name: None, extras: Default::default() }
@@ -360,6 +362,7 @@ fn what_is_malformed_is_named() {
         (r#"{"text":{"format":{"type":"json_schema","name":1}}}"#, "text.format.name"),
         (r#"{"stream":"yes"}"#, "stream"),
         (r#"{"user":"a","user":"b"}"#, "user"),
+        ("{\"input\":[{\"type\":\"item_reference\",\"id\":\"\n\"}]}", ""),
     ] {
         let failure = decode(body).unwrap_err();
         assert_eq!((failure.status, failure.param.as_deref()), (400, Some(param)), "{body}: {}", failure.message);

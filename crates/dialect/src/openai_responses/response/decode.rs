@@ -66,11 +66,7 @@ pub(in crate::openai_responses) fn spoken(
 ) -> Result<Vec<Part>, NotAReply> {
     let mut parts = match item::read(text, path).map_err(malformed)? {
         Item::Message { mut parts, extras, .. } => {
-            if let Some(first) = parts.first_mut() {
-                for (name, value) in extras.of(Dialect::OpenaiResponses) {
-                    first.extras.push(Dialect::OpenaiResponses, name, value.clone());
-                }
-            }
+            item::keep_beside(&mut parts, &extras);
             parts
         }
         Item::Piece(part) => vec![part],

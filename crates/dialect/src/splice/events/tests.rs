@@ -20,11 +20,11 @@ impl Judge for Told {
             }
             "drop" => Verdict::Withhold,
             "let go" => Verdict::ForwardAfter(self.held.drain(..).map(|held| held.bytes).collect()),
-            "replace" => Verdict::Replace(Bytes::from_static(b"<replaced>")),
-            "end" => Verdict::End(Progress::Complete),
+            "replace" => Verdict::Replace(vec![Bytes::from_static(b"<replaced>")]),
+            "[DONE]" | "{\"end\":1}" => Verdict::End(Progress::Complete),
             object if object.starts_with('{') => {
                 let slot = Slot { end: object.len() - 1, empty: object == "{}", taken: None };
-                Verdict::Replace(event.hold().with(&slot, b"\"k\":1"))
+                Verdict::Replace(vec![event.hold().with(&slot, b"\"k\":1")])
             }
             _ => Verdict::Forward,
         }
@@ -71,7 +71,7 @@ fn what_is_judged_is_done() {
         "data: hold\n\nid: 1\ndata: hold\n\ndata: let go\n\ndata: b\n\n",
     );
     check("data: hold\n\ndata: a\n\n", "data: a\n\n");
-    check("data: a\n\ndata: end\n\ndata: b\n\n", "data: a\n\n");
+    check("data: a\n\ndata: [DONE]\n\ndata: b\n\n", "data: a\n\n");
 }
 
 #[test]
@@ -99,8 +99,39 @@ fn runs_are_slices_of_what_came() {
 
 #[test]
 fn the_last_empty_line_may_be_missing() {
-    for text in ["data: end", "data: end\n", "data: end\r\n", "data: end\r"] {
-        assert_eq!(run(text.as_bytes(), 100), (String::new(), Progress::Complete, vec!["end".to_owned()]), "{text:?}");
+    for line_end in ["", "\n", "\r\n", "\r"] {
+        for end in ["[DONE]", r#"{"end":1}"#] {
+            let text = format!("event: x\ndata: {end}{line_end}");
+            let expect = (String::new(), Progress::Complete, vec![end.to_owned()]);
+            assert_eq!(run(text.as_bytes(), 100), expect, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn half_an_event_is_left_out() {
+    for half in
+        ["data: {\"a\":", "data: [DON", "data: {\"a\":1}\ndata: {", "event: x\n", "data:", ": he", "data: {}\n\nda"]
+    {
+        let whole = half.find("\n\n").map_or("", |_| "data: {\"k\":1}\n\n");
+        for size in 1..=half.len() {
+            let (seen, progress, _) = run(half.as_bytes(), size);
+            assert_eq!((seen.as_str(), progress), (whole, Progress::More), "{half:?}");
+        }
+    }
+}
+
+#[test]
+fn several_changes_go_into_the_data() {
+    let patches = || vec![(1..4, "xx"), (5..6, ""), (7..7, "!")];
+    let patches = || patches().into_iter().map(|(range, with)| Patch { range, with: with.into() }).collect::<Vec<_>>();
+    for (event, expect) in
+        [("id: 1\ndata: {\"a\":1}\n\n", "id: 1\ndata: {xx:}!\n\n"), ("data: {\"a\":\ndata: }\n\n", "data: {xx:}!\n\n")]
+    {
+        let bytes = Bytes::from_static(event.as_bytes());
+        let held = Event::new(&bytes, 0..bytes.len()).hold();
+        assert_eq!(held.patched(patches()), expect);
+        assert_eq!(held.patched(Vec::new()), event);
     }
 }
 
@@ -110,4 +141,17 @@ fn an_endless_event_ends_the_stream() {
     let piece = Bytes::from(vec![b'x'; 1 << 20]);
     let pushed = (0..20).map(|_| events.push(piece.clone(), &mut told, &mut out));
     assert_eq!(pushed.filter(|progress| *progress == Progress::More).count(), 16);
+}
+
+#[test]
+fn a_line_end_that_is_no_half_is_not_completed() {
+    let text = b"data: a\r\n\r: comment\n\ndata: [DONE]";
+    for size in [1, 100] {
+        let (_, progress, seen) = run(text, size);
+        assert_eq!(
+            (progress, seen.last().map(String::as_str)),
+            (Progress::Complete, Some("[DONE]")),
+            "in pieces of {size}"
+        );
+    }
 }

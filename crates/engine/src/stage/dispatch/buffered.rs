@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialect::guard::ReplyGuard;
 use dialect::lane::reply::Reply;
 use dialect::meta::{self, Account};
 use dialect::translate::NotAReply;
+use ir::guard::Subject;
 use ir::settlement::Outcome;
-use net::deadline::after;
+use net::deadline::{after, within};
 use net::h1::{Connection, ResponseHead};
-use tokio::time::{Instant, timeout_at};
+use policy::guard::reply::ReplyWatch;
+use tokio::time::Instant;
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
 use upstream::failure::{AttemptFailure, Class};
@@ -18,6 +21,8 @@ use upstream::target::{Purpose, Target};
 use super::super::gate::Gated;
 use super::letter::Letter;
 use super::{Run, Trail};
+use crate::gateway::Gateway;
+use crate::refusal::Refusal;
 use crate::ticket::{CLIENT_CLOSED_REQUEST, Ending};
 
 /// The largest buffered answer, in bytes.
@@ -42,9 +47,11 @@ pub(super) async fn ask(
     if answer.connection.is_reusable() {
         run.worker.pool.put_back(&target.origin, answer.connection, run.worker.gateway.clock.now().0);
     }
-    let meta_key = &gated.state.configuration.snapshot.environment.meta_key;
-    let surface = gated.request.surface();
-    match Reply::decode(surface, target.dialect, body, meta_key, &letter.label(&gated.call)) {
+    let environment = &gated.state.configuration.snapshot.environment;
+    let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
+    let watch = environment.guards.replies.as_ref().map(ReplyWatch::new);
+    let guard = watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
+    match Reply::decode(surface, target.dialect, body, &environment.meta_key, &label, guard) {
         Ok(reply) => Ok((answer.head, Whole(reply))),
         Err(NotAReply::Error(report)) => Err(in_band(target, report)),
         Err(NotAReply::Malformed(detail)) => Err(AttemptFailure::new(Class::Malformed, detail)),
@@ -56,7 +63,7 @@ async fn whole_body(connection: &mut Connection, idle: Duration, deadline: Insta
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut length = 0;
     while !connection.body_ended() {
-        match timeout_at(deadline.min(after(idle)), connection.data()).await {
+        match within(|| deadline.min(after(idle)), connection.data()).await {
             Err(_) => return Err(AttemptFailure::new(Class::Timeout, "the answer's body stopped arriving")),
             Ok(Some(Err(error))) => return Err(transport_failure(&error)),
             Ok(Some(Ok(piece))) => {
@@ -78,32 +85,40 @@ async fn whole_body(connection: &mut Connection, idle: Duration, deadline: Insta
 
 impl Whole {
     /// Settles the request and returns the reply with its meta block.
+    ///
+    /// # Errors
+    /// 400 `guardrail_blocked` when the caller may not see it; the provider has charged for it, and so is it settled.
     pub(super) fn settle(
         self,
+        gateway: &Gateway,
         gated: &mut Gated,
         trail: &Trail,
         policy: Option<&str>,
         abandoned: bool,
-    ) -> (Account, Vec<Bytes>) {
+    ) -> Result<(Account, Vec<Bytes>), Refusal> {
         let Self(mut reply) = self;
+        if let Some(proofs) = reply.proofs.take() {
+            gateway.proofs.keep(&gated.key.compiled.environment, proofs, gateway.clock.now());
+        }
+        let ending = Ending {
+            status: 200,
+            error: None,
+            usage: reply.usage,
+            begun: None,
+            content_bytes: reply.content_bytes,
+            upstream_id: reply.id.take(),
+            finish_reason: reply.finish_reason.take(),
+        };
+        if let Some(blocked) = reply.blocked.take() {
+            return Err(gated.ticket.block(blocked.failure(Subject::Reply), ending));
+        }
         let (outcome, status) =
             if abandoned { (Outcome::Cancelled, CLIENT_CLOSED_REQUEST) } else { (Outcome::Succeeded, 200) };
-        let account = gated.ticket.settle(
-            outcome,
-            Ending {
-                status,
-                error: None,
-                usage: reply.usage,
-                begun: None,
-                content_bytes: reply.content_bytes,
-                upstream_id: reply.id.take(),
-                finish_reason: reply.finish_reason.take(),
-            },
-        );
+        let account = gated.ticket.settle(outcome, Ending { status, ..ending });
         let configuration = &gated.state.configuration;
         let route = super::route(configuration, gated, trail.model, policy);
         let mut block = Vec::with_capacity(384);
         meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));
-        (account, reply.encode(block))
+        Ok((account, reply.encode(block)))
     }
 }

@@ -14,6 +14,7 @@ use upstream::target::{Purpose, Target};
 
 use super::super::decode::{ANTHROPIC_FIELDS, Call};
 use super::super::gate::Gated;
+use crate::gateway::Gateway;
 
 /// What one attempt sends.
 pub(crate) struct Letter<'a> {
@@ -30,12 +31,21 @@ impl<'a> Letter<'a> {
     ///
     /// # Errors
     /// When the target's dialect cannot express it, or drops something that the caller does not want dropped.
-    pub(super) fn write(gated: &mut Gated, target: &Target, model: &'a Model) -> Result<Self, AttemptFailure> {
+    pub(super) fn write(
+        gateway: &Gateway,
+        gated: &mut Gated,
+        target: &Target,
+        model: &'a Model,
+    ) -> Result<Self, AttemptFailure> {
+        let environment = &gated.key.compiled.environment;
+        let recall = &mut |call: &str| gateway.proofs.recall(environment, call, gateway.clock.now());
+        gated.request.restore(target.dialect, recall).map_err(AttemptFailure::refused)?;
         let callee = Callee {
             model: &model.upstream_name,
             max_output_tokens: model.max_output_tokens,
             ask_usage: gated.request.stream() && target.stream_usage == StreamUsage::Ask,
             quirks: &target.quirks,
+            refuses: &target.refuses,
         };
         let outgoing =
             gated.request.outgoing(target.dialect, &callee, &model.capabilities).map_err(AttemptFailure::refused)?;
@@ -59,6 +69,7 @@ impl<'a> Letter<'a> {
             max_output_tokens: model.max_output_tokens,
             ask_usage: false,
             quirks: &target.quirks,
+            refuses: &target.refuses,
         };
         let outgoing = count::outgoing(&mut gated.request, target.dialect, &callee)?.ok()?;
         Some(Self { model: &model.upstream_name, body: outgoing.body, id: gated.call.id.text(), dropped: Vec::new() })

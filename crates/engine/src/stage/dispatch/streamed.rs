@@ -9,6 +9,7 @@ use ir::dialect::Dialect;
 use ir::report::Report;
 use net::deadline::after;
 use net::h1::{Connection, ResponseHead};
+use policy::guard::reply::ReplyWatch;
 use tokio::time::{Instant, timeout_at};
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
@@ -33,8 +34,8 @@ pub struct Begun {
     pub stream: ReplyStream,
     /// What may go to the caller already.
     pub out: Vec<Bytes>,
-    /// Whether it has ended already.
-    pub complete: bool,
+    /// What it amounts to already.
+    pub progress: Progress,
     /// The policy that chose the target.
     pub policy: Option<Box<str>>,
 }
@@ -65,6 +66,9 @@ pub(super) async fn ask(
     meta::render(&mut block, meta_key, &route, None);
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
     let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, gated.request.wants_usage(), &label);
+    if let Some(rules) = &gated.state.configuration.snapshot.environment.guards.replies {
+        stream = stream.guarded(ReplyWatch::new(rules));
+    }
     let mut out = Vec::new();
     let mut seen = 0;
     loop {
@@ -77,13 +81,14 @@ pub(super) async fn ask(
             }
             Ok(None) => stream.end(&mut out),
         };
-        let complete = match progress {
-            Progress::More if !stream.passed().has_content && seen > MAX_PREAMBLE_BYTES => {
+        let has_content = stream.passed().has_content;
+        let progress = match progress {
+            // What a guard holds back is no content yet, but it is no nothing.
+            Progress::More if stream.passed().content_bytes == 0 && !has_content && seen > MAX_PREAMBLE_BYTES => {
                 return Err(AttemptFailure::new(Class::Malformed, "the stream begins with a megabyte of nothing"));
             }
-            Progress::More if !stream.passed().has_content => continue,
-            Progress::More => false,
-            Progress::Complete => true,
+            Progress::More if !has_content => continue,
+            progress @ (Progress::More | Progress::Complete | Progress::Blocked(_)) => progress,
             Progress::Failed(report) if report == Report::default() => {
                 return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
             }
@@ -95,7 +100,7 @@ pub(super) async fn ask(
         // From here on the request's bytes are not needed any more.
         gated.request.forget_body();
         let policy = route.policy.map(Into::into);
-        return Ok((head, Begun { connection, stream, out, complete, policy }));
+        return Ok((head, Begun { connection, stream, out, progress, policy }));
     }
 }
 

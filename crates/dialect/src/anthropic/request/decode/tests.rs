@@ -1,3 +1,5 @@
+//! How requests of Anthropic Messages are read: small cases, malformed ones among them.
+
 use ir::chat::message::{Content, Source};
 use ir::dialect::Dialect;
 

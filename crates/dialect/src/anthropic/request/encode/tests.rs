@@ -1,3 +1,5 @@
+//! How requests of Anthropic Messages are written: small cases, malformed ones among them.
+
 use ir::chat::extras::Extras;
 use ir::chat::message::{Content, Document, Message, Part, Role, Signature, Source, ToolCall, ToolResult};
 use ir::chat::request::{Effort, Reasoning, Sampling, Schema};
@@ -28,7 +30,7 @@ fn asking() -> Request {
 }
 
 fn callee(model: &str) -> Callee<'_> {
-    Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[] }
+    Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[], refuses: &[] }
 }
 
 fn encoded(request: &Request, model: &str) -> (Value, Vec<String>) {

@@ -1,3 +1,5 @@
+//! How whole replies of Anthropic Messages are read: small cases, malformed ones among them.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! How whole replies of Anthropic Messages are written: small cases, malformed ones among them.
+
 use ir::chat::message::{Citation, Source, ToolCall};
 use ir::dialect::Dialect;
 use ir::usage::Usage;

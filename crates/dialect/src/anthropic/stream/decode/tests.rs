@@ -1,3 +1,5 @@
+//! How streams of Anthropic Messages are read: small cases, malformed ones among them.
+
 use ir::chat::response::Finish;
 
 use super::*;

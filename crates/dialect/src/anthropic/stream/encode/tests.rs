@@ -1,3 +1,5 @@
+//! How streams of Anthropic Messages are written: small cases, malformed ones among them.
+
 use ir::chat::message::Citation;
 use ir::dialect::Dialect;
 

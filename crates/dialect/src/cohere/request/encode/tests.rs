@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const CALLEE: Callee<'_> = Callee { model: "m", max_output_tokens: Some(8_000), ask_usage: true, quirks: &[] };
+const CALLEE: Callee<'_> =
+    Callee { model: "m", max_output_tokens: Some(8_000), ask_usage: true, quirks: &[], refuses: &[] };
 
 fn said(role: Role, parts: Vec<Part>) -> Message {
     Message { role, parts, name: None, extras: Extras::default() }

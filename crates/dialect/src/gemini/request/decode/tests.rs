@@ -1,3 +1,5 @@
+//! How requests of Gemini are read: small cases, malformed ones among them.
+
 use ir::chat::message::Source;
 
 use super::*;

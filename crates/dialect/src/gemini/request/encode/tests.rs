@@ -1,3 +1,5 @@
+//! How requests of Gemini are written: small cases, malformed ones among them.
+
 use ir::chat::message::{Content, Document, Message, Part, Role, Signature, Source, ToolCall, ToolResult};
 use ir::chat::request::{Effort, Format, Function, Reasoning, Request, Schema, Tool, ToolChoice};
 use ir::json::Json;
@@ -39,7 +41,7 @@ fn ask(messages: Vec<Message>) -> Request {
 }
 
 fn written(request: &Request, model: &str) -> Result<(Value, Vec<String>), Failure> {
-    let callee = Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[] };
+    let callee = Callee { model, max_output_tokens: None, ask_usage: false, quirks: &[], refuses: &[] };
     let encoded = encode(request, &callee)?;
     Ok((serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped))
 }

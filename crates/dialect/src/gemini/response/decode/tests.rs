@@ -1,3 +1,5 @@
+//! How whole replies of Gemini are read: small cases, malformed ones among them.
+
 use super::*;
 
 const SEED: &str = "0123456789abcdef0123456789abcdef";

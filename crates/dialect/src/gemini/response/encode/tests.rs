@@ -1,3 +1,5 @@
+//! How whole replies of Gemini are written: small cases, malformed ones among them.
+
 use ir::chat::extras::Extras;
 use ir::chat::message::Signature;
 use serde_json::{Value, json};

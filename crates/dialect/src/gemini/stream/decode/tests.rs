@@ -1,3 +1,5 @@
+//! How streams of Gemini are read: small cases, malformed ones among them.
+
 use ir::chat::fold::Fold;
 use ir::chat::message::Signature;
 use ir::chat::response::Response;

@@ -1,3 +1,5 @@
+//! How streams of Gemini are written: small cases, malformed ones among them.
+
 use ir::chat::event::Started;
 use ir::chat::response::Finish;
 use ir::usage::Usage;

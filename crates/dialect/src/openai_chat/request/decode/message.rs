@@ -5,7 +5,8 @@ use ir::chat::message::{Content, Message, Part, Role, Signature, ToolCall, ToolR
 use ir::dialect::Dialect;
 use ir::json::Json;
 
-use super::{OWN, keep, note, part};
+use super::{OWN, note, part};
+use crate::carry::keep;
 use crate::json::object::{Object, Path, Wrong, elements, string};
 use crate::openai_chat::reasoning::Entry;
 
@@ -49,7 +50,7 @@ fn one(mut object: Object<'_>, legacy: &mut Legacy) -> Result<Message, Wrong> {
         calls(&mut object, parts, extras, legacy)?;
     }
     cache(&mut object, parts, extras);
-    keep(object, "", extras);
+    keep(object, OWN, "", extras);
     Ok(message)
 }
 
@@ -71,7 +72,7 @@ fn answer(mut object: Object<'_>, is_legacy: bool, legacy: &Legacy) -> Result<Me
     let result = Part::new(Content::ToolResult(ToolResult { call_id, name, parts, is_error: None }));
     let mut parts = vec![result];
     cache(&mut object, &mut parts, &mut extras);
-    keep(object, "", &mut extras);
+    keep(object, OWN, "", &mut extras);
     Ok(Message { role: Role::Tool, parts, name: None, extras })
 }
 
@@ -103,18 +104,21 @@ fn cache(object: &mut Object<'_>, parts: &mut [Part], extras: &mut Extras) {
 
 /// Takes the thoughts. Where a vendor says them twice, as entries and as text, the entries count: they have the proofs.
 fn thoughts(object: &mut Object<'_>, parts: &mut Vec<Part>, extras: &mut Extras) -> Result<(), Wrong> {
-    let path = object.path().member("reasoning_details");
-    let entries = object.list("reasoning_details")?;
-    if let Some(entries) = &entries {
-        note(extras, "reasoning_details");
-        for (at, text) in entries.iter().enumerate() {
-            parts.push(thought(text, path.element(at))?);
+    let has_entries = object.peek("reasoning_details").is_some();
+    if has_entries {
+        match entries(object)? {
+            Some(found) => {
+                note(extras, "reasoning_details");
+                parts.extend(found);
+            }
+            // An entry that is not known: the list is this dialect's affair.
+            None => extras.push(OWN, "reasoning_details", Json::of(&object.json("reasoning_details"))),
         }
     }
     let mut shown: String = parts.iter().filter_map(text_of).collect();
     for name in ["reasoning_content", "reasoning"] {
         let Some(text) = object.text(name)? else { continue };
-        if shown.is_empty() && entries.is_none() {
+        if shown.is_empty() && !has_entries {
             shown.clone_from(&text);
             if !text.is_empty() {
                 parts.push(Part::new(Content::Thinking { text: text.clone(), id: None }));
@@ -136,17 +140,21 @@ fn text_of(part: &Part) -> Option<&str> {
     }
 }
 
-fn thought(text: &str, path: Path) -> Result<Part, Wrong> {
-    let mut object = Object::read(text, path)?;
-    if let Some(entry) = Entry::read(&mut object)? {
-        let mut part = entry.into_part();
-        keep(object, "", &mut part.extras);
-        return Ok(part);
+/// Takes the entries; none is taken when one of them is not known.
+fn entries(object: &mut Object<'_>) -> Result<Option<Vec<Part>>, Wrong> {
+    let path = object.path().member("reasoning_details");
+    let whole = object.peek("reasoning_details").unwrap_or_default();
+    let list = elements(whole).map_err(|_| object.wrong("reasoning_details", "an array"))?;
+    let mut parts = Vec::with_capacity(list.len());
+    for (at, text) in list.into_iter().enumerate() {
+        let mut entry = Object::read(text, path.element(at))?;
+        let Some(found) = Entry::read(&mut entry)? else { return Ok(None) };
+        let mut part = found.into_part();
+        keep(entry, OWN, "", &mut part.extras);
+        parts.push(part);
     }
-    let block = Json::parse(text).ok_or(Wrong::Form { path, expected: "an object" })?;
-    let mut part = Part::new(Content::Foreign { dialect: OWN, block });
-    note(&mut part.extras, "reasoning_details");
-    Ok(part)
+    object.take("reasoning_details");
+    Ok(Some(parts))
 }
 
 fn calls(
@@ -174,7 +182,7 @@ fn calls(
         };
         let mut part = Part::new(Content::ToolCall(call));
         note(&mut part.extras, "function_call");
-        keep(function, "function.", &mut part.extras);
+        keep(function, OWN, "function.", &mut part.extras);
         parts.push(part);
     }
     Ok(())
@@ -193,7 +201,7 @@ fn call(text: &str, path: Path) -> Result<Part, Wrong> {
                 arguments: function.text("arguments")?.unwrap_or_default(),
                 custom: false,
             };
-            keep(function, "function.", &mut extras);
+            keep(function, OWN, "function.", &mut extras);
             call
         }
         Some("custom") => {
@@ -221,7 +229,7 @@ fn call(text: &str, path: Path) -> Result<Part, Wrong> {
     if cache_control.is_some() {
         note(&mut extras, "cache_control");
     }
-    keep(object, "", &mut extras);
+    keep(object, OWN, "", &mut extras);
     Ok(Part { content: Content::ToolCall(call), signature, cache_control, extras })
 }
 

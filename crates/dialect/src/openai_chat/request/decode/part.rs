@@ -4,7 +4,8 @@ use ir::chat::extras::Extras;
 use ir::chat::message::{Content, Document, Part, Source};
 use ir::json::Json;
 
-use super::{OWN, keep, note};
+use super::{OWN, note};
+use crate::carry::keep;
 use crate::json::object::{Object, Path, Wrong, string};
 use crate::openai_chat::wire;
 
@@ -43,7 +44,7 @@ pub(super) fn read(text: &str, path: Path) -> Result<Part, Wrong> {
     if cache_control.is_some() {
         note(&mut extras, "cache_control");
     }
-    keep(object, "", &mut extras);
+    keep(object, OWN, "", &mut extras);
     Ok(Part { content, signature: None, cache_control, extras })
 }
 
@@ -64,7 +65,7 @@ fn image(object: &mut Object<'_>, extras: &mut Extras) -> Result<Content, Wrong>
     }
     let mut image = inner(object, "image_url")?;
     let content = Content::Image { source: address(image.need_text("url")?), detail: image.text("detail")? };
-    keep(image, "image_url.", extras);
+    keep(image, OWN, "image_url.", extras);
     Ok(content)
 }
 
@@ -77,11 +78,18 @@ fn audio(object: &mut Object<'_>, extras: &mut Extras) -> Result<Source, Wrong> 
     let mut audio = inner(object, "input_audio")?;
     let data = audio.need_text("data")?;
     let media_type = format!("audio/{}", audio.need_text("format")?);
-    keep(audio, "input_audio.", extras);
+    keep(audio, OWN, "input_audio.", extras);
     Ok(Source::Base64 { media_type, data })
 }
 
 fn file(object: &mut Object<'_>, extras: &mut Extras) -> Result<Document, Wrong> {
+    // Mistral: the id stands beside the type.
+    if object.peek("file").is_none()
+        && let Some(id) = object.text("file_id")?
+    {
+        note(extras, "bare id");
+        return Ok(document(Source::File(id), None));
+    }
     let mut file = inner(object, "file")?;
     let title = file.text("filename")?;
     let source = match (file.text("file_data")?, file.text("file_id")?) {
@@ -99,7 +107,7 @@ fn file(object: &mut Object<'_>, extras: &mut Extras) -> Result<Document, Wrong>
     if title.is_none() {
         note(extras, "unnamed");
     }
-    keep(file, "file.", extras);
+    keep(file, OWN, "file.", extras);
     Ok(document(source, title))
 }
 

@@ -51,14 +51,18 @@ impl<'a> Ids<'a> {
     }
 
     fn fitted<'b>(&self, id: &'b str) -> Cow<'b, str> {
-        let alphanumeric = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         match self.nine {
-            true if id.len() == MISTRAL_LENGTH && alphanumeric => Cow::Borrowed(id),
+            true if has_nine(id) => Cow::Borrowed(id),
             true => Cow::Owned(digest(id, MISTRAL_LENGTH)),
             false if id.len() <= MAX_LENGTH => Cow::Borrowed(id),
             false => Cow::Owned(format!("call_{}", digest(id, 20))),
         }
     }
+}
+
+/// Whether an id is nine letters and digits.
+pub(in crate::openai_chat::request) fn has_nine(id: &str) -> bool {
+    id.len() == MISTRAL_LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Returns letters and digits that a text determines: FNV-1a (<https://datatracker.ietf.org/doc/html/rfc9923>), 128

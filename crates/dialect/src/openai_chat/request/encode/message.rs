@@ -9,9 +9,11 @@ use ir::json::Json;
 
 use super::ids::Ids;
 use super::part::{self, Place};
-use super::{Dropped, OWN, noted, refused};
+use super::{OWN, name_lost, noted, unsayable};
+use crate::carry::Dropped;
 use crate::openai_chat::reasoning;
-use crate::openai_chat::wire::request::{self as wire, Members};
+use crate::openai_chat::wire::message as wire;
+use crate::openai_chat::wire::request::own;
 use crate::translate::Callee;
 
 /// What is carried from message to message.
@@ -41,7 +43,7 @@ pub(super) fn all<'a>(
 
 impl<'a> Writer<'a, '_> {
     fn message(&mut self, message: &'a Message, at: usize) -> Result<(), Failure> {
-        self.dropped.extras(&message.extras);
+        self.dropped.foreign(&message.extras, OWN);
         let mut rest = Vec::with_capacity(message.parts.len());
         for (index, part) in message.parts.iter().enumerate() {
             let place = Place { message: at, part: index };
@@ -87,14 +89,21 @@ impl<'a> Writer<'a, '_> {
         };
         let separator = if role == "user" { None } else { Some("\n\n") };
         let content = self.content(message, parts, moved, separator)?;
+        let name = self.name(message);
         self.out.push(wire::Message {
             content: Some(content),
-            name: message.name.as_deref(),
+            name,
             cache_control: self.message_cache(message),
-            extras: Members::of(&message.extras),
+            extras: own(&message.extras),
             ..wire::Message::new(role)
         });
         Ok(())
+    }
+
+    fn name(&mut self, message: &'a Message) -> Option<&'a str> {
+        let nameless = self.callee.has(Quirk::NoNames);
+        self.dropped.name_if(nameless && message.name.is_some(), "name");
+        message.name.as_deref().filter(|_| !nameless)
     }
 
     /// Returns text where text is enough: not every vendor takes lists. Texts in a row are joined by the separator.
@@ -110,13 +119,14 @@ impl<'a> Writer<'a, '_> {
             && let Some(text) = self.plain(message, parts, separator)
         {
             for (part, _) in parts {
-                self.dropped.part(part, self.marks_whole(message));
+                name_lost(part, self.marks_whole(message), self.dropped);
             }
             return Ok(wire::Content::Text(text));
         }
         let mut list = moved;
         for (part, place) in parts {
-            part::push(part, *place, self.keeps_cache(message, part), self.dropped, &mut list)?;
+            let keeps_cache = self.keeps_cache(message, part);
+            part::push(part, *place, keeps_cache, self.callee, self.dropped, &mut list)?;
         }
         Ok(wire::Content::Parts(list))
     }
@@ -126,7 +136,7 @@ impl<'a> Writer<'a, '_> {
         let text = |(part, _): &(&'a Part, Place)| match &part.content {
             Content::Text { text, .. } => {
                 let marked = part.cache_control.is_some() && self.keeps_cache(message, part);
-                (!marked && Members::of(&part.extras).is_empty()).then_some(text.as_str())
+                (!marked && own(&part.extras).is_empty()).then_some(text.as_str())
             }
             _ => None,
         };
@@ -161,9 +171,9 @@ impl<'a> Writer<'a, '_> {
         result: &'a ToolResult,
         place: Place,
     ) -> Result<(), Failure> {
-        self.dropped.part(part, self.marks_whole(message));
+        name_lost(part, self.marks_whole(message), self.dropped);
         if result.is_error == Some(true) {
-            self.dropped.push("is_error");
+            self.dropped.name("is_error");
         }
         // What the caller had put into a tool message stays there: the vendor may take it.
         let stays = |part: &&Part| noted(&message.extras, "parts") || matches!(part.content, Content::Text { .. });
@@ -173,19 +183,19 @@ impl<'a> Writer<'a, '_> {
             if staying.is_empty() {
                 content = wire::Content::Text("The result follows in the next message.".into());
             }
-            self.moved.push(part::text(format!("From the result of the tool call {}:", result.call_id).into()));
+            self.moved.push(wire::Part::text(format!("From the result of the tool call {}:", result.call_id).into()));
             for part in result.parts.iter().filter(|part| !stays(part)) {
-                part::push(part, place, false, self.dropped, &mut self.moved)?;
+                part::push(part, place, false, self.callee, self.dropped, &mut self.moved)?;
             }
         }
-        let older = noted(&message.extras, "function");
+        let older = noted(&message.extras, "function") && !self.callee.refuses("functions");
         let id = self.ids.of_result(&result.call_id, result.name.as_deref());
         self.out.push(wire::Message {
             content: Some(content),
             name: result.name.as_deref().filter(|_| noted(&message.extras, "name")),
             tool_call_id: (!older).then_some(id),
             cache_control: self.message_cache(message),
-            extras: Members::of(&message.extras),
+            extras: own(&message.extras),
             ..wire::Message::new(if older { "function" } else { "tool" })
         });
         Ok(())
@@ -194,29 +204,33 @@ impl<'a> Writer<'a, '_> {
     fn assistant(&mut self, message: &'a Message, parts: &[(&'a Part, Place)]) -> Result<(), Failure> {
         let mut said = Vec::new();
         let mut out = wire::Message {
-            name: message.name.as_deref(),
+            name: self.name(message),
             cache_control: self.message_cache(message),
-            extras: Members::of(&message.extras),
+            extras: own(&message.extras),
             ..wire::Message::new("assistant")
         };
         let mut calls = Vec::new();
         let mut thoughts = Vec::new();
+        let mut refusal = None;
+        let as_parts = self.callee.has(Quirk::ReasoningParts);
         for (part, place) in parts {
             match &part.content {
-                Content::Thinking { .. } if noted(&part.extras, "thinking") => said.push((*part, *place)),
-                Content::Thinking { .. } | Content::Redacted => thoughts.push(*part),
-                Content::Foreign { dialect: Dialect::OpenaiChat, .. } if noted(&part.extras, "reasoning_details") => {
-                    thoughts.push(*part);
+                Content::Thinking { .. } if noted(&part.extras, "thinking") || (as_parts && is_worded(part)) => {
+                    said.push((*part, *place));
                 }
+                Content::Thinking { .. } | Content::Redacted => thoughts.push(*part),
+                Content::Refusal(said) if self.callee.refuses("messages.refusal") => refusal = Some(said.as_str()),
                 Content::Refusal(refusal) if !noted(&part.extras, "refusal") && out.refusal.is_none() => {
                     out.refusal = Some(refusal);
                 }
-                Content::ToolCall(call) if noted(&part.extras, "function_call") => {
+                Content::ToolCall(call)
+                    if noted(&part.extras, "function_call") && !self.callee.refuses("messages.function_call") =>
+                {
                     out.function_call = Some(part::called(part, call));
                 }
                 Content::ToolCall(call) => {
                     let keeps = self.keeps_cache(message, part);
-                    self.dropped.part(part, keeps || self.marks_whole(message));
+                    name_lost(part, keeps || self.marks_whole(message), self.dropped);
                     let id = self.ids.of_call(&call.id, &call.name);
                     calls.push(part::call(part, call, id, keeps));
                 }
@@ -230,12 +244,13 @@ impl<'a> Writer<'a, '_> {
         let says = !calls.is_empty()
             || out.refusal.is_some()
             || out.function_call.is_some()
-            || !Members::of(&message.extras).is_empty();
+            || !own(&message.extras).is_empty();
         out.content = Some(if said.is_empty() && says && !noted(&message.extras, "parts") {
             wire::Content::Null
         } else {
             self.content(message, &said, Vec::new(), Some(""))?
         });
+        out.content = out.content.map(|content| content.and(refusal));
         out.tool_calls = (!calls.is_empty() || noted(&message.extras, "no calls")).then_some(calls);
         self.out.push(out);
         Ok(())
@@ -243,12 +258,18 @@ impl<'a> Writer<'a, '_> {
 
     /// Writes thoughts as the vendor takes them or, where nothing is known of it, as the caller had written them.
     fn thoughts(&mut self, message: &Message, thoughts: &[&'a Part], out: &mut wire::Message<'a>) {
-        thoughts.iter().for_each(|part| self.dropped.extras(&part.extras));
+        thoughts.iter().for_each(|part| self.dropped.foreign(&part.extras, OWN));
+        if self.callee.has(Quirk::ReasoningParts) {
+            // Those that can be said stand in the content.
+            self.dropped.name_if(!thoughts.is_empty(), "reasoning");
+            return;
+        }
         let as_noted = |name| noted(&message.extras, name);
         let details = self.callee.has(Quirk::ReasoningDetails);
         let content = self.callee.has(Quirk::ReasoningContent);
+        let plain = self.callee.has(Quirk::Reasoning);
         let text = || thoughts.iter().filter_map(|part| text_of(part)).collect::<String>();
-        if details || (!content && as_noted("reasoning_details")) {
+        if details || (!content && !plain && as_noted("reasoning_details")) {
             if !thoughts.is_empty() || as_noted("reasoning_details") {
                 let mut entries = Vec::with_capacity(thoughts.len());
                 for (index, part) in thoughts.iter().enumerate() {
@@ -260,22 +281,24 @@ impl<'a> Writer<'a, '_> {
             out.reasoning_content = as_noted("reasoning_content").then(text);
             return;
         }
-        // Words without a proof of their own are all that a text can carry.
-        let worded = |part: &&&Part| part.signature.as_ref().is_none_or(|signature| signature.by == OWN);
-        let shown: String = thoughts.iter().filter(worded).filter_map(|part| text_of(part)).collect();
-        let lost = thoughts.iter().filter(worded).count() < thoughts.len();
-        let written = content || as_noted("reasoning_content") || as_noted("reasoning");
-        if lost || (!written && !thoughts.is_empty()) {
-            self.dropped.push("reasoning");
-        }
-        if content {
-            let said = !shown.is_empty() || as_noted("reasoning_content") || as_noted("reasoning");
-            out.reasoning_content = said.then_some(shown);
+        let shown: String = thoughts.iter().filter(|part| is_worded(part)).filter_map(|part| text_of(part)).collect();
+        let lost = !thoughts.iter().all(|part| is_worded(part));
+        let as_text = as_noted("reasoning_content") || as_noted("reasoning");
+        let written = content || plain || as_text;
+        self.dropped.name_if(lost || (!written && !thoughts.is_empty()), "reasoning");
+        if content || plain {
+            let said = (!shown.is_empty() || as_text).then_some(shown);
+            (out.reasoning_content, out.reasoning) = if content { (said, None) } else { (None, said) };
             return;
         }
         out.reasoning_content = as_noted("reasoning_content").then(|| shown.clone());
         out.reasoning = as_noted("reasoning").then_some(shown);
     }
+}
+
+/// Whether a thought can be carried by its words: it has no proof of another dialect's.
+fn is_worded(part: &Part) -> bool {
+    part.signature.as_ref().is_none_or(|signature| signature.by == OWN)
 }
 
 fn text_of(part: &Part) -> Option<&str> {
@@ -287,5 +310,5 @@ fn text_of(part: &Part) -> Option<&str> {
 
 /// Refuses what has no place, by name.
 pub(super) fn unplaced(what: &str, place: Place) -> Failure {
-    refused(format!("{what} at {place} cannot be said to this model's provider"), place.to_string())
+    unsayable(format!("{what} at {place} cannot be said to this model's provider"), place.to_string())
 }

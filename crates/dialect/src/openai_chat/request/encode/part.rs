@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ir::chat::message::{Content, Document, Part, Source, ToolCall};
-use ir::dialect::Dialect;
+use ir::dialect::{Dialect, Quirk};
 use ir::failure::Failure;
 
 use super::message::unplaced;
-use super::{Dropped, OWN, noted};
-use crate::openai_chat::wire::request::{self as wire, Address, Body, Members};
+use super::{OWN, name_lost, noted};
+use crate::carry::Dropped;
+use crate::openai_chat::wire::message::{self as wire, Address, Body};
+use crate::openai_chat::wire::request::{inside, own};
 use crate::openai_chat::wire::thought;
+use crate::translate::Callee;
 
 /// Where a part stands in the request, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -25,20 +28,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// Returns a part that is text.
-pub(super) fn text(text: Cow<'_, str>) -> wire::Part<'_> {
-    wire::Part::Known(known(Body::Text(text), Members::NONE))
-}
-
-fn known<'a>(body: Body<'a>, extras: Members<'a>) -> wire::Known<'a> {
-    wire::Known { kind: body.kind(), body, document_name: None, cache_control: None, extras }
-}
-
 /// Appends a part. `keeps_cache` says whether its cache mark is written.
 pub(super) fn push<'a>(
     part: &'a Part,
     place: Place,
     keeps_cache: bool,
+    callee: &Callee<'_>,
     dropped: &mut Dropped,
     out: &mut Vec<wire::Part<'a>>,
 ) -> Result<(), Failure> {
@@ -48,7 +43,9 @@ pub(super) fn push<'a>(
         Content::Image { source, detail } => image(part, source, detail.as_deref(), place)?,
         Content::Audio(source) => audio(part, source, place)?,
         Content::Video(source) => Body::VideoUrl(wire::Url { url: address(source, "a video", place)? }),
-        Content::Document(document) => return self::document(part, document, place, keeps_cache, dropped, out),
+        Content::Document(document) => {
+            return self::document(part, document, place, keeps_cache, callee, dropped, out);
+        }
         Content::Thinking { text, .. } => Body::Thinking(thinking(part, text)),
         Content::Foreign { dialect: Dialect::OpenaiChat, block } => {
             out.push(wire::Part::Raw(block));
@@ -58,7 +55,7 @@ pub(super) fn push<'a>(
             return Err(unplaced(&format!("a block that only {} knows", dialect.name()), place));
         }
         Content::Redacted => {
-            dropped.push("reasoning");
+            dropped.name("reasoning");
             return Ok(());
         }
         Content::ToolCall(_) | Content::ToolResult(_) => return Err(unplaced("a tool call or result", place)),
@@ -75,9 +72,13 @@ fn finish<'a>(
     dropped: &mut Dropped,
     out: &mut Vec<wire::Part<'a>>,
 ) {
-    dropped.part(part, keeps_cache);
+    name_lost(part, keeps_cache, dropped);
     let cache_control = part.cache_control.as_ref().filter(|_| keeps_cache);
-    out.push(wire::Part::Known(wire::Known { document_name, cache_control, ..known(body, Members::of(&part.extras)) }));
+    out.push(wire::Part::Known(wire::Known {
+        document_name,
+        cache_control,
+        ..wire::Known::new(body, own(&part.extras))
+    }));
 }
 
 fn address<'a>(source: &'a Source, what: &str, place: Place) -> Result<Address<'a>, Failure> {
@@ -103,7 +104,7 @@ fn image<'a>(part: &'a Part, source: &'a Source, detail: Option<&'a str>, place:
     Ok(Body::ImageUrl(if noted(&part.extras, "bare") {
         wire::Image::Bare(url)
     } else {
-        wire::Image::Whole { url, detail, extras: Members::inside(&part.extras, "image_url.") }
+        wire::Image::Whole { url, detail, extras: inside(&part.extras, "image_url.") }
     }))
 }
 
@@ -117,7 +118,7 @@ fn audio<'a>(part: &'a Part, source: &'a Source, place: Place) -> Result<Body<'a
                 "wav" | "x-wav" | "wave" | "vnd.wave" => "wav",
                 other => other,
             };
-            wire::Audio::Whole { data, format, extras: Members::inside(&part.extras, "input_audio.") }
+            wire::Audio::Whole { data, format, extras: inside(&part.extras, "input_audio.") }
         }
         _ => return Err(unplaced("audio that is not base64", place)),
     };
@@ -138,20 +139,29 @@ fn document<'a>(
     document: &'a Document,
     place: Place,
     keeps_cache: bool,
+    callee: &Callee<'_>,
     dropped: &mut Dropped,
     out: &mut Vec<wire::Part<'a>>,
 ) -> Result<(), Failure> {
     if document.citations == Some(true) {
-        dropped.push("citations");
+        dropped.name("citations");
     }
     if let Some(context) = &document.context {
-        out.push(text(Cow::Borrowed(context)));
+        out.push(wire::Part::text(Cow::Borrowed(context)));
     }
     let title = document.title.as_deref();
-    if noted(&part.extras, "document_url") {
-        let url = address(&document.source, "a document", place)?;
-        finish(part, Body::DocumentUrl(url), title, keeps_cache, dropped, out);
-        return Ok(());
+    let as_url = noted(&part.extras, "document_url") || callee.has(Quirk::DocumentUrl);
+    match &document.source {
+        Source::Url(_) | Source::Base64 { .. } if as_url => {
+            let url = Body::DocumentUrl(address(&document.source, "a document", place)?);
+            finish(part, url, title, keeps_cache, dropped, out);
+            return Ok(());
+        }
+        Source::File(id) if callee.has(Quirk::DocumentUrl) || noted(&part.extras, "bare id") => {
+            finish(part, Body::FileId(id), None, keeps_cache, dropped, out);
+            return Ok(());
+        }
+        _ => {}
     }
     let (file_data, file_id) = match &document.source {
         Source::Text(said) => {
@@ -160,8 +170,8 @@ fn document<'a>(
             return Ok(());
         }
         Source::Parts(parts) => {
-            out.extend(title.map(|title| text(Cow::Borrowed(title))));
-            return parts.iter().try_for_each(|inner| push(inner, place, false, dropped, out));
+            out.extend(title.map(|title| wire::Part::text(Cow::Borrowed(title))));
+            return parts.iter().try_for_each(|inner| push(inner, place, false, callee, dropped, out));
         }
         Source::File(id) => (None, Some(id.as_str())),
         Source::Url(_) if !noted(&part.extras, "address") && !noted(&part.extras, "file_url") => {
@@ -175,7 +185,7 @@ fn document<'a>(
     }
     // OpenAI wants a name with data.
     let filename = title.or_else(|| file_data.and_then(unnamed).filter(|_| !noted(&part.extras, "unnamed")));
-    let extras = Members::inside(&part.extras, "file.");
+    let extras = inside(&part.extras, "file.");
     finish(part, Body::File(wire::File { filename, file_data, file_id, extras }), None, keeps_cache, dropped, out);
     Ok(())
 }
@@ -201,11 +211,11 @@ pub(super) fn call<'a>(part: &'a Part, call: &'a ToolCall, id: Cow<'a, str>, kee
         extra_content: signature
             .map(|signature| wire::ExtraContent { google: wire::Google { thought_signature: &signature.text } }),
         cache_control: part.cache_control.as_ref().filter(|_| keeps_cache),
-        extras: Members::of(&part.extras),
+        extras: own(&part.extras),
     }
 }
 
 /// Returns the function that is called.
 pub(super) fn called<'a>(part: &'a Part, call: &'a ToolCall) -> wire::Called<'a> {
-    wire::Called { name: &call.name, arguments: &call.arguments, extras: Members::inside(&part.extras, "function.") }
+    wire::Called { name: &call.name, arguments: &call.arguments, extras: inside(&part.extras, "function.") }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use ir::chat::event::Started;
 use serde::Serialize;
 
+use crate::carry::Own;
 use crate::openai_chat::wire::reply::{self as wire, Consumed};
-use crate::openai_chat::wire::request::Members;
 use crate::translate::Label;
 
 /// Writes the chunks of one answer: all begin alike.
@@ -39,7 +39,7 @@ pub(super) struct Tail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Consumed>>,
     #[serde(flatten)]
-    pub extras: Members<'a>,
+    pub extras: Own<'a>,
 }
 
 impl Chunks {
@@ -76,7 +76,7 @@ impl Chunks {
     /// Writes a chunk with one choice.
     pub fn step(&mut self, step: &wire::Step<'_>, out: &mut Vec<u8>) {
         let meta = std::mem::take(&mut self.first_meta);
-        let tail = Tail { usage: self.wants_usage.then_some(None), extras: Members::NONE };
+        let tail = Tail { usage: self.wants_usage.then_some(None), extras: Own::default() };
         self.write(Some(step), &tail, &meta, out);
     }
 

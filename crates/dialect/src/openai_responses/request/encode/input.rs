@@ -81,10 +81,11 @@ impl<'a> Writer<'a, '_> {
                 self.items.push(item);
                 continue;
             }
-            let of_message: Vec<_> = own(&part.extras).filter(|(name, _)| self.stands_beside(message, name)).collect();
-            if !of_message.is_empty() {
+            let beside = own(&part.extras).filter_map(|(name, value)| Some((name.strip_prefix(OF_MESSAGE)?, value)));
+            let mut beside = beside.filter(|_| message.role == Role::Assistant).peekable();
+            if beside.peek().is_some() {
                 self.close(&mut open);
-                open.members.extend(of_message);
+                open.members.extend(beside);
             }
             open.parts |= noted(&part.extras, note::PART);
             open.untyped |= noted(&part.extras, note::UNTYPED);
@@ -96,10 +97,6 @@ impl<'a> Writer<'a, '_> {
             self.close(&mut open);
         }
         Ok(())
-    }
-
-    fn stands_beside(&self, message: &Message, name: &str) -> bool {
-        message.role == Role::Assistant && OF_MESSAGE.contains(&name)
     }
 
     /// Ends the message that is being collected, if anything was.
@@ -163,15 +160,19 @@ impl<'a> Writer<'a, '_> {
     /// Appends what a part of a message says. Reasoning that cannot be sent again is left out.
     fn contents(&mut self, part: &'a Part, role: Role, at: At, out: &mut Vec<Content<'a>>) -> Result<(), Failure> {
         let spoken = role == Role::Assistant;
-        let beside = |name: &str| spoken && OF_MESSAGE.contains(&name);
-        let members = Members(own(&part.extras).filter(|(name, _)| !beside(name)).collect());
+        let members = Members(own(&part.extras).filter(|(name, _)| !name.starts_with(OF_MESSAGE)).collect());
         out.push(match &part.content {
             Canonical::Text { text, citations } if spoken => {
                 let bare = self.again && citations.is_empty() && !noted(&part.extras, note::NO_ANNOTATIONS);
                 let annotations = self.annotations(citations);
                 Content::OutputText { text, annotations: (!bare).then_some(annotations), members }
             }
-            Canonical::Text { text, .. } => Content::InputText { text, members },
+            Canonical::Text { text, citations } => {
+                if !citations.is_empty() {
+                    self.dropped.push("citations");
+                }
+                Content::InputText { text, members }
+            }
             Canonical::Refusal(refusal) => Content::Refusal { refusal, members },
             Canonical::Image { source, detail } if !spoken => {
                 let (image_url, file_id) = match source {
@@ -240,7 +241,8 @@ impl<'a> Writer<'a, '_> {
             Source::Base64 { media_type, data } => {
                 file_data = Some(data_url(media_type, data));
                 // Data without a name is refused.
-                filename.or(Some(if media_type == "application/pdf" { "document.pdf" } else { "document" }))
+                let name = if media_type == "application/pdf" { "document.pdf" } else { "document" };
+                filename.or((!self.again).then_some(name))
             }
             Source::Url(url) => {
                 file_url = Some(url.as_str());

@@ -1,3 +1,5 @@
+//! How whole replies of OpenAI Responses are read: small cases, malformed ones among them.
+
 use ir::chat::message::ToolCall;
 use ir::usage::Usage;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! How streams of OpenAI Responses are read: small cases, malformed ones among them.
+
 use ir::chat::fold::Fold;
 use ir::chat::response::{Finish, Response};
 use proptest::prelude::*;

@@ -1,0 +1,23 @@
+//! A guardrail: `[guardrails.NAME]`.
+
+use serde::Deserialize;
+
+/// What may not be asked or answered.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardrailSpec {
+    /// What no text may hold, whatever the case.
+    pub banned_phrases: Vec<String>,
+    /// The fewest characters.
+    pub min_length: Option<u64>,
+    /// The most characters.
+    pub max_length: Option<u64>,
+    /// Whether every reply bears the disclaimer.
+    pub require_disclaimer: Option<bool>,
+    /// The disclaimer.
+    pub disclaimer: Option<String>,
+    /// To what it applies: `request`, `reply`; replies by default.
+    pub apply_to: Option<Vec<String>>,
+    /// Whether it applies; true by default.
+    pub enabled: Option<bool>,
+}
