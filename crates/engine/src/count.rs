@@ -12,9 +12,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response};
 use http_body::Body;
 use ir::settlement::Outcome;
-use net::deadline::after;
+use net::deadline::{after, passed};
 use policy::snapshot::ModelIndex;
-use tokio::time::timeout_at;
+use routing::plan::Plan;
+use tokio::time::{Instant, timeout_at};
 use upstream::attempt::exchange;
 use upstream::target::Purpose;
 
@@ -52,13 +53,10 @@ where
     let guarded = guard::guard(gated)?;
     let planned = plan::plan(Missed(guarded.0))?;
     let mut gated = planned.gated;
-    let mut counted = None;
-    for target in &planned.plan.attempts {
-        counted = ask(worker, &mut gated, target.model).await;
-        if counted.is_some() {
-            break;
-        }
-    }
+    let revoked = gated.key.revoked.clone();
+    let Some(counted) = revoked.run_until_cancelled(asked(worker, &mut gated, &planned.plan)).await else {
+        return Err(gated.ticket.refuse(authenticate::revoked()));
+    };
     let tokens = counted.unwrap_or_else(|| count::estimate(&gated.request));
     let id = gated.call.id;
     gated.ticket.settle(Outcome::Succeeded, Ending { status: 200, ..Ending::default() });
@@ -73,12 +71,27 @@ where
     Ok(response)
 }
 
+/// Asks one target after the other; `None` when none counts.
+async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u64> {
+    let deadline = gated.call.timeout.map(after);
+    for target in &plan.attempts {
+        let each = after(DEADLINE);
+        let counted = ask(worker, gated, target.model, deadline.map_or(each, |deadline| deadline.min(each))).await;
+        if counted.is_some() {
+            return counted;
+        }
+        if deadline.is_some_and(passed) {
+            break;
+        }
+    }
+    None
+}
+
 /// Asks a target to count; `None` when it cannot, or does not.
-async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex) -> Option<u64> {
+async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex, deadline: Instant) -> Option<u64> {
     let state = Arc::clone(&gated.state);
     let target = state.configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
     let letter = Letter::count(gated, target, state.configuration.snapshot.model(model)?)?;
-    let deadline = after(DEADLINE);
     let asking = letter.asking(&gated.call, target.dialect, Purpose::CountTokens);
     let mut answer = match exchange(target, worker.surroundings(), asking, deadline).await {
         Ok(answer) => answer,

@@ -219,10 +219,16 @@ async fn attempt(
     let target = configuration.target(planned.model).ok_or_else(gone)?;
     let clock = &run.worker.gateway.clock;
     let started = clock.now();
-    target.retries.record_request(started.0);
-    gated.ticket.asking(&model.slug, &provider.name, model.prices);
-    let route = route(configuration, gated, planned.model, plan.policy);
-    let tried = ask(run, gated, target, model, route).await;
+    let tried = match write(run, gated, target, model).await {
+        // Only now it is asked: what it cannot be told costs nothing.
+        Ok(letter) => {
+            target.retries.record_request(clock.now().0);
+            gated.ticket.asking(&model.slug, &provider.name, model.prices);
+            let route = route(configuration, gated, planned.model, plan.policy);
+            ask(run, gated, target, letter, route).await
+        }
+        Err(failure) => Err(failure),
+    };
     let (status, error) = match &tried {
         Ok(_) => (Some(200), None),
         Err(failure) => (failure.status, Some(failure.to_string())),
@@ -240,16 +246,25 @@ async fn attempt(
     Ok(Answer { model: planned.model, dropped, headers, success })
 }
 
-/// Writes the request for a target, sends it, and reads the answer as far as it must be there.
+/// Writes the request for a target.
+async fn write<'a>(
+    run: &Run<'_>,
+    gated: &mut Gated,
+    target: &Target,
+    model: &'a Model,
+) -> Result<Letter<'a>, AttemptFailure> {
+    inline::inline(run, gated, target).await?;
+    Letter::write(&run.worker.gateway, gated, target, model)
+}
+
+/// Sends the request, and reads the answer as far as it must be there.
 async fn ask(
     run: &Run<'_>,
     gated: &mut Gated,
     target: &Target,
-    model: &Model,
+    letter: Letter<'_>,
     route: Route<'_>,
 ) -> Result<(ResponseHead, Vec<String>, Success), AttemptFailure> {
-    inline::inline(run, gated, target).await?;
-    let letter = Letter::write(&run.worker.gateway, gated, target, model)?;
     let (head, success) = if gated.request.stream() {
         let (head, begun) = streamed::ask(run, gated, target, &letter, route).await?;
         (head, Success::Begun(Box::new(begun)))

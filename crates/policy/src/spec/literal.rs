@@ -1,10 +1,10 @@
-//! A number that is kept as text, so that prices are read exactly and sizes may carry a unit.
+//! A value that is kept as text, so that prices are read exactly and sizes may carry a unit.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// A number, or a string that holds one. The loader hands over floating-point prices as their source text; elsewhere
+/// A number or a truth value, or a string that holds one. The loader hands over floating-point prices as their source text; elsewhere
 /// (JSON) a float stands for its shortest decimal form, which is what was written for up to 15 digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Literal(pub String);
@@ -21,11 +21,15 @@ impl Visitor<'_> for LiteralVisitor {
     type Value = Literal;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number, or a string with one")
+        f.write_str("a number, true or false, or a string with one")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Literal, E> {
         Ok(Literal(text.to_owned()))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Literal, E> {
+        Ok(Literal(value.to_string()))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Literal, E> {

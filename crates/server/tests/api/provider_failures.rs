@@ -29,6 +29,7 @@ async fn asked(kind: &'static str, script: Script) -> Vec<(Caller, bool, Failed)
     }
     for (record, (_, _, failed)) in gateway.records(4).await.into_iter().zip(&mut found) {
         let told = &failed.told;
+        assert!(!serde_json::to_string(&record).unwrap().contains("canary"), "{record:?}");
         assert_eq!((record.outcome.as_str(), record.status), ("failed", told.status), "{kind} {told:?}");
         assert_eq!(record.error.unwrap().code.as_deref(), Some(told.code.as_str()));
         assert_eq!((record.usage.origin.as_str(), record.cost_usd.map(|cost| cost.0)), ("none", Some(0)), "{kind}");
@@ -213,6 +214,35 @@ async fn an_error_with_status_200_keeps_its_class() {
             let status = if status == 529 && caller == Caller::Openai { 502 } else { status };
             assert_eq!(told.verdict(), (status, code), "{caller:?} {stream} {body}");
             assert_eq!(reply.text().contains("acme"), code != "upstream_auth_error", "{body}");
+        }
+    }
+}
+
+/// Connections that are refused, break off, or stay silent.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_answer_at_all() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{";
+    for (script, status, code, tries) in [
+        (Script::Refuse, 502, "upstream_error", 3),
+        (Script::Unreachable, 502, "upstream_error", 3),
+        (Script::new().close(), 502, "upstream_error", 3),
+        (Script::new().reset(), 502, "upstream_error", 3),
+        (Script::new().send("\x16\x03\x01 what?\r\n\r\n").close(), 502, "upstream_error", 3),
+        (Script::new().stall(), 504, "upstream_timeout", 1),
+    ] {
+        everywhere(
+            |_| script.clone(),
+            |case, _, Failed { told, tries: tried, .. }| {
+                assert_eq!((told.verdict(), tried), ((status, code), tries), "{case} {script:?}");
+            },
+        )
+        .await;
+    }
+    for kind in KINDS {
+        for (script, status) in [(Script::new().send(head).close(), 502), (Script::new().send(head).stall(), 504)] {
+            for (_, stream, Failed { told, .. }) in asked(kind, script.clone()).await {
+                assert!(told.status == status || stream, "{kind}: {told:?}");
+            }
         }
     }
 }

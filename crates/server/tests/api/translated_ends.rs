@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::caller::Caller;
 use testkit::client::now;
-use testkit::dialects::{Answer, KINDS, TEXT};
+use testkit::dialects::{self, Answer, KINDS, TEXT};
 use testkit::gateway::{Gateway, KEY};
 use testkit::heard::{frames, heard};
 use testkit::pieces::{self, begun, delta, error_event, head, rest};
@@ -222,5 +222,25 @@ async fn a_provider_that_dies_in_a_tool_call() {
         }
         let records = gateway.records(2).await;
         assert!(records.iter().all(|record| record.outcome == "failed" && record.usage.origin == "estimated"));
+    }
+}
+
+/// A buffered call goes on without its caller, because the provider charges for it.
+#[tokio::test(start_paused = true)]
+async fn a_buffered_call_is_finished_without_its_caller() {
+    for kind in KINDS {
+        for caller in Caller::BOTH {
+            let body = dialects::body(kind, Answer::Text).to_string();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let gateway = Gateway::builder().provider_of("p", kind, vec![Script::new().wait(5).send(answer)]).start();
+            let client = caller.begin(&gateway, "", &caller.request(false)).await;
+            gateway.provider("p").received(1).await;
+            drop(client);
+            let record = gateway.one().await;
+            assert!(!gateway.provider("p").request().cancelled, "{kind} {caller:?}");
+            let seen = (record.outcome.as_str(), record.status, record.usage.origin.as_str());
+            assert_eq!(seen, ("cancelled", 499, "reported"), "{kind} {caller:?}");
+            assert_eq!(record.cost_usd.map(|cost| cost.0), Some(50_000), "{kind} {caller:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 use testkit::caller::Caller;
 use testkit::client::Reply;
-use testkit::dialects::{Answer, KINDS, TEXT};
+use testkit::dialects::{Answer, KINDS, TEXT, body};
 use testkit::gateway::Gateway;
 use testkit::heard::{Heard, heard};
 use testkit::pieces::{self, begun, delta, head, preamble, rest};
@@ -294,6 +294,45 @@ async fn usage_of_every_kind() {
             let origin = if expect.is_some() { "reported" } else { "estimated" };
             assert_eq!(record.usage.origin, origin, "{caller:?} {stream}");
             assert_eq!(found, expect.unwrap_or_else(|| estimated(caller)), "{caller:?} {stream}");
+        }
+    }
+}
+
+/// In every dialect a report that cannot be believed is none, whole and streamed.
+#[tokio::test(start_paused = true)]
+async fn usage_that_cannot_be_believed() {
+    let counts = ["prompt_tokens", "input_tokens", "promptTokenCount", "prompt_eval_count"];
+    for kind in KINDS {
+        for wrong in ["-9", "1e30", "99999999999999999999", "9.5"] {
+            let lie = |text: String| {
+                counts
+                    .iter()
+                    .fold(text, |text, name| text.replace(&format!("\"{name}\":9"), &format!("\"{name}\":{wrong}")))
+            };
+            let stream = lie(whole(kind));
+            assert!(stream.contains(wrong), "{kind}: {stream}");
+            let body = lie(body(kind, Answer::Text).to_string());
+            let scripts = vec![head(kind).chunk(&stream).end(), Script::json(200, &body)];
+            for caller in Caller::BOTH {
+                let gateway = Gateway::builder().provider_like("p", kind, "", scripts.clone()).start();
+                let streamed = caller.ask(&gateway, "", &caller.request(true)).await;
+                assert!(heard(caller, &streamed).ended, "{kind} {wrong}: {}", streamed.text());
+                let reply = caller.ask(&gateway, "", &caller.request(false)).await;
+                assert_eq!(reply.status, 200, "{kind} {wrong}: {}", reply.text());
+                for record in gateway.records(2).await {
+                    assert_eq!(
+                        (record.outcome.as_str(), record.usage.origin.as_str()),
+                        ("succeeded", "estimated"),
+                        "{kind} {caller:?} {wrong} {}",
+                        record.stream
+                    );
+                    assert!(
+                        record.usage.input_tokens < 100 && record.usage.output_tokens < 100,
+                        "{kind}: {:?}",
+                        record.usage
+                    );
+                }
+            }
         }
     }
 }

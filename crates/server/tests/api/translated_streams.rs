@@ -2,6 +2,7 @@
 //! is asked; after it the caller is told, in its own dialect and without an end marker.
 
 use testkit::caller::Caller;
+use testkit::client::now;
 use testkit::dialects::{Answer, KINDS, TEXT, streamed};
 use testkit::gateway::{Gateway, credential};
 use testkit::heard::{Heard, heard};
@@ -64,6 +65,26 @@ async fn corrupt_events_before_the_first_content_lead_on() {
     for corrupt in ["{\"WRONG", "\u{1}", "[]", "7", "null"] {
         let frame = |kind: &str| if kind == "ollama" { format!("{corrupt}\n") } else { format!("data: {corrupt}\n\n") };
         leads_on(|kind| head(kind).chunk(preamble(kind) + &frame(kind)).end(), corrupt).await;
+    }
+}
+
+/// The only target stays silent: whatever it began with, the status is still to be decided.
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_content_is_a_timeout() {
+    for kind in KINDS {
+        for script in [head(kind).stall(), head(kind).chunk(preamble(kind)).stall()] {
+            let toml = "first_token_timeout_ms = 5000";
+            let gateway = Gateway::builder().provider_like("p", kind, toml, vec![script]).start();
+            for caller in Caller::BOTH {
+                let start = now();
+                let reply = caller.ask(&gateway, "", &caller.request(true)).await;
+                assert_eq!(caller.told(&reply).verdict(), (504, "upstream_timeout"), "{kind} {caller:?}");
+                assert_eq!(start.elapsed().as_secs(), 5, "{kind} {caller:?}");
+            }
+            for record in gateway.records(2).await {
+                assert_eq!((record.outcome.as_str(), record.usage.origin.as_str()), ("failed", "none"), "{kind}");
+            }
+        }
     }
 }
 

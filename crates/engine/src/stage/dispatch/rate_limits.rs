@@ -38,6 +38,9 @@ const SAME: [(&str, &str); 4] = [
     ("anthropic-ratelimit-tokens-remaining", "x-ratelimit-remaining-tokens"),
 ];
 
+/// More than any of the values takes: a number, a time, a duration.
+const MAX_VALUE_BYTES: usize = 64;
+
 /// Returns the headers of a provider's answer that go to a caller of a dialect.
 pub(super) fn passed(head: &ResponseHead, caller: Dialect) -> Vec<(HeaderName, HeaderValue)> {
     let mut found = Vec::new();
@@ -48,13 +51,17 @@ pub(super) fn passed(head: &ResponseHead, caller: Dialect) -> Vec<(HeaderName, H
         if !openai && !anthropic {
             continue;
         }
-        let Ok(value) = HeaderValue::from_bytes(value) else { continue };
+        let printable = value.len() <= MAX_VALUE_BYTES && value.iter().all(|byte| (b' '..=b'~').contains(byte));
+        let Some(value) = HeaderValue::from_bytes(value).ok().filter(|_| printable) else { continue };
         let is = |known: &&str| name.eq_ignore_ascii_case(known);
         let own = ANTHROPIC.into_iter().filter(|_| caller == Dialect::Anthropic);
         let known = OPENAI.into_iter().chain(own).find(is);
         let same = SAME.into_iter().find(|(theirs, _)| is(theirs)).map(|(_, ours)| ours);
         for name in known.into_iter().chain(same) {
-            found.push((HeaderName::from_static(name), value.clone()));
+            // Each is said once, the first time.
+            if !found.iter().any(|(other, _): &(HeaderName, HeaderValue)| other == name) {
+                found.push((HeaderName::from_static(name), value.clone()));
+            }
         }
     }
     found
