@@ -8,6 +8,7 @@ pub mod count;
 pub mod proofs;
 pub mod reply;
 pub mod stream;
+mod words;
 
 use ir::dialect::Dialect;
 use ir::failure::Failure;

@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;
+mod printable;
 pub mod proofs;
 pub mod refusal;
 pub mod reservation;

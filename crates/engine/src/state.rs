@@ -10,6 +10,8 @@ use policy::snapshot::{CompiledKey, ModelIndex, Provider, Snapshot};
 use tokio_util::sync::CancellationToken;
 use upstream::target::Target;
 
+use crate::printable::header;
+
 /// A key that requests may act as, and what stops them.
 #[derive(Debug)]
 pub struct LiveKey {
@@ -58,7 +60,6 @@ impl fmt::Debug for State {
 impl Configuration {
     /// Makes a snapshot ready.
     pub fn new(snapshot: Snapshot, user_agent: &str) -> Self {
-        let header = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unprintable"));
         let label = |model: &policy::snapshot::Model| Label {
             model: header(&model.slug),
             provider: header(snapshot.provider(model.provider).map_or("", |provider| &*provider.name)),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ir::chat::message::{Message, Role};
 use ir::chat::needs::{Need, needs};
 use ir::chat::request::Request;
 use ir::dialect::Dialect;
 use ir::failure::{Code, Failure, Fault};
 
-use super::{Surface, proofs};
+use super::{Surface, proofs, words};
 use crate::anthropic::request::MessagesRequest;
 use crate::guard::{self, Said};
 use crate::openai_chat::request::ChatRequest;
@@ -190,11 +191,18 @@ impl Asked {
         callee: &Callee<'_>,
         capabilities: &[Box<str>],
     ) -> Result<Outgoing, Failure> {
+        let surface = self.surface;
         let request = self.canonical()?;
-        check_capabilities(request, callee.model, capabilities)?;
-        check_expressible(request, dialect)?;
-        let Encoded { body, dropped } = encode(request, dialect, callee)?;
-        Ok(Outgoing { body: vec![body.into()], dropped })
+        let encoded = check_capabilities(request, callee.model, capabilities)
+            .and_then(|()| check_expressible(request, dialect))
+            .and_then(|()| encode(request, dialect, callee));
+        match encoded {
+            Ok(Encoded { body, dropped }) => {
+                let dropped = dropped.into_iter().map(|name| words::name(surface, name)).collect();
+                Ok(Outgoing { body: vec![body.into()], dropped })
+            }
+            Err(failure) => Err(words::failure(surface, prompted(request), failure)),
+        }
     }
 
     /// Returns the whole request in the canonical vocabulary.
@@ -233,6 +241,12 @@ impl Asked {
         }
         Ok(request)
     }
+}
+
+/// Whether the first message came as Anthropic's system prompt. A system message in the conversation has its role noted.
+fn prompted(request: &Request) -> bool {
+    let noted = |message: &Message| message.extras.noted(Dialect::Anthropic, "role").is_some();
+    request.messages.first().is_some_and(|first| first.role == Role::System && !noted(first))
 }
 
 /// Refuses what the model is known not to be able to do, by name.

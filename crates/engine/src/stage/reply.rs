@@ -12,6 +12,7 @@ use super::dispatch::{Answered, Trail};
 use super::gate::Gated;
 use crate::body::ReplyBody;
 use crate::body::stream::StreamBody;
+use crate::printable::list;
 use crate::worker::Worker;
 
 /// `x-request-id`, on every response.
@@ -82,11 +83,7 @@ fn label(headers: &mut HeaderMap, gated: &Gated, trail: Trail) {
     headers.insert(ATTEMPTS, HeaderValue::from(trail.attempts));
     headers.insert(CACHE, HeaderValue::from_static("bypass"));
     if !trail.dropped.is_empty() {
-        let mut names = trail.dropped.join(", ");
-        names.truncate(names.floor_char_boundary(MAX_DROPPED_BYTES));
-        if let Ok(names) = HeaderValue::from_str(&names) {
-            headers.insert(DROPPED, names);
-        }
+        headers.insert(DROPPED, list(&trail.dropped, MAX_DROPPED_BYTES));
     }
     for (name, value) in trail.headers {
         headers.append(name, value);

@@ -8,6 +8,7 @@ mod authentication;
 mod cancelling;
 mod corridor;
 mod dialects;
+mod dropped;
 mod failover;
 mod failover_streams;
 mod guarding;

@@ -1,0 +1,49 @@
+//! Names in headers: whatever a name holds, the header holds printable ASCII, and one name is not taken for two.
+
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, CONTROLS, PercentEncode, utf8_percent_encode};
+
+/// What is escaped besides controls and everything that is not ASCII.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b',');
+
+/// Returns a name as it stands in a header.
+pub(crate) fn printable(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, ESCAPED)
+}
+
+/// Returns a header of one name.
+pub(crate) fn header(name: &str) -> HeaderValue {
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(printable(name).to_string()))
+        .unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Returns a header of several names, cut at a length.
+pub(crate) fn list(names: &[String], max_bytes: usize) -> HeaderValue {
+    let mut text = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if at > 0 {
+            text.push_str(", ");
+        }
+        text.extend(printable(name));
+        if text.len() > max_bytes {
+            break;
+        }
+    }
+    text.truncate(max_bytes);
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_printable_ascii() {
+        assert_eq!(header("gpt-4o/x y"), "gpt-4o/x y");
+        assert_eq!(header("a\r\nb: ü%"), "a%0D%0Ab: %C3%BC%25");
+        let names = ["a, b".to_owned(), "\0".to_owned(), "c".to_owned()];
+        assert_eq!(list(&names, 100), "a%2C b, %00, c");
+        assert_eq!(list(&names, 9), "a%2C b, %");
+        assert_eq!(list(&[], 9), "");
+    }
+}
