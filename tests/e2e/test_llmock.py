@@ -188,7 +188,9 @@ def test_both_are_down(two: Two) -> None:
 def test_an_outage_under_load(two: Two) -> None:
     """Forty callers at once, half of them streaming: everyone is answered, and nobody storms."""
     two.first.outage()
-    ways = [(surface, stream, f"caller {number}") for number in range(10) for surface in ASK for stream in (False, True)]
+    ways = [
+        (surface, stream, f"caller {number}") for number in range(10) for surface in ASK for stream in (False, True)
+    ]
     with ThreadPoolExecutor(10) as pool:
         texts = list(pool.map(lambda way: ASK[way[0]](two.served, way[1], text=way[2]), ways))
     assert texts == [SECOND] * len(ways)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not EXCHANGES, reason=f"no recorded exchanges in
 
 
 def pairs(upstream: str) -> list[Exchange]:
-    """The recordings that must be translated for an upstream. What Ollama is sent by address would have to be fetched."""
+    """The recordings that must be translated for an upstream. What Ollama gets by address would have to be fetched."""
     return [
         exchange
         for exchange in EXCHANGES
@@ -71,7 +71,8 @@ def findings(served: Gateway, counts: Counter[str]) -> Findings:
     """Everything that was neither accepted nor refused by name."""
     found: Findings = {}
 
-    def run(upstream: str, exchange: Exchange) -> str | None:
+    def run(pair: tuple[str, Exchange]) -> str | None:
+        upstream, exchange = pair
         path = PATHS[DIALECTS[exchange.endpoint]]
         reply = served.chat(asked_as(exchange, upstream), path)
         code = reply.header("x-crossway-error-code")
@@ -81,10 +82,9 @@ def findings(served: Gateway, counts: Counter[str]) -> Findings:
         return f"{reply.status} {code}: {reply.error['message'][:400]}"
 
     with ThreadPoolExecutor(4) as pool:
-        for upstream in UPSTREAMS:
-            mine = pairs(upstream)
-            for exchange, wrong in zip(mine, pool.map(lambda exchange: run(upstream, exchange), mine)):
-                found[f"{exchange.id}/{upstream}"] = {"request": wrong} if wrong else {}
+        every = [(upstream, exchange) for upstream in UPSTREAMS for exchange in pairs(upstream)]
+        for (upstream, exchange), wrong in zip(every, pool.map(run, every)):
+            found[f"{exchange.id}/{upstream}"] = {"request": wrong} if wrong else {}
     figures = ", ".join(f"{count} {what}" for what, count in counts.items())
     note(f"requests over strict upstreams: {len(found)}, {figures}, {len(exceptions(SUITE))} exceptions listed")
     return found
