@@ -56,9 +56,7 @@ class Served:
 
     def completions(self, body: agents.Body) -> Reply:
         """A request of Codex."""
-        return call(
-            self.gateway.url, "/v1/chat/completions", body, key=self.gateway.key, headers=agents.CODEX_HEADERS
-        )
+        return call(self.gateway.url, "/v1/chat/completions", body, key=self.gateway.key, headers=agents.CODEX_HEADERS)
 
     def asked(self, name: str) -> Any:
         """What the provider of a model was asked last."""
@@ -106,11 +104,16 @@ def test_claude_code_over_openai_is_said_in_its_words(served: Served) -> None:
     body = served.asked("gpt").json
     roles = [message["role"] for message in body["messages"]]
     assert roles[0] in ("system", "developer") and "Many rules." in str(body["messages"][0]["content"])
-    assert roles[1:] in (["user", "assistant", "tool", "tool", "user"], ["user", "user", "assistant", "tool", "tool", "user"])
+    assert roles[1:] in (
+        ["user", "assistant", "tool", "tool", "user"],
+        ["user", "user", "assistant", "tool", "tool", "user"],
+    )
     calls = next(message["tool_calls"] for message in body["messages"] if message["role"] == "assistant")
     assert [(one["id"], one["function"]["name"]) for one in calls] == [("toolu_01A", "Read"), ("toolu_01B", "Grep")]
     assert json.loads(calls[1]["function"]["arguments"]) == {"path": "/src", "limit": 3}
-    results = {message["tool_call_id"]: str(message["content"]) for message in body["messages"] if message["role"] == "tool"}
+    results = {
+        message["tool_call_id"]: str(message["content"]) for message in body["messages"] if message["role"] == "tool"
+    }
     assert "fn main" in results["toolu_01A"] and "no matches" in results["toolu_01B"]
     assert [tool["function"]["name"] for tool in body["tools"]] == agents.CLAUDE_TOOLS
     wanted = agents.claude_tool("Edit")["input_schema"]["properties"]
@@ -178,7 +181,9 @@ def test_codex_over_anthropic_is_said_in_its_words(served: Served) -> None:
     body = served.asked("claude").json
     assert "You are a coding agent." in json.dumps(body["system"])
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user", "assistant", "user"]
-    blocks = [block for message in body["messages"] if isinstance(message["content"], list) for block in message["content"]]
+    blocks = [
+        block for message in body["messages"] if isinstance(message["content"], list) for block in message["content"]
+    ]
     used = [(block["id"], block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"]
     assert used == [("call_1", "shell", {"command": ["ls", "-la"]}), ("call_2", "update_plan", {"plan": []})]
     results = {block["tool_use_id"] for block in blocks if block["type"] == "tool_result"}

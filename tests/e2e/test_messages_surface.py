@@ -1,4 +1,4 @@
-"""The official Anthropic SDK against the Anthropic surface: its bases, its two kinds of keys, its helpers and errors."""
+"""The official Anthropic SDK against the Anthropic surface: its bases, both kinds of keys, its helpers and errors."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ ECHO = f"invalid x-api-key {PROVIDER_KEY}"
 # model -> what the upstream answers
 FAILURES = {
     "bad": lambda: wire.error(400, "invalid_request_error", "max_tokens: too large"),
+    "long": lambda: wire.error(400, "invalid_request_error", "prompt is too long: 333 tokens > 200 maximum"),
     "gone": lambda: wire.error(404, "not_found_error", "model: no such model"),
     "busy": lambda: wire.error(429, "rate_limit_error", "slow down please", {"retry-after": "2"}),
     "full": lambda: wire.error(529, "overloaded_error", "Overloaded"),
@@ -56,7 +57,9 @@ def script(request: Request) -> list[Step]:
 
 def told(body: dict[str, Any], *blocks: wire.Block, stop: str = "end_turn") -> list[Step]:
     """These blocks, as the request wants them."""
-    return stream(wire.events(*blocks, stop=stop)) if body.get("stream") else reply_json(wire.message(*blocks, stop=stop))
+    return (
+        stream(wire.events(*blocks, stop=stop)) if body.get("stream") else reply_json(wire.message(*blocks, stop=stop))
+    )
 
 
 NAMES = [*FAILURES, "aborts", "fails", "thinks", "fine"]
@@ -202,8 +205,21 @@ Case = tuple[dict[str, Any], int, str, str, type[anthropic.APIStatusError]]
 CASES: dict[str, Case] = {
     "400": ({"model": "bad"}, 400, "invalid_request_error", "invalid_request", anthropic.BadRequestError),
     "400 unknown model": ({"model": "no"}, 400, "invalid_request_error", "unknown_model", anthropic.BadRequestError),
+    "400 too long": (
+        {"model": "long"},
+        400,
+        "invalid_request_error",
+        "context_length_exceeded",
+        anthropic.BadRequestError,
+    ),
     "404": ({"model": "gone"}, 404, "not_found_error", "not_found", anthropic.NotFoundError),
-    "413": ({"system": "x" * (33 << 20)}, 413, "request_too_large", "request_too_large", anthropic.RequestTooLargeError),
+    "413": (
+        {"system": "x" * (33 << 20)},
+        413,
+        "request_too_large",
+        "request_too_large",
+        anthropic.RequestTooLargeError,
+    ),
     "429": ({"model": "busy"}, 429, "rate_limit_error", "rate_limited", anthropic.RateLimitError),
     "529": ({"model": "full"}, 529, "overloaded_error", "upstream_error", anthropic.OverloadedError),
     "502": ({"model": "broken"}, 502, "api_error", "upstream_error", anthropic.InternalServerError),

@@ -103,9 +103,7 @@ def known(suite: str, upstream: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("suite", "upstream"), RUNS, ids=lambda name: name)
-def test_suite(
-    gateway: MakeGateway, steady: dict[str, Steady], unpacked: Path, suite: str, upstream: str
-) -> None:
+def test_suite(gateway: MakeGateway, steady: dict[str, Steady], unpacked: Path, suite: str, upstream: str) -> None:
     kind, path = KINDS[upstream]
     config = {
         # The suites bring a key of their own.

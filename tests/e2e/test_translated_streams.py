@@ -112,7 +112,7 @@ def test_an_end_without_its_empty_line(served: Served, dialect: str, surface: st
 @each
 @pytest.mark.parametrize("ends", ["properly", "abruptly"])
 def test_a_cut_is_told_wherever_it_comes(served: Served, dialect: str, surface: str, ends: str) -> None:
-    """Before the first content with a status, after it with an error event; never with an end marker, never in silence."""
+    """Before the first content with a status, after it with an error event; never in silence."""
     events, whole = cuts(dialect), said(surface, served.ask(dialect, surface, small(dialect)))
     end: list[Step] = [LAST_CHUNK] if ends == "properly" else [Close()]
     for at in range(len(events)):
@@ -124,7 +124,6 @@ def test_a_cut_is_told_wherever_it_comes(served: Served, dialect: str, surface: 
         assert told.error, (at, reply.body[-400:])
         assert DONE not in reply.events and b"message_stop" not in reply.body, at
         assert whole.text.startswith(told.text), at
-    # The last event was lost only where the dialect has an end marker of its own; else the answer was whole before.
 
 
 def small(dialect: str) -> list[Step]:
@@ -140,7 +139,14 @@ def cuts(dialect: str) -> list[bytes]:
     return events[: last + 1]
 
 
-ENDS = (b'"finish_reason": "', b'"response.completed"', b'"stop_reason": "', b"finishReason", b"message-end", b"done_reason")
+ENDS = (
+    b'"finish_reason": "',
+    b'"response.completed"',
+    b'"stop_reason": "',
+    b"finishReason",
+    b"message-end",
+    b"done_reason",
+)
 
 
 def body_of(steps: list[Step]) -> bytes:
@@ -155,5 +161,7 @@ def test_garbage_in_the_midst_is_told(served: Served, dialect: str, surface: str
     events = cuts(dialect)
     broken = b'{"half": \n' if dialect == "ollama" else b'event: x\ndata: {"half": \n\n'
     for at in range(1, len(events)):
-        reply = served.ask(dialect, surface, [begun(dialect), *map(chunk, [*events[:at], broken, *events[at:]]), LAST_CHUNK])
+        reply = served.ask(
+            dialect, surface, [begun(dialect), *map(chunk, [*events[:at], broken, *events[at:]]), LAST_CHUNK]
+        )
         assert reply.status in (502, 503) or said(surface, reply).error, (at, reply.body[-400:])

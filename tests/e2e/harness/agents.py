@@ -44,7 +44,19 @@ CLAUDE_HEADERS = {
     "accept-encoding": "gzip, deflate, br, zstd",
 }
 
-CLAUDE_TOOLS = ["Task", "Bash", "Glob", "Grep", "Read", "Edit", "Write", "NotebookEdit", "WebFetch", "TodoWrite", "Skill"]
+CLAUDE_TOOLS = [
+    "Task",
+    "Bash",
+    "Glob",
+    "Grep",
+    "Read",
+    "Edit",
+    "Write",
+    "NotebookEdit",
+    "WebFetch",
+    "TodoWrite",
+    "Skill",
+]
 
 
 def claude_tool(name: str) -> Body:
@@ -65,7 +77,9 @@ def claude_tool(name: str) -> Body:
         },
     }
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": properties}
-    words = f"{name} does one thing.\n\nUsage:\n- Give an absolute path\n- \"Quotes\", `ticks` and ünïcödé come along\n" * 20
+    words = (
+        f'{name} does one thing.\n\nUsage:\n- Give an absolute path\n- "Quotes", `ticks` and ünïcödé come along\n' * 20
+    )
     return {
         "name": name,
         "description": words,
@@ -92,7 +106,10 @@ def claude_code(model: str) -> Body:
     return {
         "model": model,
         "messages": [
-            {"role": "user", "content": [{"type": "text", "text": reminder}, {"type": "text", "text": "Mend the build."}]},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": reminder}, {"type": "text", "text": "Mend the build."}],
+            },
             {"role": "assistant", "content": said},
             {"role": "user", "content": found},
         ],

@@ -1,4 +1,4 @@
-"""`llmock`, a mock of the providers that breaks on demand and judges who called it; two of them stand behind a gateway."""
+"""`llmock`, a mock of the providers that breaks on demand and judges who called it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ready(made: LLMock, text: str) -> LLMock:
 def verdict(*mocks: LLMock) -> Verdict:
     """Judges the calls to all of them together: a stream that one of them broke another may have mended.
 
-    A refusal is its server's own affair: to ask another one is no second try, whatever the first one's Retry-After says.
+    A refusal is its server's own affair: to ask another one is no second try, whatever the first one's Retry-After.
     """
     own = [(made.url, record) for made in mocks for record in made.requests]
     own.sort(key=lambda pair: pair[1].started_at)

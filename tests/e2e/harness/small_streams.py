@@ -31,7 +31,11 @@ def openai_responses() -> list[Step]:
     ended = begun | {"status": "completed", "output": [item], "usage": usage}
     values = [
         {"type": "response.created", "response": begun | {"status": "in_progress", "usage": None}},
-        {"type": "response.output_item.added", "output_index": 0, "item": item | {"content": [], "status": "in_progress"}},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": item | {"content": [], "status": "in_progress"},
+        },
         {"type": "response.content_part.added", "part": part | {"text": ""}} | place,
         *[{"type": "response.output_text.delta", "delta": word} | place for word in WORDS],
         {"type": "response.output_text.done", "text": "".join(WORDS)} | place,

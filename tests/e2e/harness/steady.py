@@ -1,5 +1,5 @@
-"""`steady`, a strict upstream made of an OpenAPI document: it refuses what the document does not allow, and answers with
-what it does. It knows no streams of these interfaces, so they are given in its place once it has accepted the request.
+"""`steady`, a strict upstream made of an OpenAPI document: it refuses what that does not allow, and answers with what it
+does. It knows no streams of these interfaces, so they are given in its place once it has accepted the request.
 """
 
 from __future__ import annotations

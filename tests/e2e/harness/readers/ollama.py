@@ -17,7 +17,9 @@ def read(values: list[Any]) -> Reading:
         message = value.get("message") or {}
         out.text += message.get("content") or ""
         out.thinking += message.get("thinking") or ""
-        out.calls += [(c["function"]["name"], c["function"].get("arguments") or {}) for c in message.get("tool_calls") or []]
+        out.calls += [
+            (c["function"]["name"], c["function"].get("arguments") or {}) for c in message.get("tool_calls") or []
+        ]
         if value.get("done"):
             out.finish = "length" if value.get("done_reason") == "length" else "stop"
             out.input, out.output = value.get("prompt_eval_count"), value.get("eval_count")
