@@ -14,6 +14,18 @@ use crate::target::Target;
 /// The longest wait that is passed on to a caller.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
 
+/// What providers say of a prompt that does not fit: OpenAI's code, OpenAI and its followers, Cohere, Anthropic (two
+/// forms), Gemini.
+const TOO_LONG: [&str; 7] = [
+    "context_length",
+    "maximum context",
+    "context window",
+    "too many tokens",
+    "prompt is too long",
+    "exceed context limit",
+    "exceeds the maximum number of tokens",
+];
+
 /// Reads an error answer.
 pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFailure {
     let mut report = read_error(target.dialect, body);
@@ -93,9 +105,7 @@ fn class(status: u16, report: &Report) -> Class {
         408 => Class::RequestTimeout,
         409 => Class::Conflict,
         429 => Class::RateLimited,
-        400 | 413 | 422 if says(&["context_length", "maximum context", "context window", "too many tokens"]) => {
-            Class::ContextLength
-        }
+        400 | 413 | 422 if says(&TOO_LONG) => Class::ContextLength,
         400..=499 if says(&["content_filter", "content management policy", "content_policy"]) => Class::ContentFilter,
         400..=499 => Class::Rejected,
         529 => Class::Overloaded,
@@ -205,7 +215,13 @@ mod tests {
     fn statuses_keep_their_class() {
         check(400, "bad", Class::Rejected, Code::InvalidRequest, 400);
         check(422, "bad", Class::Rejected, Code::InvalidRequest, 422);
-        check(400, "maximum context length is 10", Class::ContextLength, Code::ContextLengthExceeded, 400);
+        for message in [
+            "maximum context length is 10",
+            "prompt is too long: 200058 tokens > 200000 maximum",
+            "The input token count (2000007) exceeds the maximum number of tokens allowed (1048576).",
+        ] {
+            check(400, message, Class::ContextLength, Code::ContextLengthExceeded, 400);
+        }
         check(401, "bad key", Class::Auth, Code::UpstreamAuthError, 502);
         check(402, "pay", Class::Payment, Code::UpstreamError, 502);
         check(404, "no model", Class::NotFound, Code::NotFound, 404);
