@@ -1,4 +1,5 @@
-"""What is measured: nginx (the floor), direct (no gateway), Crossway, and further peers from a JSON file.
+"""What is measured: nginx (the floor), direct (no gateway), Crossway, Crossway with a phrase guard on replies, and
+further peers from a JSON file.
 
 A peer file is a list of objects:
   {"name": "other", "cmd": ["/opt/other", "--port", "9110"], "addr": "127.0.0.1:9110",
@@ -46,6 +47,12 @@ slug = "claude-bench"
 provider = "other"
 input_price = "0.15"
 output_price = "0.60"
+"""
+
+
+GUARD = """
+[guardrails.bench]
+banned_phrases = ["internal use only", "project nightjar", "guaranteed returns"]
 """
 
 
@@ -137,6 +144,7 @@ class Crossway(Peer):
     addr = "127.0.0.1:8080"
     admin = "127.0.0.1:8081"
     ready = (admin, "/readyz")
+    guard = False
 
     def prepare(self):
         """A fresh data directory, configuration, and key; nothing that an earlier round left."""
@@ -144,7 +152,7 @@ class Crossway(Peer):
         os.makedirs(self.dir)
         config = os.path.join(self.dir, "crossway.toml")
         with open(config, "w") as f:
-            f.write(CONFIG.format(dir=self.dir))
+            f.write(CONFIG.format(dir=self.dir) + (GUARD if self.guard else ""))
         self.token = secrets.token_hex(16)
         self.env = dict(CROSSWAY_ADMIN_TOKEN=self.token, CROSSWAY_LOG="warn")
         made = subprocess.run([self.binary, "keys", "create", "--name", "bench", "--config", config], text=True,
@@ -195,6 +203,7 @@ def make(names, work, crossway, plain, peer_file):
         "direct": lambda: Peer("direct", work, addr="127.0.0.1:9000"),
         "nginx": lambda: nginx(FLOOR, work, 9101),
         "crossway": lambda: Crossway("crossway", work, binary=crossway, plain=plain),
+        "guarded": lambda: Crossway("guarded", work, binary=crossway, plain=plain, guard=True),
     }
     more = []
     if peer_file:
@@ -203,10 +212,10 @@ def make(names, work, crossway, plain, peer_file):
     for p in more:
         known[p["name"]] = lambda p=p: Peer(work=work, **p)
     out = []
-    for name in names or [*known]:
+    for name in names or [n for n in known if n != "guarded"]:
         if name not in known:
             raise SystemExit(f"no peer {name}; there are {', '.join(known)}")
-        if name == "crossway" and not os.access(crossway, os.X_OK):
+        if name in ("crossway", "guarded") and not os.access(crossway, os.X_OK):
             print(f"! no Crossway binary at {crossway}: left out (cargo build --release, or --crossway PATH)")
             continue
         out.append(known[name]())
