@@ -61,6 +61,9 @@ pub struct Offer {
     audio_input: Option<PicoUsd>,
     #[serde(default, deserialize_with = "some_price")]
     audio_output: Option<PicoUsd>,
+    /// Whether the vendor serves it over its Responses interface alone.
+    #[serde(default)]
+    pub responses_only: bool,
     /// The context window, where the vendor's differs from the model's.
     pub context_window: Option<u64>,
     /// The output limit, where the vendor's differs from the model's.

@@ -26,6 +26,8 @@ pub struct Vendor {
     pub chat_path: Box<str>,
     /// The path of streamed ones, where it is another.
     pub stream_path: Option<Box<str>>,
+    /// The path of the Responses interface, for the models that are served only there.
+    pub responses_path: Option<Box<str>>,
     /// The path that counts the tokens of a request without answering it, where there is one.
     pub count_path: Option<Box<str>>,
     /// How a credential is presented.

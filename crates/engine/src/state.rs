@@ -28,6 +28,8 @@ pub struct Configuration {
     pub snapshot: Snapshot,
     /// The providers made ready, in the snapshot's order.
     pub targets: Vec<Target>,
+    /// The same over their Responses interface, for the providers that have one beside the usual.
+    pub responses: Vec<Option<Target>>,
     /// What replies say of each model, in the snapshot's order.
     pub labels: Vec<Label>,
     /// The baseline's slug and prices.
@@ -66,16 +68,19 @@ impl Configuration {
         };
         let labels = snapshot.models.iter().map(label).collect();
         let targets = snapshot.providers.iter().map(|provider: &Provider| Target::new(provider, user_agent)).collect();
+        let responses = snapshot.providers.iter().map(|provider| Target::responses(provider, user_agent)).collect();
         let baseline = snapshot
             .baseline
             .and_then(|index| snapshot.model(index))
             .and_then(|model| model.prices.map(|prices| (Arc::clone(&model.slug), prices)));
-        Self { targets, labels, baseline, snapshot }
+        Self { targets, responses, labels, baseline, snapshot }
     }
 
-    /// Returns a model's provider made ready.
+    /// Returns a model's provider made ready, over the interface that serves the model.
     pub fn target(&self, index: ModelIndex) -> Option<&Target> {
-        self.targets.get(self.snapshot.model(index)?.provider.0)
+        let model = self.snapshot.model(index)?;
+        let responses = self.responses.get(model.provider.0).filter(|_| model.responses_only);
+        responses.and_then(Option::as_ref).or_else(|| self.targets.get(model.provider.0))
     }
 }
 

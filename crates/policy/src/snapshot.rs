@@ -178,6 +178,8 @@ pub struct Model {
     pub provider: ProviderIndex,
     /// What the provider calls it.
     pub upstream_name: Arc<str>,
+    /// Whether the provider serves it over its Responses interface alone.
+    pub responses_only: bool,
     /// Its prices; `None` when unknown.
     pub prices: Option<Prices>,
     /// Input and output tokens together, when known.

@@ -94,6 +94,22 @@ impl Target {
         }
     }
 
+    /// Makes a provider's Responses interface ready, where it has one beside the usual.
+    pub fn responses(provider: &Provider, user_agent: &str) -> Option<Self> {
+        let tail = provider.vendor.responses_path.as_deref()?;
+        let path = || Path::new(provider.base_url.path(), tail);
+        Some(Self {
+            dialect: Dialect::OpenaiResponses,
+            stream_usage: StreamUsage::Always,
+            quirks: Vec::new(),
+            refuses: Vec::new(),
+            chat: path(),
+            stream: path(),
+            count: None,
+            ..Self::new(provider, user_agent)
+        })
+    }
+
     /// Whether it can be asked this.
     pub fn serves(&self, purpose: Purpose) -> bool {
         purpose != Purpose::CountTokens || self.count.is_some()

@@ -219,6 +219,24 @@ async fn providers_are_asked_in_their_own_way() {
     gateway.one().await;
 }
 
+/// A model that OpenAI serves over Responses alone is asked there, through the same provider and credential.
+#[tokio::test(start_paused = true)]
+async fn a_model_of_another_interface_is_asked_there() {
+    let kind = "openai-responses";
+    for stream in [false, true] {
+        let script = if stream { streamed(kind, Answer::Text, 50) } else { whole(kind, Answer::Text) };
+        let gateway = Gateway::builder().provider_of("p", "openai", vec![script]).start();
+        let reply = gateway.chat(&request(true, stream).replace("\"m\"", "\"gpt-5-pro\"")).await;
+        assert_eq!((reply.status, reply.whole), (200, true), "{}", reply.text());
+        let got = if stream { openai_stream(&reply) } else { openai_whole(&reply.json()) };
+        assert_eq!(got, expected(Answer::Text, true));
+        let asked = gateway.provider("p").request();
+        assert_eq!(asked.head.lines().next(), Some("POST /v1/responses HTTP/1.1"));
+        assert_eq!(asked.json()["model"], "gpt-5-pro");
+        gateway.one().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_leads_on_across_dialects() {
     let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
