@@ -49,7 +49,20 @@ def test_events_are_read_as_the_specification_says() -> None:
 
 def exchange(response: bytes, streamed: bool = False, status: int = 200, request: bytes = b'{"model":"m"}') -> Exchange:
     kind = "text/event-stream" if streamed else "application/json"
-    return Exchange("x-1", "x", "verbatim", request, status, {"content-type": kind}, response, ())
+    return Exchange(
+        id="x-1",
+        provider="x",
+        endpoint="chat.completions",
+        fidelity="verbatim",
+        features=frozenset(),
+        path="/v1/chat/completions",
+        asked={},
+        request=request,
+        status=status,
+        headers={"content-type": kind},
+        response=response,
+        cuts=(),
+    )
 
 
 def reply(body: bytes, status: int = 200) -> Reply:

@@ -52,7 +52,7 @@ class Steady:
         for raw in self.process.stdout or ():
             line = raw.decode("utf-8", "replace").rstrip()
             self.lines.append(line)
-            if found := re.search(r"accept requests on (http://\S+)", line):
+            if found := re.search(r"(?:accept requests on|listening at) (http://\S+)", line):
                 self.url = found[1]
                 self._ready.set()
         self._ready.set()

@@ -264,13 +264,12 @@ impl<'a> Passage<'a> {
     }
 }
 
-/// Returns the tier of service in OpenAI's words: Anthropic's and Google's usual tier is called otherwise, and a batch
-/// is none.
+/// Returns the tier of service in OpenAI's words (and Groq's); `None` for one that it has no word for.
 pub fn service_tier(tier: Option<&str>) -> Option<&str> {
     match tier? {
+        known @ ("auto" | "default" | "flex" | "scale" | "priority" | "fast" | "on_demand") => Some(known),
         "standard" => Some("default"),
-        "batch" => None,
-        other => Some(other),
+        _ => None,
     }
 }
 
