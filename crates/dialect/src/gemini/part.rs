@@ -5,6 +5,7 @@ use ir::chat::message::{Content, Document, Part, Signature, Source, ToolCall, To
 use ir::dialect::Dialect;
 use ir::json::Json;
 
+use crate::carry::keep;
 use crate::json::object::{Object, Path, Wrong, string};
 
 /// Reads a part. One whose kind has no word in the canonical vocabulary is carried whole.
@@ -139,11 +140,7 @@ fn said(whole: &str, path: Path) -> Result<(Option<String>, Option<bool>), Wrong
 
 /// Carries the members that nobody took.
 pub(super) fn leftovers(object: Object<'_>, prefix: &str, extras: &mut Extras) {
-    for (name, value) in object.leftovers() {
-        if let Some(value) = Json::parse(value) {
-            extras.push(Dialect::Gemini, format!("{prefix}{name}"), value);
-        }
-    }
+    keep(object, Dialect::Gemini, prefix, extras);
 }
 
 fn by_gemini(text: String) -> Signature {

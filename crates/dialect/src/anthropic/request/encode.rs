@@ -26,6 +26,7 @@ use serde::Serialize;
 
 use crate::anthropic::model::{Model, Sampling};
 use crate::anthropic::wire::{Body, DIALECT, Members};
+use crate::carry::Dropped;
 use crate::json::object::{Object, Path};
 use crate::translate::{Callee, Encoded};
 
@@ -53,7 +54,7 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
     let messages::Conversation { mut system, is_list, messages, mid_loop } =
         messages::encode(&request.messages, &mut dropped)?;
     if is_json_mode(request) {
-        dropped.push("response_format");
+        dropped.name("response_format");
         system.push(messages::text(JSON_INSTRUCTION));
     }
     let tool_choice = tool_choice(request, model)?;
@@ -87,7 +88,7 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
         Failure::new(Code::InternalError, Fault::Gateway, "the request could not be written")
             .with_detail(error.to_string())
     })?;
-    Ok(Encoded { body, dropped: dropped.0 })
+    Ok(Encoded { body, dropped: dropped.into_names() })
 }
 
 #[derive(Serialize)]
@@ -182,22 +183,6 @@ struct Metadata<'a> {
     extras: Members<'a>,
 }
 
-/// The names of what is dropped, each once.
-#[derive(Debug, Default)]
-struct Dropped(Vec<String>);
-
-impl Dropped {
-    fn push(&mut self, name: &str) {
-        if !self.0.iter().any(|other| other == name) {
-            self.0.push(name.to_owned());
-        }
-    }
-
-    fn extend<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        names.for_each(|name| self.push(name));
-    }
-}
-
 /// Returns the refusal of what the answer depends on.
 fn unsupported(param: &str, message: impl Into<String>) -> Failure {
     Failure::new(Code::UnsupportedParameter, Fault::Caller, message).with_param(param)
@@ -213,13 +198,13 @@ fn drop_the_rest(request: &Request, dropped: &mut Dropped) {
         ("logprobs", request.logprobs.is_some()),
     ] {
         if present {
-            dropped.push(name);
+            dropped.name(name);
         }
     }
     if let Some(reasoning) = &request.reasoning {
-        dropped.extend(reasoning.extras.foreign_to(DIALECT));
+        dropped.foreign(&reasoning.extras, DIALECT);
     }
-    dropped.extend(request.extras.foreign_to(DIALECT));
+    dropped.foreign(&request.extras, DIALECT);
 }
 
 #[derive(Default)]
@@ -239,19 +224,19 @@ fn sampling<'a>(request: &'a Request, model: Model, thinks: bool, dropped: &mut 
     let mut found = Sampled::default();
     match &asked.temperature {
         Some(value) if number(value) > 1.0 => {
-            dropped.push("temperature");
+            dropped.name("temperature");
             found.temperature = (!fixed).then(|| Cow::Owned(Json::of(&1)));
         }
-        Some(value) if fixed && number(value) < 1.0 => dropped.push("temperature"),
+        Some(value) if fixed && number(value) < 1.0 => dropped.name("temperature"),
         value => found.temperature = value.as_ref().map(Cow::Borrowed),
     }
     match &asked.top_p {
-        Some(value) if fixed && number(value) < nucleus => dropped.push("top_p"),
-        Some(_) if found.temperature.is_some() && model.sampling != Sampling::Free => dropped.push("top_p"),
+        Some(value) if fixed && number(value) < nucleus => dropped.name("top_p"),
+        Some(_) if found.temperature.is_some() && model.sampling != Sampling::Free => dropped.name("top_p"),
         value => found.top_p = value.as_ref(),
     }
     match &asked.top_k {
-        Some(_) if fixed => dropped.push("top_k"),
+        Some(_) if fixed => dropped.name("top_k"),
         value => found.top_k = value.as_ref(),
     }
     found
@@ -261,7 +246,7 @@ fn stop<'a>(request: &'a Request, dropped: &mut Dropped) -> Vec<&'a str> {
     let (stop, blank): (Vec<&str>, Vec<&str>) =
         request.stop.iter().map(String::as_str).partition(|stop| !stop.trim().is_empty());
     if !blank.is_empty() {
-        dropped.push("stop");
+        dropped.name("stop");
     }
     stop
 }
@@ -305,9 +290,9 @@ fn wire_tool<'a>(tool: &'a Tool, at: usize, model: Model, dropped: &mut Dropped)
 }
 
 fn wire_function<'a>(function: &'a Function, model: Model, dropped: &mut Dropped) -> WireTool<'a> {
-    dropped.extend(function.extras.foreign_to(DIALECT));
+    dropped.foreign(&function.extras, DIALECT);
     if function.strict.is_some() && !model.structured {
-        dropped.push("strict");
+        dropped.name("strict");
     }
     WireTool::Function {
         name: &function.name,
@@ -352,7 +337,7 @@ fn format<'a>(request: &'a Request, model: Model, dropped: &mut Dropped) -> Resu
         return Err(unsupported("response_format", "the model cannot be held to a JSON schema"));
     }
     if asked.description.is_some() {
-        dropped.push("response_format.json_schema.description");
+        dropped.name("response_format.json_schema.description");
     }
     // Its name says nothing to the model, and `strict` is how Anthropic always is.
     Ok(Some(WireFormat { kind: "json_schema", schema: schema::closed(schema) }))
@@ -372,7 +357,7 @@ fn metadata<'a>(request: &'a Request, dropped: &mut Dropped) -> Option<Metadata<
     let extras = Members::inside(&request.extras, "metadata.");
     let user_id = request.user.as_deref().filter(|user| user.chars().count() <= MAX_USER_CHARACTERS);
     if user_id.is_none() && request.user.is_some() {
-        dropped.push("user");
+        dropped.name("user");
     }
     (user_id.is_some() || !extras.is_empty()).then_some(Metadata { user_id, extras })
 }
@@ -383,7 +368,7 @@ fn service_tier<'a>(request: &'a Request, dropped: &mut Dropped) -> Option<&'a s
         tier @ ("auto" | "standard_only") => Some(tier),
         "default" => Some("standard_only"),
         _ => {
-            dropped.push("service_tier");
+            dropped.name("service_tier");
             None
         }
     }

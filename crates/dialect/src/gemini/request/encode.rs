@@ -6,13 +6,13 @@ mod config;
 mod contents;
 mod result;
 
-use ir::chat::extras::Extras;
 use ir::chat::request::Request;
 use ir::dialect::Dialect;
 use ir::failure::{Code, Failure, Fault};
 
 use super::super::generation::Generation;
 use super::super::wire;
+use crate::carry::Dropped;
 use crate::translate::{Callee, Encoded};
 
 /// Writes a request.
@@ -23,7 +23,7 @@ use crate::translate::{Callee, Encoded};
 pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure> {
     let mut dropped = Dropped::default();
     let generation = Generation::of(callee.model);
-    dropped.extras(&request.extras);
+    dropped.foreign(&request.extras, Dialect::Gemini);
     let (system_instruction, contents) = contents::encode(&request.messages, generation, &mut dropped)?;
     let body = wire::Request {
         system_instruction,
@@ -46,24 +46,7 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
         Failure::new(Code::InternalError, Fault::Gateway, "the request cannot be encoded")
             .with_detail(error.to_string())
     })?;
-    Ok(Encoded { body, dropped: dropped.0 })
-}
-
-/// The names of what is left out, each once.
-#[derive(Debug, Default)]
-struct Dropped(Vec<String>);
-
-impl Dropped {
-    fn name(&mut self, name: &str) {
-        if !self.0.iter().any(|known| known == name) {
-            self.0.push(name.to_owned());
-        }
-    }
-
-    /// Names the extras of other dialects.
-    fn extras(&mut self, extras: &Extras) {
-        extras.foreign_to(Dialect::Gemini).for_each(|name| self.name(name));
-    }
+    Ok(Encoded { body, dropped: dropped.into_names() })
 }
 
 /// Returns the refusal of something that cannot be said to Gemini.

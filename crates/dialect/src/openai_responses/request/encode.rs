@@ -15,6 +15,7 @@ use ir::failure::{Code, Failure, Fault};
 use ir::json::Json;
 
 use super::decode::LOGPROBS;
+use crate::carry::Dropped;
 use crate::json::object::{elements, string};
 use crate::openai_responses::item::{note, noted};
 use crate::openai_responses::wire::{self, Body, Members};
@@ -46,22 +47,6 @@ pub fn encode_again(request: &Request, callee: &Callee<'_>) -> Result<Encoded, F
     write(request, callee, true)
 }
 
-/// Names of what is left out, each once.
-#[derive(Default)]
-struct Dropped(Vec<String>);
-
-impl Dropped {
-    fn push(&mut self, name: &str) {
-        if !self.0.iter().any(|known| known == name) {
-            self.0.push(name.to_owned());
-        }
-    }
-
-    fn foreign(&mut self, extras: &Extras) {
-        extras.foreign_to(Dialect::OpenaiResponses).for_each(|name| self.push(name));
-    }
-}
-
 fn write(request: &Request, callee: &Callee<'_>, again: bool) -> Result<Encoded, Failure> {
     let mut dropped = Dropped::default();
     refuse(request)?;
@@ -75,7 +60,7 @@ fn write(request: &Request, callee: &Callee<'_>, again: bool) -> Result<Encoded,
         members.extend(extras.get(Dialect::OpenaiChat, extra).map(|value| (extra, value)));
     }
     let carried = |name: &&str| !SHARED.contains(name) && *name != "verbosity";
-    extras.foreign_to(Dialect::OpenaiResponses).filter(carried).for_each(|name| dropped.push(name));
+    extras.foreign_to(Dialect::OpenaiResponses).filter(carried).for_each(|name| dropped.name(name));
     let body = Body {
         model: callee.model,
         instructions,
@@ -99,7 +84,7 @@ fn write(request: &Request, callee: &Callee<'_>, again: bool) -> Result<Encoded,
         members: Members(members),
     };
     // Strings, numbers and JSON values can always be written.
-    Ok(Encoded { body: serde_json::to_vec(&body).unwrap_or_default(), dropped: dropped.0 })
+    Ok(Encoded { body: serde_json::to_vec(&body).unwrap_or_default(), dropped: dropped.into_names() })
 }
 
 /// Returns the members of this dialect.
@@ -136,7 +121,7 @@ fn drop_tuning(request: &Request, dropped: &mut Dropped) {
         ("seed", sampling.seed.is_some()),
     ] {
         if said {
-            dropped.push(name);
+            dropped.name(name);
         }
     }
 }
@@ -160,7 +145,7 @@ fn instructions(messages: &[Message], again: bool) -> (Option<&str>, &[Message])
 
 fn limit(asked: Option<u64>, again: bool, dropped: &mut Dropped) -> Option<u64> {
     if !again && asked.is_some_and(|asked| asked < LEAST_OUTPUT_TOKENS) {
-        dropped.push("max_tokens");
+        dropped.name("max_tokens");
         return Some(LEAST_OUTPUT_TOKENS);
     }
     asked
@@ -182,9 +167,9 @@ fn tools<'a>(tools: &'a [Tool], again: bool, dropped: &mut Dropped) -> Result<Ve
 /// parameters takes none.
 fn function<'a>(function: &'a Function, again: bool, dropped: &mut Dropped) -> wire::Tool<'a> {
     if function.cache_control.is_some() {
-        dropped.push("cache_control");
+        dropped.name("cache_control");
     }
-    dropped.foreign(&function.extras);
+    dropped.foreign(&function.extras, Dialect::OpenaiResponses);
     let none = || Json::parse(r#"{"type":"object","properties":{}}"#).filter(|_| !again).map(Cow::Owned);
     wire::Tool::Function {
         name: &function.name,
@@ -211,7 +196,7 @@ fn tool_choice(choice: &ToolChoice) -> Result<wire::ToolChoice<'_>, Failure> {
 
 fn reasoning<'a>(request: &'a Request, dropped: &mut Dropped) -> Option<wire::Reasoning<'a>> {
     let reasoning = request.reasoning.as_ref()?;
-    dropped.foreign(&reasoning.extras);
+    dropped.foreign(&reasoning.extras, Dialect::OpenaiResponses);
     let members: Vec<_> = own(&reasoning.extras).collect();
     let said = |name| members.iter().any(|(known, _)| *known == name);
     let of_budget = || reasoning.budget_tokens.map(Effort::of_budget);

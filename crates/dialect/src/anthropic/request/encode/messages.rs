@@ -143,9 +143,9 @@ struct Writer<'d> {
 impl Writer<'_> {
     fn message<'a>(&mut self, message: &'a Message, path: Path) -> Result<Vec<Answering<'a>>, Failure> {
         if message.name.is_some() {
-            self.dropped.push("name");
+            self.dropped.name("name");
         }
-        self.dropped.extend(message.extras.foreign_to(DIALECT));
+        self.dropped.foreign(&message.extras, DIALECT);
         let mut blocks = Vec::with_capacity(message.parts.len());
         for (at, part) in message.parts.iter().enumerate() {
             let path = path.member("content").element(at);
@@ -162,7 +162,7 @@ impl Writer<'_> {
 
     /// Returns the block of a part; `None` when there is nothing to say.
     fn part<'a>(&mut self, part: &'a Part, role: Role, path: Path) -> Result<Option<Block<'a>>, Failure> {
-        self.dropped.extend(part.extras.foreign_to(DIALECT));
+        self.dropped.foreign(&part.extras, DIALECT);
         let spoken = matches!(role, Role::User | Role::Tool);
         let refuse = |what: &str| {
             let message = format!("{what} cannot be sent to Anthropic's models as `{path}`");
@@ -174,7 +174,7 @@ impl Writer<'_> {
             Content::Text { text, citations } => {
                 let written: Vec<_> = citations.iter().filter_map(original).collect();
                 if written.len() < citations.len() {
-                    self.dropped.push("citations");
+                    self.dropped.name("citations");
                 }
                 let text = wire::Text { text, citations: written, cache_control, extras };
                 (!text.text.is_empty()).then_some(Block::Text(text))
@@ -186,7 +186,7 @@ impl Writer<'_> {
             Content::Redacted => self.proof(part).map(|data| Block::RedactedThinking { data, extras }),
             Content::Image { source, detail } if spoken => {
                 if detail.is_some() {
-                    self.dropped.push("detail");
+                    self.dropped.name("detail");
                 }
                 match self.source(source, path)? {
                     Some(source) => Some(Block::Image { source, cache_control, extras }),
@@ -233,11 +233,11 @@ impl Writer<'_> {
             Some(Signature { by: DIALECT, text }) if !text.is_empty() => Some(text),
             // Another provider's thought, as Anthropic's callers were shown it.
             Some(Signature { by: DIALECT, .. }) => {
-                self.dropped.push("thinking");
+                self.dropped.name("thinking");
                 None
             }
             _ => {
-                self.dropped.push("reasoning");
+                self.dropped.name("reasoning");
                 None
             }
         }

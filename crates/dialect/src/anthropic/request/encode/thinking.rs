@@ -69,7 +69,7 @@ pub(super) fn encode<'a>(
     if asked.extras.noted(DIALECT, "effort").is_some() {
         // Anthropic's own caller said how hard, and nothing of thinking.
         if effort.is_none() {
-            dropped.push("output_config.effort");
+            dropped.name("output_config.effort");
         }
         return Thought { config: None, effort };
     }
@@ -81,14 +81,14 @@ pub(super) fn encode<'a>(
             _ if model.thinking == Thinking::Never => Thought::default(),
             Some(kind) => Thought { config: Some(known(kind, None, asked)), effort },
             None => {
-                dropped.push("reasoning_effort");
+                dropped.name("reasoning_effort");
                 Thought { config: None, effort: effort.or(word(Some(Effort::Low))) }
             }
         };
     }
     let by_budget = match model.thinking {
         Thinking::Never => {
-            dropped.push("reasoning_effort");
+            dropped.name("reasoning_effort");
             return Thought::default();
         }
         Thinking::Budget => true,
@@ -105,7 +105,7 @@ pub(super) fn encode<'a>(
         asked.budget_tokens.unwrap_or_else(|| asked.effort.unwrap_or(Effort::Medium).budget_tokens(max_tokens));
     let budget = wanted.max(MIN_BUDGET).min(max_tokens.saturating_sub(1));
     if forced || mid_loop || budget < MIN_BUDGET {
-        dropped.push("reasoning_effort");
+        dropped.name("reasoning_effort");
         return Thought { config: None, effort };
     }
     Thought { config: Some(known("enabled", Some(budget), asked)), effort }

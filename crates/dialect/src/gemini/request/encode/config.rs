@@ -21,7 +21,7 @@ pub(super) fn tools<'a>(tools: &'a [Tool], dropped: &mut Dropped) -> Result<Vec<
         match tool {
             Tool::Function(function) => {
                 place.get_or_insert(out.len());
-                dropped.extras(&function.extras);
+                dropped.foreign(&function.extras, Dialect::Gemini);
                 if function.strict == Some(true) {
                     dropped.name("strict");
                 }
@@ -129,7 +129,7 @@ fn thinking_config<'a>(
     generation: Generation,
     dropped: &mut Dropped,
 ) -> Option<wire::ThinkingConfig<'a>> {
-    dropped.extras(&reasoning.extras);
+    dropped.foreign(&reasoning.extras, Dialect::Gemini);
     let off = reasoning.enabled == Some(false) || reasoning.effort == Some(Effort::None);
     if !generation.thinks() {
         if !off {

@@ -81,7 +81,7 @@ struct Writer<'a, 'd> {
 
 impl<'a> Writer<'a, '_> {
     fn message(&mut self, index: usize, message: &'a Message, system: &mut Vec<wire::Part<'a>>) -> Result<(), Failure> {
-        self.dropped.extras(&message.extras);
+        self.dropped.foreign(&message.extras, Dialect::Gemini);
         if message.name.is_some() {
             self.dropped.name("name");
         }
@@ -140,7 +140,7 @@ impl<'a> Writer<'a, '_> {
 
     /// Writes a part that is no tool result.
     fn part(&mut self, place: Place, part: &'a Part, out: &mut Vec<wire::Part<'a>>) -> Result<(), Failure> {
-        self.dropped.extras(&part.extras);
+        self.dropped.foreign(&part.extras, Dialect::Gemini);
         if part.cache_control.is_some() {
             self.dropped.name("cache_control");
         }
@@ -255,7 +255,7 @@ impl<'a> Writer<'a, '_> {
 
     /// Writes the result of a call. Media that a result cannot hold follow in a content of their own.
     fn result(&mut self, place: Place, part: &'a Part, answer: &'a ToolResult) -> Result<wire::Part<'a>, Failure> {
-        self.dropped.extras(&part.extras);
+        self.dropped.foreign(&part.extras, Dialect::Gemini);
         if part.cache_control.is_some() {
             self.dropped.name("cache_control");
         }

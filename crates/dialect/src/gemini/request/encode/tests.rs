@@ -1,5 +1,6 @@
 //! How requests of Gemini are written: small cases, malformed ones among them.
 
+use ir::chat::extras::Extras;
 use ir::chat::message::{Content, Document, Message, Part, Role, Signature, Source, ToolCall, ToolResult};
 use ir::chat::request::{Effort, Format, Function, Reasoning, Request, Schema, Tool, ToolChoice};
 use ir::json::Json;

@@ -69,9 +69,9 @@ impl At {
 impl<'a> Writer<'a, '_> {
     fn message(&mut self, message: &'a Message, index: usize) -> Result<(), Failure> {
         if message.name.is_some() {
-            self.dropped.push("name");
+            self.dropped.name("name");
         }
-        self.dropped.foreign(&message.extras);
+        self.dropped.foreign(&message.extras, Dialect::OpenaiResponses);
         let mut open = Open { members: own(&message.extras).collect(), ..Open::new(message.role) };
         for (part_index, part) in message.parts.iter().enumerate() {
             let at = At { message: index, part: part_index };
@@ -110,12 +110,12 @@ impl<'a> Writer<'a, '_> {
     /// Names what a part says that cannot be said here.
     fn note(&mut self, part: &Part) {
         if part.cache_control.is_some() {
-            self.dropped.push("cache_control");
+            self.dropped.name("cache_control");
         }
         if part.signature.as_ref().is_some_and(|signature| signature.by != Dialect::OpenaiResponses) {
-            self.dropped.push("reasoning");
+            self.dropped.name("reasoning");
         }
-        self.dropped.foreign(&part.extras);
+        self.dropped.foreign(&part.extras, Dialect::OpenaiResponses);
     }
 
     /// Returns the item that a part is on its own; `None` when it belongs to a message.
@@ -140,7 +140,7 @@ impl<'a> Writer<'a, '_> {
 
     fn answer(&mut self, result: &'a ToolResult, extras: &'a Extras, at: At) -> Result<Item<'a>, Failure> {
         if result.is_error == Some(true) {
-            self.dropped.push("is_error");
+            self.dropped.name("is_error");
         }
         let mut contents = Vec::new();
         for part in &result.parts {
@@ -169,7 +169,7 @@ impl<'a> Writer<'a, '_> {
             }
             Canonical::Text { text, citations } => {
                 if !citations.is_empty() {
-                    self.dropped.push("citations");
+                    self.dropped.name("citations");
                 }
                 Content::InputText { text, members }
             }
@@ -193,7 +193,7 @@ impl<'a> Writer<'a, '_> {
             }
             Canonical::ToolCall(_) | Canonical::ToolResult(_) => return Err(at.refuse("a call inside a tool's answer")),
             Canonical::Thinking { .. } | Canonical::Redacted => {
-                self.dropped.push("reasoning");
+                self.dropped.name("reasoning");
                 return Ok(());
             }
         });
@@ -205,7 +205,7 @@ impl<'a> Writer<'a, '_> {
         for citation in citations {
             match &citation.original {
                 Some((Dialect::OpenaiResponses, original)) => annotations.push(original),
-                _ => self.dropped.push("citations"),
+                _ => self.dropped.name("citations"),
             }
         }
         annotations
@@ -227,7 +227,7 @@ impl<'a> Writer<'a, '_> {
             ("citations", document.citations.is_some()),
         ] {
             if said {
-                self.dropped.push(name);
+                self.dropped.name(name);
             }
         }
         let filename = document.title.as_deref();
