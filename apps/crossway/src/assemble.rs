@@ -11,13 +11,15 @@ use engine::state::{Configuration, State};
 use policy::clock::Clock;
 use policy::load::Loaded;
 use policy::secret::Secret;
+use policy::spec::key::KeySpec;
 use policy::spec::settings;
+use policy::spec::timestamp::Timestamp;
 use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
 use settle::journal::{Journal, JournalOptions};
 use settle::stop::StopSignal;
 use store::records::Records;
-use store::resources::{Control, KeySpec};
+use store::resources::Control;
 use store::seal::MasterKey;
 
 use crate::cli::Failure;
@@ -127,7 +129,7 @@ fn first_key(control: &Control, master: &MasterKey, clock: &Clock, demo: bool) -
     let now = clock.unix_ms();
     let spec = KeySpec {
         description: "made at start, to try the gateway".to_owned(),
-        expires_at: Some(now / 1_000 + FIRST_KEY_SECONDS),
+        expires_at: Some(Timestamp(now / 1_000 + FIRST_KEY_SECONDS)),
         ..KeySpec::default()
     };
     let (_, secret) = control.create_key("default", &format!("first-steps-{now}"), spec, master, now)?;

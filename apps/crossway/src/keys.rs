@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use policy::clock::Clock;
-use store::resources::{Control, KeySpec};
+use policy::spec::key::KeySpec;
+use policy::spec::timestamp::Timestamp;
+use store::resources::Control;
 use store::seal::MasterKey;
 
 use crate::assemble::prepare_data_dir;
@@ -66,6 +68,7 @@ pub enum Command {
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Create { name, environment, team, description, providers, models, expires_at, config } => {
+            let expires_at = expires_at.map(Timestamp);
             let spec = KeySpec { team, description, providers, models, expires_at, ..KeySpec::default() };
             create(&config, &environment, &name, spec)?;
         }

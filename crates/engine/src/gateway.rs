@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use policy::clock::Clock;
-use policy::snapshot::{CompiledKey, KeyStatus};
+use policy::snapshot::CompiledKey;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -84,13 +84,9 @@ impl Gateway {
     /// Assembles the shared part.
     pub fn new(state: State, hasher: Box<KeyHasher>, clock: Clock, options: Options) -> Self {
         let anonymous = CompiledKey {
-            id: None,
             name: "anonymous".into(),
             environment: Arc::clone(&state.configuration.snapshot.environment.name),
-            status: KeyStatus::Active,
-            expires_unix_ms: None,
-            providers: Vec::new(),
-            models: Vec::new(),
+            ..CompiledKey::default()
         };
         Self {
             state: ArcSwap::from_pointee(state),

@@ -1,4 +1,4 @@
-//! Unix milliseconds as a date that people read. It knows UTC and the Gregorian calendar, and nothing else.
+//! Unix milliseconds as a date that people read and write. It knows the Gregorian calendar and no time zones.
 
 /// Returns an instant as RFC 3339 text in UTC with milliseconds, such as `2026-11-18T09:06:40.123Z`.
 pub fn rfc3339(unix_ms: u64) -> String {
@@ -7,6 +7,49 @@ pub fn rfc3339(unix_ms: u64) -> String {
     let (year, month, day) = civil_from_days(days);
     let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// Reads RFC 3339 text (`2026-11-18T09:06:40Z`, with a fraction or an offset if need be) as Unix milliseconds. `None`
+/// for anything else, for dates that do not exist and for instants before 1970. A leap second is the second before it.
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize| -> Option<u64> {
+        let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse().ok()
+    };
+    let is = |at: usize, expected: &[u8]| bytes.get(at).is_some_and(|byte| expected.contains(byte));
+    let marks = is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":");
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?.min(59));
+    let days = days_from_civil(year, month, day).filter(|_| marks && hour < 24 && minute < 60)?;
+    let rest = text.get(19..)?;
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.split_at(fraction.find(|c: char| !c.is_ascii_digit())?),
+        None => ("0", rest),
+    };
+    let ms = format!("{fraction:0<3}").get(..3).filter(|_| !fraction.is_empty())?.parse::<u64>().ok()?;
+    let local = (days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000 + ms;
+    match zone.as_bytes() {
+        b"Z" | b"z" => Some(local),
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+            let at = text.len() - 6;
+            let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
+            let offset = Some((hours * 3_600 + minutes * 60) * 1_000).filter(|_| hours < 24 && minutes < 60)?;
+            if *sign == b'+' { local.checked_sub(offset) } else { Some(local + offset) }
+        }
+        _ => None,
+    }
+}
+
+/// Returns the days from 1970-01-01 to a date; `None` when it does not exist or lies before.
+fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    let march_year = if month > 2 { year } else { year.checked_sub(1)? };
+    let (era, year_of_era) = (march_year / 400, march_year % 400);
+    let march_month = (month + 9) % 12;
+    let day_of_year = (153 * march_month + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    (civil_from_days(days) == (year, month, day)).then_some(days)
 }
 
 /// Returns year, month and day of a number of days since 1970-01-01.
@@ -44,6 +87,44 @@ mod tests {
         check(1_735_689_599_001, "2024-12-31T23:59:59.001Z");
         check(1_795_000_000_123, "2026-11-18T11:06:40.123Z");
         check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn reads_instants() {
+        let check = |text: &str, expect: Option<u64>| assert_eq!(parse_rfc3339(text), expect, "{text}");
+        check("1970-01-01T00:00:00Z", Some(0));
+        check("2026-11-18T11:06:40.123Z", Some(1_795_000_000_123));
+        check("2026-11-18T12:06:40.1234567+01:00", Some(1_795_000_000_123));
+        check("2026-11-18 05:36:40.1-05:30", Some(1_795_000_000_100));
+        check("2024-02-29t00:00:00z", Some(1_709_164_800_000));
+        for text in [
+            "",
+            "2026",
+            "2026-11-18",
+            "2026-11-18T11:06:40",
+            "2026-11-18T11:06:40.Z",
+            "2026-11-18T11:06:40+1",
+            "2026-02-30T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "1970-01-01T00:00:00+01:00",
+            "2026-11-18T11:06:40Zé",
+            "é026-11-18T11:06:40Z",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_read() {
+        for unix_ms in (0..4_107_542_400_000).step_by(86_399_999_999) {
+            assert_eq!(parse_rfc3339(&rfc3339(unix_ms)), Some(unix_ms));
+        }
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub struct Subject {
     pub key: Option<ResourceId>,
     /// The key's name at that time.
     pub key_name: Arc<str>,
+    /// The key's team at that time.
+    pub team: Option<Arc<str>>,
+    /// The tags its cost is booked under.
+    pub cost_tags: Arc<[Arc<str>]>,
     /// The surface that was called, such as `openai.chat`.
     pub surface: Arc<str>,
     /// The `model` that the caller asked for, cut to 256 bytes; empty when it named none.

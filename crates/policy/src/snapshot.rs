@@ -1,7 +1,8 @@
 //! The compiled configuration: immutable, swapped whole, read by every request.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -252,7 +253,7 @@ impl Default for FallbackOn {
 }
 
 /// An API key as a request sees it. It never holds the secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledKey {
     /// Its resource; `None` for the built-in key `anonymous`.
     pub id: Option<ResourceId>,
@@ -268,12 +269,46 @@ pub struct CompiledKey {
     pub providers: Vec<Box<str>>,
     /// The models (slugs, lower case) it may use; empty for all.
     pub models: Vec<Box<str>>,
+    /// The team it belongs to.
+    pub team: Option<Arc<str>>,
+    /// Free labels, by name.
+    pub labels: Arc<BTreeMap<Box<str>, Box<str>>>,
+    /// The tags its cost is booked under.
+    pub cost_tags: Arc<[Arc<str>]>,
+    /// The networks it may be used from; empty for all.
+    pub allowed_networks: Vec<Network>,
+    /// The surfaces it may call; empty for all.
+    pub surfaces: Vec<Box<str>>,
+    /// Whether what is asked and answered is kept; the environment's setting by default.
+    pub log_content: Option<LogContent>,
+}
+
+/// An IP network: an address and how many of its leading bits count (RFC 4632, RFC 4291 section 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its address; bits behind the prefix are zero.
+    pub address: IpAddr,
+    /// The length of its prefix in bits.
+    pub prefix: u8,
+}
+
+/// Whether what is asked and answered is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogContent {
+    /// It is not.
+    #[default]
+    Off,
+    /// It is, with what looks like a secret or personal data replaced.
+    Redacted,
+    /// It is, as it was.
+    Full,
 }
 
 /// Whether a key may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyStatus {
     /// Yes.
+    #[default]
     Active,
     /// Switched off by the operator; it can be switched on again.
     Disabled,

@@ -5,11 +5,14 @@
 pub mod environment;
 pub mod fallback;
 pub mod guardrail;
+pub mod key;
 pub mod literal;
 pub mod model;
 pub mod prompt;
 pub mod provider;
 pub mod settings;
+pub mod team;
+pub mod timestamp;
 
 use crate::problem::Origin;
 use environment::EnvironmentSpec;

@@ -73,6 +73,8 @@ fn intent(key: u32) -> Intent {
             environment: "default".into(),
             key: None,
             key_name: format!("key-{key}").into(),
+            team: None,
+            cost_tags: Arc::from([]),
             surface: "openai.chat".into(),
             requested_model: "gpt-4o-mini".into(),
             stream: false,

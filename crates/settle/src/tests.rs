@@ -128,6 +128,8 @@ fn intent() -> Intent {
             environment: "default".into(),
             key: None,
             key_name: "ci".into(),
+            team: None,
+            cost_tags: Arc::from([]),
             surface: "openai.chat".into(),
             requested_model: "m".into(),
             stream: false,

@@ -3,15 +3,15 @@
 //! A key's secret is returned once, by the call that creates it; the row keeps its keyed hash and the ten characters
 //! that people tell keys apart by.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use ir::id::ResourceId;
 use policy::secret::Secret;
 use policy::snapshot::{CompiledKey, KeyStatus};
+use policy::spec::key::KeySpec;
+use policy::spec::timestamp::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params};
-use serde::{Deserialize, Serialize};
 
 use crate::seal::{self, MasterKey};
 use crate::{Schema, StoreError, from_sql, to_sql};
@@ -25,46 +25,6 @@ const SCHEMA: Schema = Schema {
 const KEY_KIND: &str = "api_key";
 const KEY_SCHEMA: i64 = 1;
 const NAME_CHARACTERS: usize = 128;
-
-/// What people write about an API key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct KeySpec {
-    /// The team it belongs to.
-    pub team: Option<String>,
-    /// The providers it may use; empty for all.
-    pub providers: Vec<String>,
-    /// The models it may use; empty for all.
-    pub models: Vec<String>,
-    /// Free labels.
-    pub labels: BTreeMap<String, String>,
-    /// The tags its cost is booked under.
-    pub cost_tags: Vec<String>,
-    /// After this instant (Unix seconds) it is refused.
-    pub expires_at: Option<u64>,
-    /// Whether it may be used.
-    pub enabled: bool,
-    /// What it is for.
-    pub description: String,
-    /// Who answers for it.
-    pub owner: String,
-}
-
-impl Default for KeySpec {
-    fn default() -> Self {
-        Self {
-            team: None,
-            providers: Vec::new(),
-            models: Vec::new(),
-            labels: BTreeMap::new(),
-            cost_tags: Vec::new(),
-            expires_at: None,
-            enabled: true,
-            description: String::new(),
-            owner: String::new(),
-        }
-    }
-}
 
 /// A stored API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,9 +66,12 @@ impl KeyRow {
             name: Arc::from(self.name.as_str()),
             environment: Arc::from(self.environment.as_str()),
             status: self.status(),
-            expires_unix_ms: self.spec.expires_at.map(|seconds| seconds.saturating_mul(1_000)),
+            expires_unix_ms: self.spec.expires_at.map(Timestamp::unix_ms),
             providers: self.spec.providers.iter().map(|name| name.as_str().into()).collect(),
             models: self.spec.models.iter().map(|name| name.to_lowercase().into()).collect(),
+            team: self.spec.team.as_deref().map(Arc::from),
+            cost_tags: self.spec.cost_tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
+            ..CompiledKey::default()
         }
     }
 }

@@ -15,8 +15,10 @@ use policy::snapshot::KeyStatus;
 use crate::StoreError;
 use crate::records::Records;
 use crate::records::read::{ListQuery, RecordsReader};
-use crate::resources::{Control, KeySpec};
+use crate::resources::Control;
 use crate::seal::{MasterKey, SealError, generate_secret};
+use policy::spec::key::KeySpec;
+use policy::spec::timestamp::Timestamp;
 
 mod keys;
 mod requests;

@@ -9,6 +9,7 @@ use engine::state::{Configuration, State};
 use policy::clock::{Clock, Hands};
 use policy::load::load_text;
 use policy::snapshot::CompiledKey;
+use policy::spec::key::KeySpec;
 use policy::spec::settings;
 use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
@@ -17,7 +18,7 @@ use settle::journal::{Journal, JournalOptions};
 use store::records::Records;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
-use store::resources::{Control, KeySpec};
+use store::resources::Control;
 use store::seal::MasterKey;
 
 use crate::directory::Directory;

@@ -45,6 +45,8 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
         environment: Arc::clone(&key.compiled.environment),
         key: key.compiled.id,
         key_name: Arc::clone(&key.compiled.name),
+        team: key.compiled.team.clone(),
+        cost_tags: Arc::clone(&key.compiled.cost_tags),
         surface: request.surface().name().into(),
         requested_model: truncated(request.model().unwrap_or_default()).into(),
         stream: request.stream(),

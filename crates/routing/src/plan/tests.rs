@@ -46,13 +46,11 @@ fn snapshot(text: &str) -> Snapshot {
 fn key(models: &[&str], providers: &[&str]) -> CompiledKey {
     let boxed = |list: &[&str]| list.iter().map(|name| (*name).into()).collect();
     CompiledKey {
-        id: None,
         name: "k".into(),
         environment: "default".into(),
-        status: KeyStatus::Active,
-        expires_unix_ms: None,
         providers: boxed(providers),
         models: boxed(models),
+        ..CompiledKey::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who asks: one answer for every wrong key, in every form, and no way around it.
 
-use store::resources::KeySpec;
+use policy::spec::key::KeySpec;
+use policy::spec::timestamp::Timestamp;
 use testkit::assembly::NOW_MS;
 use testkit::client::Reply;
 use testkit::gateway::{Gateway, KEY, REQUEST};
@@ -88,7 +89,7 @@ async fn keys_that_may_not_be_used_any_more_are_told_so() {
     let gateway = gateway();
     let key = |name: &str, spec| format!("x-api-key: {}\r\n", gateway.assembly.create_key(name, spec));
     let disabled = key("disabled", KeySpec { enabled: false, ..KeySpec::default() });
-    let expired = key("expired", KeySpec { expires_at: Some(NOW_MS / 1_000), ..KeySpec::default() });
+    let expired = key("expired", KeySpec { expires_at: Some(Timestamp(NOW_MS / 1_000)), ..KeySpec::default() });
     let revoked = key("revoked", KeySpec::default());
     gateway.assembly.revoke_key("revoked");
     for (fields, status, code) in
@@ -103,7 +104,7 @@ async fn keys_that_may_not_be_used_any_more_are_told_so() {
 #[tokio::test(start_paused = true)]
 async fn a_key_expires_at_its_second() {
     let gateway = gateway();
-    let expires_at = Some(NOW_MS / 1_000 + 60);
+    let expires_at = Some(Timestamp(NOW_MS / 1_000 + 60));
     let fields = format!(
         "x-api-key: {}\r\n",
         gateway.assembly.create_key("short", KeySpec { expires_at, ..KeySpec::default() })

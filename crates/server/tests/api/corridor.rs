@@ -1,7 +1,7 @@
 //! A request that goes well: what the provider sees, what the caller gets, what is written down.
 
+use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
-use store::resources::KeySpec;
 use testkit::client::now;
 use testkit::data;
 use testkit::gateway::{Gateway, KEY, REQUEST, STREAM, credential};

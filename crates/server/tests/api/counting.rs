@@ -1,8 +1,8 @@
 //! `count_tokens`: providers that count are asked, for others it is estimated and said so; it costs nothing, and is
 //! written down.
 
+use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
-use store::resources::KeySpec;
 use testkit::caller::Caller::Anthropic;
 use testkit::client::{Reply, now};
 use testkit::gateway::{Gateway, KEY, credential};

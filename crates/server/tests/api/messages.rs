@@ -1,7 +1,7 @@
 //! The Anthropic surface as its clients use it: prefixes, keys, headers, the list of models.
 
+use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
-use store::resources::KeySpec;
 use testkit::caller::Caller::{Anthropic, Openai};
 use testkit::dialects::{Answer, whole};
 use testkit::gateway::Gateway;

@@ -1,7 +1,8 @@
 //! Every error of the gateway itself, on both surfaces in the shape of each: status, type, code, request id.
 
+use policy::spec::key::KeySpec;
+use policy::spec::timestamp::Timestamp;
 use settle::journal::faults::{Fault, Operation};
-use store::resources::KeySpec;
 use testkit::assembly::NOW_MS;
 use testkit::caller::{Caller, Told};
 use testkit::client::Reply;
@@ -35,7 +36,7 @@ async fn keys() {
         let gateway = builder().start();
         let key = |name: &str, spec| gateway.assembly.create_key(name, spec);
         let disabled = key("disabled", KeySpec { enabled: false, ..KeySpec::default() });
-        let expired = key("expired", KeySpec { expires_at: Some(NOW_MS / 1_000), ..KeySpec::default() });
+        let expired = key("expired", KeySpec { expires_at: Some(Timestamp(NOW_MS / 1_000)), ..KeySpec::default() });
         let revoked = key("revoked", KeySpec::default());
         gateway.assembly.revoke_key("revoked");
         for line in lines(caller) {

@@ -53,7 +53,7 @@ async fn a_stream_before_its_first_content_ends_with_401() {
 async fn fifty_streams_end_and_other_keys_go_on() {
     let script = Script::stream().chunk([role(), delta("Hello")].concat()).stall();
     let gateway = Gateway::builder().provider("p", script).start();
-    let other = gateway.assembly.create_key("other", store::resources::KeySpec::default());
+    let other = gateway.assembly.create_key("other", policy::spec::key::KeySpec::default());
     let mut clients = Vec::new();
     for _ in 0..50 {
         clients.push(gateway.begin(STREAM).await);

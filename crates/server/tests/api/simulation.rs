@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::spec::key::KeySpec;
 use store::records::record::RequestRecord;
-use store::resources::KeySpec;
 use testkit::assembly::Assembly;
 use testkit::client::Reply;
 use testkit::data::{delta, role};

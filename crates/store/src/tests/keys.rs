@@ -56,7 +56,7 @@ fn secrets_look_like_secrets() {
 #[test]
 fn a_key_is_created_listed_and_compiled() {
     let (_dir, control, master) = control();
-    let spec = KeySpec { models: vec!["GPT-4o".into()], expires_at: Some(5), ..KeySpec::default() };
+    let spec = KeySpec { models: vec!["GPT-4o".into()], expires_at: Some(Timestamp(5)), ..KeySpec::default() };
     let (row, secret) = control.create_key("default", "ci", spec, &master, NOW_MS).unwrap();
     assert_eq!(row.prefix, secret.expose()[..10]);
     assert_eq!(control.list_keys(Some("default")).unwrap(), std::slice::from_ref(&row));

@@ -10,6 +10,8 @@ fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
             environment: "default".into(),
             key: None,
             key_name: key_name.into(),
+            team: None,
+            cost_tags: Arc::from([]),
             surface: "openai.chat".into(),
             requested_model: "gpt-4o-mini".into(),
             stream: true,
