@@ -3,7 +3,6 @@
 use super::*;
 
 use policy::load::load_text;
-use policy::snapshot::KeyStatus;
 
 const CONFIG: &str = r#"
 [providers.one]
