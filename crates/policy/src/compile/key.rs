@@ -83,7 +83,6 @@ pub fn compile_key<'s>(
             .log_content
             .as_deref()
             .map(|word| log_content(word, origin, &mut report).unwrap_or(LogContent::Off)),
-        ..CompiledKey::default()
     };
     (key, report.problems)
 }
