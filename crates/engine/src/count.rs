@@ -47,7 +47,7 @@ pub async fn count_tokens<B>(worker: &Arc<Worker>, arrival: Arrival<B>) -> Resul
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
+    let authenticated = authenticate::authenticate(&worker.gateway, Surface::AnthropicCount, arrival)?;
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(gated)?;
@@ -89,9 +89,9 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
 
 /// Asks a target to count; `None` when it cannot, or does not.
 async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex, deadline: Instant) -> Option<u64> {
-    let state = Arc::clone(&gated.state);
-    let target = state.configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
-    let letter = Letter::count(gated, target, state.configuration.snapshot.model(model)?)?;
+    let configuration = Arc::clone(&gated.configuration);
+    let target = configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
+    let letter = Letter::count(gated, target, configuration.snapshot.model(model)?)?;
     let asking = letter.asking(&gated.call, target.dialect, Purpose::CountTokens);
     let mut answer = match exchange(target, worker.surroundings(), asking, deadline).await {
         Ok(answer) => answer,

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ir::id::ResourceId;
+use policy::compile::key::{KeyIdentity, compile_key};
 use policy::secret::Secret;
 use policy::snapshot::{CompiledKey, KeyStatus};
+use policy::spec::Entry;
 use policy::spec::key::KeySpec;
-use policy::spec::timestamp::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params};
 
 use crate::seal::{self, MasterKey};
@@ -59,20 +60,13 @@ impl KeyRow {
         }
     }
 
-    /// Returns the key as a request sees it.
+    /// Returns the key as a request sees it. Whatever is wrong with what is stored restricts it; whether providers and
+    /// models exist is not looked at.
     pub fn compile(&self) -> CompiledKey {
-        CompiledKey {
-            id: Some(self.id),
-            name: Arc::from(self.name.as_str()),
-            environment: Arc::from(self.environment.as_str()),
-            status: self.status(),
-            expires_unix_ms: self.spec.expires_at.map(Timestamp::unix_ms),
-            providers: self.spec.providers.iter().map(|name| name.as_str().into()).collect(),
-            models: self.spec.models.iter().map(|name| name.to_lowercase().into()).collect(),
-            team: self.spec.team.as_deref().map(Arc::from),
-            cost_tags: self.spec.cost_tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
-            ..CompiledKey::default()
-        }
+        let entry = Entry { name: self.name.clone(), spec: self.spec.clone(), ..Entry::default() };
+        let environment = Arc::from(self.environment.as_str());
+        let identity = KeyIdentity { id: self.id, environment, status: self.status(), now_unix_ms: 0 };
+        compile_key(&entry, identity, None).0
     }
 }
 

@@ -4,15 +4,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use dialect::lane::Surface;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use ir::failure::{Code, Failure, Fault};
-use policy::snapshot::{Environment, KeyStatus};
+use ir::id::ResourceId;
+use policy::snapshot::{CompiledKey, Environment, KeyStatus};
 
 use crate::gateway::Gateway;
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
-use crate::state::{LiveKey, State};
+use crate::state::{Configuration, LiveKey, Slot};
 
 /// The header of Anthropic's SDKs.
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -25,53 +27,80 @@ static ENVIRONMENT: [HeaderName; 2] =
 pub struct Authenticated<B> {
     /// The request.
     pub arrival: Arrival<B>,
-    /// The one state that it sees.
-    pub state: Arc<State>,
-    /// The key it acts as.
+    /// Who asks.
+    pub identity: Identity,
+}
+
+/// Who asks, and where. It is all that a request sees of the state, from here to its end.
+pub struct Identity {
+    /// The key.
     pub key: Arc<LiveKey>,
+    /// The key's environment.
+    pub configuration: Arc<Configuration>,
 }
 
 /// Finds the key of a request.
 ///
 /// # Errors
-/// 401 for a key that is missing, unknown, revoked or expired, 403 for one that is switched off or belongs to another
-/// environment, 429 for a peer that sent too many wrong ones.
-pub fn authenticate<B>(gateway: &Gateway, arrival: Arrival<B>) -> Result<Authenticated<B>, Refusal> {
-    let state = gateway.state();
-    match identify(gateway, &state, arrival.headers(), arrival.peer.ip()) {
-        Ok(key) => Ok(Authenticated { arrival, state, key }),
-        Err(failure) => Err(Refusal::closing(arrival.id, failure)),
+/// 401 for a key that is missing, unknown, revoked or expired, 403 for one that is switched off, belongs to another environment
+/// or may not be used from there or for this, 429 for a peer that sent too many wrong ones.
+pub fn authenticate<B>(gateway: &Gateway, surface: Surface, arrival: Arrival<B>) -> Result<Authenticated<B>, Refusal> {
+    let identity = identify(gateway, &arrival)?;
+    if let Err(failure) = may_call(&identity.key.compiled, surface) {
+        let types = identity.configuration.snapshot.environment.error_types.clone();
+        return Err(Refusal::closing(arrival.id, failure).with_types(types));
     }
+    Ok(Authenticated { arrival, identity })
 }
 
-/// Finds the key that a request's headers name, and checks that it may be used now.
+/// Finds the key that a request names, and checks that it may be used now and from where the request comes. What may be
+/// done with it is not looked at: every key may list its models.
 ///
 /// # Errors
 /// As [`authenticate`].
-pub fn identify(gateway: &Gateway, state: &State, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<LiveKey>, Failure> {
+pub fn identify<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Refusal> {
+    let (headers, peer) = (arrival.headers(), arrival.peer.ip());
+    let refused = |failure| Refusal::closing(arrival.id, failure);
+    let state = gateway.glance();
     let known = secret(headers).and_then(|secret| state.keys.get(&gateway.hash(secret)));
-    let Some(key) = known else {
-        if let Some(anonymous) = gateway.anonymous(peer) {
-            return Ok(Arc::clone(anonymous));
-        }
-        return Err(match gateway.failed_logins.count(peer, gateway.clock.now()) {
-            Some(wait) => Failure::new(Code::RateLimited, Fault::Caller, "too many wrong API keys from this address")
-                .with_retry_after(wait),
-            None => unknown(),
-        });
+    let key = match (known, gateway.anonymous(peer)) {
+        (Some(slot), _) => &slot.key,
+        (None, Some(anonymous)) => anonymous,
+        (None, None) => return Err(refused(stranger(gateway, peer))),
     };
-    match key.compiled.status {
+    let configuration = state.environment(&key.compiled.environment).ok_or_else(|| refused(unknown()))?;
+    let environment = &configuration.snapshot.environment;
+    known
+        .map_or(Ok(()), |slot| usable(slot, gateway.clock.unix_ms()))
+        .and_then(|()| is_from(&key.compiled, peer))
+        .and_then(|()| agrees(headers, environment))
+        .map_err(|failure| refused(failure).with_types(environment.error_types.clone()))?;
+    Ok(Identity { key: Arc::clone(key), configuration: Arc::clone(configuration) })
+}
+
+/// Counts a wrong key against its peer.
+fn stranger(gateway: &Gateway, peer: IpAddr) -> Failure {
+    match gateway.failed_logins.count(peer, gateway.clock.now()) {
+        Some(wait) => Failure::new(Code::RateLimited, Fault::Caller, "too many wrong API keys from this address")
+            .with_retry_after(wait),
+        None => unknown(),
+    }
+}
+
+/// Checks that a secret and its key may be used now.
+fn usable(slot: &Slot, now_ms: u64) -> Result<(), Failure> {
+    let key = &slot.key.compiled;
+    let past = |instant: Option<u64>| instant.is_some_and(|instant| now_ms >= instant);
+    let (code, message) = match key.status {
         KeyStatus::Revoked => return Err(revoked()),
-        KeyStatus::Disabled => {
-            return Err(Failure::new(Code::KeyDisabled, Fault::Caller, "this API key is switched off"));
+        _ if past(slot.until_unix_ms) => {
+            (Code::ExpiredApiKey, "this secret of the API key was rotated out: use the key's new secret")
         }
-        KeyStatus::Active => {}
-    }
-    if key.compiled.expires_unix_ms.is_some_and(|expires| gateway.clock.unix_ms() >= expires) {
-        return Err(Failure::new(Code::ExpiredApiKey, Fault::Caller, "this API key has expired"));
-    }
-    agrees(headers, &state.configuration.snapshot.environment)?;
-    Ok(Arc::clone(key))
+        KeyStatus::Disabled => (Code::KeyDisabled, "this API key is switched off"),
+        KeyStatus::Active if past(key.expires_unix_ms) => (Code::ExpiredApiKey, "this API key has expired"),
+        KeyStatus::Active => return Ok(()),
+    };
+    Err(Failure::new(code, Fault::Caller, message))
 }
 
 /// One text for every key that is not ours, whatever is wrong with it.
@@ -100,12 +129,34 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
     single(&X_API_KEY)?.to_str().ok().map(str::trim)
 }
 
+/// Checks that a key may be used by a peer. Who may say for whom it asks is nowhere configured: headers that do
+/// (`X-Forwarded-For`, `Forwarded`) say nothing here.
+fn is_from(key: &CompiledKey, peer: IpAddr) -> Result<(), Failure> {
+    let networks = &key.allowed_networks;
+    if networks.is_empty() || networks.iter().any(|network| network.contains(peer)) {
+        return Ok(());
+    }
+    let message = "this API key may not be used from this address";
+    Err(Failure::new(Code::NetworkNotAllowed, Fault::Caller, message))
+}
+
+/// Checks that a key may call a surface: one place for all of them, whatever header the key came in.
+fn may_call(key: &CompiledKey, surface: Surface) -> Result<(), Failure> {
+    let right = surface.right();
+    if key.surfaces.is_empty() || key.surfaces.iter().any(|allowed| **allowed == *right) {
+        return Ok(());
+    }
+    let message = format!("this API key may not call `{right}`");
+    Err(Failure::new(Code::SurfaceNotAllowed, Fault::Caller, message))
+}
+
 /// Checks that an environment named in a header is the key's own.
 fn agrees(headers: &HeaderMap, environment: &Environment) -> Result<(), Failure> {
     for name in &ENVIRONMENT {
         for value in headers.get_all(name) {
             let named = value.to_str().unwrap_or_default().trim();
             let own = named.eq_ignore_ascii_case(&environment.name)
+                || environment.id.is_some() && ResourceId::parse(named) == environment.id
                 || environment.aliases.iter().any(|alias| named.eq_ignore_ascii_case(alias));
             if !own {
                 let message = "the environment named in the request is not the environment of this API key";

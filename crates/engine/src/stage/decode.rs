@@ -2,7 +2,6 @@
 
 mod heard;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,13 +13,13 @@ use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
 use net::deadline::{after, within};
 use policy::clock::Monotonic;
+use policy::snapshot::UnsupportedParams;
 
 use self::heard::Heard;
-use super::authenticate::Authenticated;
+use super::authenticate::{Authenticated, Identity};
 use crate::gateway::{Gateway, Options};
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
-use crate::state::{LiveKey, State};
 
 /// More hops through gateways than any sensible set-up has.
 const MAX_HOPS: usize = 8;
@@ -36,7 +35,7 @@ pub struct Call {
     pub provider: Option<Box<str>>,
     /// `x-crossway-timeout-ms`
     pub timeout: Option<Duration>,
-    /// `x-crossway-strict`: nothing may be dropped.
+    /// Nothing may be dropped: `x-crossway-strict`, or without it the environment's setting.
     pub strict: bool,
     /// The header lines that go to every provider with it.
     pub fields: String,
@@ -48,10 +47,8 @@ pub struct Call {
 pub struct Decoded {
     /// How it is to be served.
     pub call: Call,
-    /// The one state that it sees.
-    pub state: Arc<State>,
-    /// The key it acts as.
-    pub key: Arc<LiveKey>,
+    /// Who asks.
+    pub identity: Identity,
     /// What it asks for.
     pub request: Asked,
 }
@@ -64,18 +61,20 @@ pub async fn decode<B>(gateway: &Gateway, surface: Surface, authenticated: Authe
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Authenticated { arrival, state, key } = authenticated;
+    let Authenticated { arrival, identity } = authenticated;
     let id = arrival.id;
     let heard = Heard::of(arrival.headers());
-    let call = call(gateway, &arrival, &heard).map_err(|failure| Refusal::closing(id, failure))?;
+    let strict = identity.configuration.snapshot.environment.unsupported_params == UnsupportedParams::Refuse;
+    let call = call(gateway, &arrival, &heard, strict).map_err(|failure| Refusal::closing(id, failure))?;
     check_media(&heard).map_err(|failure| Refusal::closing(id, failure))?;
     let declared = heard.content_length.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = read(arrival, declared, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
     let request = Asked::decode(surface, body).map_err(|failure| Refusal::early(id, failure))?;
-    Ok(Decoded { call, state, key, request })
+    Ok(Decoded { call, identity, request })
 }
 
-fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>) -> Result<Call, Failure> {
+/// `strict` is what holds where the caller does not say.
+fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: bool) -> Result<Call, Failure> {
     let text = |name: &'static str, value: Option<_>| value.map(|value| ascii(name, value)).transpose();
     let timeout = match text("x-crossway-timeout-ms", heard.timeout)? {
         None => None,
@@ -107,7 +106,8 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>) -> Result
     }
     let provider = text("x-llm-provider", heard.provider)?.filter(|name| !name.is_empty()).map(Into::into);
     let strict = match text("x-crossway-strict", heard.strict)? {
-        None | Some("false" | "0") => false,
+        None => strict,
+        Some("false" | "0") => false,
         Some("true" | "1") => true,
         Some(_) => return Err(Failure::invalid("x-crossway-strict", "x-crossway-strict must be true or false")),
     };

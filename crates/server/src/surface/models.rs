@@ -1,20 +1,17 @@
 //! `GET /v1/models`: what a key may use, in OpenAI's shape or, for Anthropic's clients, in theirs.
 
-use std::sync::Arc;
-
 use dialect::lane::Surface;
 use engine::body::ReplyBody;
 use engine::models::{self, ModelEntry};
 use engine::pipeline::Arrival;
 use engine::refusal::Refusal;
-use engine::stage::authenticate::identify;
-use engine::state::State;
+use engine::stage::authenticate::{Identity, identify};
+use engine::state::Configuration;
 use engine::worker::Worker;
 use http::Response;
 use ir::civil::rfc3339;
 use ir::failure::{Code, Failure, Fault};
 use percent_encoding::percent_decode_str;
-use policy::snapshot::CompiledKey;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,12 +23,12 @@ const MAX_PAGE: usize = 1_000;
 
 /// Answers with every model that the key may use.
 pub(super) fn list<B>(worker: &Worker, surface: Surface, arrival: &Arrival<B>) -> Result<Response<ReplyBody>, Refusal> {
-    let (state, key) = asker(worker, arrival)?;
-    let entries = models::list(&state.configuration, &key);
+    let Identity { key, configuration } = identify(&worker.gateway, arrival)?;
+    let entries = models::list(&configuration, &key.compiled);
     let body = match surface {
         Surface::OpenaiChat => json!({ "object": "list", "data": entries }),
         _ => page(&entries, arrival.head.uri.query().unwrap_or_default())
-            .map_err(|failure| Refusal::early(arrival.id, failure))?,
+            .map_err(|failure| refused(arrival, &configuration, failure))?,
     };
     Ok(reply(surface, arrival, &body))
 }
@@ -43,15 +40,15 @@ pub(super) fn one<B>(
     arrival: &Arrival<B>,
     name: &str,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let (state, key) = asker(worker, arrival)?;
-    let entries = models::list(&state.configuration, &key);
-    let snapshot = &state.configuration.snapshot;
+    let Identity { key, configuration } = identify(&worker.gateway, arrival)?;
+    let entries = models::list(&configuration, &key.compiled);
+    let snapshot = &configuration.snapshot;
     // SDKs escape the slash in a name.
     let name = &*percent_decode_str(name).decode_utf8_lossy();
     let slug = snapshot.resolve(name).first().and_then(|index| snapshot.model(*index)).map(|model| &*model.slug);
     let Some(entry) = entries.iter().find(|entry| entry.id == slug.unwrap_or(name)) else {
         let unknown = Failure::new(Code::NotFound, Fault::Caller, "the model does not exist").with_param("model");
-        return Err(Refusal::early(arrival.id, unknown));
+        return Err(refused(arrival, &configuration, unknown));
     };
     let body = match surface {
         Surface::OpenaiChat => json!(entry),
@@ -60,11 +57,8 @@ pub(super) fn one<B>(
     Ok(reply(surface, arrival, &body))
 }
 
-fn asker<B>(worker: &Worker, arrival: &Arrival<B>) -> Result<(Arc<State>, CompiledKey), Refusal> {
-    let state = worker.gateway.state();
-    let key = identify(&worker.gateway, &state, &arrival.head.headers, arrival.peer.ip())
-        .map_err(|failure| Refusal::closing(arrival.id, failure))?;
-    Ok((state, key.compiled.clone()))
+fn refused<B>(arrival: &Arrival<B>, configuration: &Configuration, failure: Failure) -> Refusal {
+    Refusal::early(arrival.id, failure).with_types(configuration.snapshot.environment.error_types.clone())
 }
 
 fn reply<B>(surface: Surface, arrival: &Arrival<B>, body: &serde_json::Value) -> Response<ReplyBody> {
