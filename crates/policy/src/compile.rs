@@ -3,6 +3,7 @@
 mod fallback;
 mod guard;
 mod header;
+mod limit;
 mod model;
 mod names;
 mod provider;

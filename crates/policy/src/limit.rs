@@ -8,6 +8,7 @@ pub mod counter;
 pub mod period;
 pub mod reservation;
 mod ring;
+pub mod rule;
 
 use std::time::Duration;
 
