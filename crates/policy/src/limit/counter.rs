@@ -1,4 +1,5 @@
-//! What one limit has counted, for one key, team, user or whatever it is scoped to.
+//! What was used of one meter, over one window, by one key, team, user or whatever shares it. How much may be used is not
+//! said here: several limits may look at one counter, and they come and go while it counts on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,14 +11,11 @@ use super::{Meter, Now, Window};
 /// Numbers the counters, so that whoever locks several does so in one order.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
-/// A counter with its limit. What is asked of it is exact: between a look and the change that follows from it nobody
-/// else gets in.
+/// A counter. What is asked of it is exact: between a look and the change that follows from it nobody else gets in.
 #[derive(Debug)]
 pub struct Counter {
     serial: u64,
     meter: Meter,
-    /// The most that may be used; an operator may change it at any time.
-    amount: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -35,25 +33,16 @@ pub(super) enum State {
 /// What a counter says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The most that may be used.
-    pub amount: u64,
-    /// What is used or held; it may exceed the amount when that was lowered, or an estimate was too low.
+    /// What is used or held.
     pub used: u64,
     /// Milliseconds until more is free: until the next unit leaves a rolling window, or the period ends. `None` when
     /// nothing will be freed by time.
     pub resets_ms: Option<u64>,
 }
 
-impl Reading {
-    /// Returns what may still be used.
-    pub fn remaining(&self) -> u64 {
-        self.amount.saturating_sub(self.used)
-    }
-}
-
 impl Counter {
     /// Returns an empty counter. A concurrency limit has no window: it counts what is in flight.
-    pub fn new(meter: Meter, window: &Window, amount: u64) -> Self {
+    pub fn new(meter: Meter, window: &Window) -> Self {
         let state = match window {
             _ if meter == Meter::Concurrency => State::Plain(0),
             Window::Rolling(window) => {
@@ -63,7 +52,7 @@ impl Counter {
             Window::Total => State::Plain(0),
         };
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Self { serial, meter, amount: AtomicU64::new(amount), state: Mutex::new(state) }
+        Self { serial, meter, state: Mutex::new(state) }
     }
 
     /// Returns what it counts.
@@ -74,11 +63,6 @@ impl Counter {
     /// Returns its place in the order in which counters are locked.
     pub fn serial(&self) -> u64 {
         self.serial
-    }
-
-    /// Changes the most that may be used; what is used stays.
-    pub fn set_amount(&self, amount: u64) {
-        self.amount.store(amount, Ordering::Relaxed);
     }
 
     /// Counts what was used before this counter was made: so much, that long ago. What lies outside of the window is
@@ -99,13 +83,12 @@ impl Counter {
     pub fn read(&self, now: Now) -> Reading {
         let mut state = self.lock();
         let place = state.advance(now);
-        Reading { amount: self.amount(), used: state.used(place), resets_ms: state.frees(place, 1, now) }
+        Reading { used: state.used(place), resets_ms: state.frees(place, 1, now) }
     }
 
-    /// Returns the milliseconds until so much more will fit; zero when it fits now, `None` when time alone will not
-    /// make it fit.
-    pub fn fits_in_ms(&self, wanted: u64, now: Now) -> Option<u64> {
-        let amount = self.amount();
+    /// Returns the milliseconds until so much more will fit under an amount; zero when it fits now, `None` when time
+    /// alone will not make it fit.
+    pub fn fits_in_ms(&self, wanted: u64, amount: u64, now: Now) -> Option<u64> {
         let mut state = self.lock();
         let place = state.advance(now);
         let over = state.used(place).saturating_add(wanted).saturating_sub(amount);
@@ -113,10 +96,6 @@ impl Counter {
             return Some(0);
         }
         if wanted > amount { None } else { state.frees(place, over, now) }
-    }
-
-    pub(super) fn amount(&self) -> u64 {
-        self.amount.load(Ordering::Relaxed)
     }
 
     /// A thread that panicked while it held the lock has left whole numbers behind: the state is good.

@@ -15,16 +15,20 @@ fn later(ms: u64) -> Now {
     Now { monotonic_ms: NOW.monotonic_ms + ms, unix_ms: NOW.unix_ms + ms }
 }
 
-fn rolling(meter: Meter, seconds: u64, amount: u64) -> Arc<Counter> {
-    Arc::new(Counter::new(meter, &Window::Rolling(Duration::from_secs(seconds)), amount))
+fn bound(meter: Meter, window: &Window, amount: u64) -> Bound {
+    Bound { counter: Arc::new(Counter::new(meter, window)), amount, limit: "l".into() }
 }
 
-fn binding(counters: &[&Arc<Counter>]) -> Binding {
-    Binding::new(counters.iter().map(|counter| Arc::clone(counter)).collect())
+fn rolling(meter: Meter, seconds: u64, amount: u64) -> Bound {
+    bound(meter, &Window::Rolling(Duration::from_secs(seconds)), amount)
 }
 
-fn used(counter: &Counter, now: Now) -> u64 {
-    counter.read(now).used
+fn binding(bounds: &[&Bound]) -> Binding {
+    Binding::new(bounds.iter().map(|bound| (*bound).clone()).collect())
+}
+
+fn used(bound: &Bound, now: Now) -> u64 {
+    bound.counter.read(now).used
 }
 
 fn tokens(input: u64, output: u64) -> Amounts {
@@ -38,13 +42,24 @@ fn takes_from_all_or_from_none() {
     let ask = |nanos| Reservation::take(&both, &Amounts { nanos, ..Amounts::default() }, NOW);
     let first = ask(60).unwrap();
     let denied = ask(60).unwrap_err();
-    assert_eq!(denied.counter.meter(), Meter::Usd);
+    assert_eq!(denied.bound.counter.meter(), Meter::Usd);
     assert_eq!((used(&requests, NOW), used(&spend, NOW)), (1, 60));
     let second = ask(40).unwrap();
-    assert_eq!(ask(0).unwrap_err().counter.meter(), Meter::Requests);
+    assert_eq!(ask(0).unwrap_err().bound.counter.meter(), Meter::Requests);
     first.settle(&Amounts { nanos: 10, ..Amounts::default() });
     drop(second);
     assert_eq!((used(&requests, NOW), used(&spend, NOW)), (1, 10));
+}
+
+#[test]
+fn of_two_limits_on_one_counter_the_stricter_binds() {
+    let loose = rolling(Meter::Requests, 60, 5);
+    let strict = Bound { amount: 1, limit: "strict".into(), ..loose.clone() };
+    let both = binding(&[&loose, &strict]);
+    Reservation::take(&both, &Amounts::default(), NOW).unwrap().settle(&Amounts::default());
+    assert_eq!(&*Reservation::take(&both, &Amounts::default(), NOW).unwrap_err().bound.limit, "strict");
+    assert_eq!(used(&loose, NOW), 1, "what is counted is counted once");
+    assert!(Reservation::take(&binding(&[&loose]), &Amounts::default(), NOW).is_ok());
 }
 
 #[test]
@@ -84,7 +99,7 @@ fn the_slowest_limit_says_when() {
     Reservation::take(&both, &Amounts::default(), NOW).unwrap().settle(&Amounts::default());
     let denied = Reservation::take(&both, &Amounts::default(), later(1_000)).unwrap_err();
     let retry = denied.retry_ms.unwrap();
-    assert_eq!(denied.counter.serial(), hour.serial());
+    assert_eq!(denied.bound.counter.serial(), hour.counter.serial());
     assert!((3_500_000..=3_660_000).contains(&retry), "{retry}");
     assert!(Reservation::take(&both, &Amounts::default(), later(1_000 + retry)).is_ok());
 }
@@ -96,7 +111,7 @@ fn raises_what_is_held_or_leaves_it() {
     let mut reservation = Reservation::take(&both, &tokens(10, 50), NOW).unwrap();
     reservation.raise(&tokens(10, 100), NOW).unwrap();
     let denied = reservation.raise(&tokens(10, 101), NOW).unwrap_err();
-    assert_eq!(denied.counter.meter(), Meter::OutputTokens);
+    assert_eq!(denied.bound.counter.meter(), Meter::OutputTokens);
     assert_eq!((used(&output, NOW), used(&all, NOW)), (100, 110));
     reservation.raise(&tokens(0, 1), NOW).unwrap();
     assert_eq!((used(&output, NOW), used(&all, NOW)), (100, 110), "it is never lowered");
@@ -121,7 +136,7 @@ fn a_target_that_failed_gives_back_its_own_limits() {
 
 #[test]
 fn concurrency_is_given_back_at_the_end() {
-    let places = Arc::new(Counter::new(Meter::Concurrency, &Window::Total, 2));
+    let places = bound(Meter::Concurrency, &Window::Total, 2);
     let both = binding(&[&places]);
     let one = Reservation::take(&both, &Amounts::default(), NOW).unwrap();
     let two = Reservation::take(&both, &Amounts::default(), NOW).unwrap();
@@ -134,7 +149,7 @@ fn concurrency_is_given_back_at_the_end() {
 
 #[test]
 fn a_period_of_the_calendar_ends_when_it_ends() {
-    let day = Arc::new(Counter::new(Meter::Requests, &Window::Calendar(Calendar::utc_days()), 1));
+    let day = bound(Meter::Requests, &Window::Calendar(Calendar::utc_days()), 1);
     let both = binding(&[&day]);
     let night = Now { monotonic_ms: 0, unix_ms: 86_400_000 * 20_000 - 1 };
     let morning = Now { monotonic_ms: 1, unix_ms: 86_400_000 * 20_000 };
@@ -149,14 +164,14 @@ fn a_period_of_the_calendar_ends_when_it_ends() {
 #[test]
 fn a_restored_counter_goes_on_where_it_was() {
     let limit = rolling(Meter::Requests, 60, 10);
-    limit.restore(4, 30_000, NOW);
-    limit.restore(3, 59_000, NOW);
-    limit.restore(9, 120_000, NOW);
+    limit.counter.restore(4, 30_000, NOW);
+    limit.counter.restore(3, 59_000, NOW);
+    limit.counter.restore(9, 120_000, NOW);
     assert_eq!(used(&limit, NOW), 7);
     assert_eq!(used(&limit, later(20_000)), 4);
-    let day = Counter::new(Meter::Usd, &Window::Calendar(Calendar::utc_days()), 10);
+    let day = Counter::new(Meter::Usd, &Window::Calendar(Calendar::utc_days()));
     day.restore(6, 1_000, NOW);
-    assert_eq!(day.read(NOW).remaining(), 4);
+    assert_eq!(day.read(NOW).used, 6);
 }
 
 #[test]
@@ -203,7 +218,7 @@ proptest! {
         amount in 1u64..20,
         arrivals in proptest::collection::vec((0u64..400, 1u64..6), 1..200),
     ) {
-        let limit = Arc::new(Counter::new(Meter::Usd, &Window::Rolling(Duration::from_millis(window_ms)), amount));
+        let limit = bound(Meter::Usd, &Window::Rolling(Duration::from_millis(window_ms)), amount);
         let binding = binding(&[&limit]);
         let (mut at, mut admitted) = (0, Vec::<(u64, u64)>::new());
         for (pause, nanos) in arrivals {
@@ -215,7 +230,7 @@ proptest! {
                 }
                 Err(Denial { retry_ms: Some(wait), .. }) => {
                     prop_assert!(wait > 0 && wait <= window_ms + window_ms / 30 + 70, "{wait}");
-                    let then = limit.fits_in_ms(nanos, later(at + wait));
+                    let then = limit.counter.fits_in_ms(nanos, amount, later(at + wait));
                     prop_assert_eq!(then, Some(0));
                     // Looking ahead moved the window: time goes on from there.
                     at += wait;
