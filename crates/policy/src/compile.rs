@@ -5,6 +5,7 @@ mod fallback;
 mod guard;
 mod header;
 pub mod key;
+pub mod limit;
 mod model;
 mod names;
 mod provider;

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod compile;
 pub mod guard;
+pub mod limit;
 pub mod load;
 pub mod problem;
 pub mod secret;

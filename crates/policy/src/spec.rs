@@ -6,6 +6,7 @@ pub mod environment;
 pub mod fallback;
 pub mod guardrail;
 pub mod key;
+pub mod limit;
 pub mod literal;
 pub mod model;
 pub mod prompt;

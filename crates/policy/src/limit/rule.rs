@@ -1,0 +1,62 @@
+//! A limit as it was checked: whom it binds, and what it counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Meter;
+
+/// One limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What is counted.
+    pub meter: Meter,
+    /// Over which time.
+    pub window: Span,
+    /// The most: requests, tokens, places, or nano-dollars.
+    pub amount: u64,
+    /// Who shares it.
+    pub scope: Scope,
+    /// Of what.
+    pub target: Target,
+    /// Whether it binds.
+    pub enabled: bool,
+}
+
+/// Over which time something is counted, before the environment's time zone is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// The last so much time, at every instant.
+    Rolling(Duration),
+    /// A day of the calendar.
+    Day,
+    /// A month of the calendar.
+    Month,
+    /// For ever.
+    Total,
+}
+
+/// Who shares a count.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everybody in the environment.
+    Environment,
+    /// The keys of one team; of each team, without a name.
+    Team(Option<Arc<str>>),
+    /// One key; each one, without a name.
+    Key(Option<Arc<str>>),
+    /// One user, as the request's `user` names them; each one, without a name.
+    User(Option<Arc<str>>),
+    /// Each peer's address, or one.
+    Ip(Option<Arc<str>>),
+}
+
+/// What is counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Everything.
+    All,
+    /// What is sent to one provider.
+    Provider(Arc<str>),
+    /// What one model answers, whoever serves it; its slug, in lower case.
+    Model(Arc<str>),
+}

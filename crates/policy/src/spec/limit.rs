@@ -1,0 +1,27 @@
+//! A limit: how much of something, over which time, for whom, and of what.
+
+use serde::Deserialize;
+
+use super::literal::Literal;
+
+/// What people write about a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSpec {
+    /// What is counted: `requests`, `tokens`, `input_tokens`, `output_tokens`, `usd` or `concurrency`.
+    pub meter: Option<String>,
+    /// Over which time: a duration such as `60s` or `1h` (rolling: the last so much time at every instant), `day` or
+    /// `month` (calendar periods in the environment's time zone), or `total` (for ever). `concurrency` has none.
+    pub window: Option<String>,
+    /// The most: a whole number, or US dollars such as `25.50` where the meter is `usd`.
+    pub amount: Option<Literal>,
+    /// Who shares it: `environment`, `team`, `key`, `user` or `ip`, with a name for one of them (`team:payments`).
+    /// Without a name each one has a count of its own.
+    pub scope: Option<String>,
+    /// The name of the scope, when it is not written behind it.
+    pub name: Option<String>,
+    /// What it counts: `all`, `provider:NAME` or `model:SLUG`.
+    pub target: Option<String>,
+    /// Whether it binds; true by default.
+    pub enabled: Option<bool>,
+}
