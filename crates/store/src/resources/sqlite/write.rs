@@ -28,10 +28,7 @@ impl Transaction for SqliteTransaction<'_> {
         });
         match inserted {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                return Err(StoreError::NameTaken {
-                    environment: row.environment.clone(),
-                    name: row.name.clone(),
-                });
+                return Err(StoreError::NameTaken { environment: row.environment.clone(), name: row.name.clone() });
             }
             other => other?,
         };
@@ -122,7 +119,7 @@ impl Transaction for SqliteTransaction<'_> {
 
 impl SqliteTransaction<'_> {
     /// Notes a change for other processes.
-    fn note(&mut self, row: &Row) -> Result<(), StoreError> {
+    fn note(&self, row: &Row) -> Result<(), StoreError> {
         let mut statement =
             self.transaction.prepare_cached("INSERT INTO changes (environment, kind, id) VALUES (?1, ?2, ?3)")?;
         statement.execute((&row.environment, &row.kind, row.id.0))?;
