@@ -13,3 +13,6 @@ pub mod publish;
 pub mod refusal;
 pub mod resource;
 mod set;
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub struct Plane {
     tools: Tools,
     clock: Clock,
     publish: Arc<dyn Publish>,
-    key_totals: Option<Box<KeyTotals>>,
+    pub(crate) key_totals: Option<Box<KeyTotals>>,
     /// Whoever changes anything holds it from the first look to the publication.
     writer: Mutex<Box<dyn ResourceStore>>,
     /// Reads keys and the audit log.
