@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::{Change, Configuration, State};
+use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
-use policy::load::load_text;
+use policy::load::{Loaded, load_text};
 use policy::snapshot::CompiledKey;
 use policy::spec::key::KeySpec;
 use policy::spec::settings;
@@ -29,6 +30,9 @@ pub const NOW_MS: u64 = 1_795_000_000_000;
 /// The master key of every test.
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
+/// How the gateway names itself to providers.
+const USER_AGENT: &str = "crossway/test";
+
 /// Room for some thirty requests.
 const SEGMENT_BYTES: u64 = 256 << 10;
 
@@ -49,14 +53,13 @@ pub struct Assembly {
     master: MasterKey,
     drainer: Mutex<Drainer>,
     drained: AtomicUsize,
+    environments: Mutex<Vec<String>>,
 }
 
 impl Assembly {
     /// Puts a gateway together from the text of a `crossway.toml`.
     pub fn new(config: &str) -> Self {
-        let loaded = load_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
-            panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-        });
+        let loaded = loaded(config);
         let directory = Directory::new();
         let (clock, hands) = Clock::manual(NOW_MS);
         let master = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
@@ -78,21 +81,49 @@ impl Assembly {
             fetch_private: loaded.settings.fetch_private,
             ..Options::default()
         };
-        let configuration = Arc::new(Configuration::new(loaded.snapshot, "crossway/test"));
+        let configuration = Arc::new(Configuration::new(loaded.snapshot, USER_AGENT));
         let state = State::default().with([Change::Environment(configuration)]);
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
         let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
         let core = Arc::new(Gateway::new(state, hasher, clock, options));
         let (control, drainer) = (Mutex::new(control), Mutex::new(drainer));
-        Self { core, journal, disk, hands, control, directory, master, drainer, drained: AtomicUsize::new(0) }
+        let environments = Mutex::new(vec!["default".to_owned()]);
+        let drained = AtomicUsize::new(0);
+        Self { core, journal, disk, hands, control, directory, master, drainer, drained, environments }
     }
 
     /// Creates an API key, puts it into effect and returns its secret.
     pub fn create_key(&self, name: &str, spec: KeySpec) -> String {
+        self.create_key_in("default", name, spec)
+    }
+
+    /// Creates an API key of an environment, puts it into effect and returns its secret.
+    pub fn create_key_in(&self, environment: &str, name: &str, spec: KeySpec) -> String {
         let control = self.control.lock().expect("the control database");
-        let created = control.create_key("default", name, spec, &self.master, NOW_MS).expect("a new key");
+        let created = control.create_key(environment, name, spec, &self.master, NOW_MS).expect("a new key");
         self.put_keys_into_effect(control.all_keys_compiled().expect("the keys"));
         created.1.expose().to_owned()
+    }
+
+    /// Puts an environment into effect: what the text of a `crossway.toml` says, under another name.
+    pub fn put_environment(&self, name: &str, id: Option<ResourceId>, config: &str) {
+        let mut environments = self.environments.lock().expect("the environments");
+        if !environments.iter().any(|known| known == name) {
+            environments.push(name.to_owned());
+        }
+        let mut snapshot = loaded(config).snapshot;
+        snapshot.environment.name = name.into();
+        snapshot.environment.id = id;
+        let configuration = Configuration::new(snapshot, USER_AGENT);
+        self.core.update(vec![Change::Environment(Arc::new(configuration))]);
+    }
+
+    /// Changes the secrets of a key, which one of them names: each with the instant from which on it is refused.
+    pub fn rotate(&self, secret: &str, secrets: &[(&str, Option<u64>)]) {
+        let state = self.core.state();
+        let slot = state.keys.get(&self.core.hash(secret)).expect("a key");
+        let secrets = secrets.iter().map(|(secret, until)| (self.core.hash(secret), *until)).collect();
+        self.core.update(vec![Change::Key { key: slot.key.compiled.clone(), secrets }]);
     }
 
     /// Revokes a key and puts that into effect.
@@ -130,7 +161,7 @@ impl Assembly {
         assert_eq!(drained, expected, "the journal holds one settlement for each admitted request");
         let again = drainer.drain_once().expect("the records take it");
         assert_eq!(again.settlements, 0, "nothing is delivered twice");
-        let records = read(&self.directory);
+        let records = self.read(&self.directory);
         assert_eq!(records.len(), expected, "one record for each admitted request: {records:#?}");
         records
     }
@@ -143,14 +174,31 @@ impl Assembly {
         let (clock, _) = Clock::manual(NOW_MS);
         let (_journal, recovery) = Journal::open(&copy.0, Arc::new(RealDisk), options, clock).expect("a journal");
         recovery.recover(&mut records).expect("the journal is recovered");
-        read(&copy)
+        self.read(&copy)
+    }
+
+    /// Returns every record of every environment, oldest first.
+    fn read(&self, directory: &Directory) -> Vec<RequestRecord> {
+        let environments = self.environments.lock().expect("the environments");
+        let mut all: Vec<RequestRecord> =
+            environments.iter().flat_map(|environment| read(directory, environment)).collect();
+        if environments.len() > 1 {
+            all.sort_by_key(|record| record.id);
+        }
+        all
     }
 }
 
-/// Returns every record, oldest first.
-fn read(directory: &Directory) -> Vec<RequestRecord> {
+fn loaded(config: &str) -> Loaded {
+    load_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })
+}
+
+/// Returns every record of an environment, oldest first.
+fn read(directory: &Directory, environment: &str) -> Vec<RequestRecord> {
     let reader = RecordsReader::open(&directory.0).expect("a reader");
-    let mut query = ListQuery { environment: "default".into(), limit: Some(200), ..ListQuery::default() };
+    let mut query = ListQuery { environment: environment.into(), limit: Some(200), ..ListQuery::default() };
     let mut all = Vec::new();
     loop {
         let page = reader.list(&query).expect("a page");

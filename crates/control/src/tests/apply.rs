@@ -212,7 +212,7 @@ fn documents(world: &World) -> Vec<Document> {
             json!({"provider": provider, "input_price": 0.5, "output_price": number}),
         ));
     }
-    documents.extend(world.teams.iter().map(|name| document("teams", name, json!({"members": ["ann"]}))));
+    documents.extend(world.teams.iter().map(|name| document("teams", name, json!({"members": ["ann@example.com"]}))));
     for (name, with) in &world.keys {
         let spec = if *with { json!({"team": world.teams[0], "models": [world.models[0].0]}) } else { json!({}) };
         documents.push(document("keys", name, spec));
