@@ -6,24 +6,30 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use catalog::load::Vendors;
+use catalog::model::Catalogue;
+use control::actor::Actor;
+use control::kind::KEYS;
+use control::plane::{Plane, open};
+use control::publish::Publish;
+use control::resource::{Draft, ListQuery};
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::{Change, Configuration, KeyAndSecrets, State};
+use engine::state::State;
 use policy::clock::Clock;
-use policy::load::Loaded;
+use policy::load::Written;
 use policy::secret::Secret;
-use policy::spec::key::KeySpec;
 use policy::spec::settings;
-use policy::spec::timestamp::Timestamp;
+use serde_json::{Value, json};
+use server::publish::Publisher;
 use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
 use settle::journal::{Journal, JournalOptions};
 use settle::stop::StopSignal;
-use store::StoreError;
 use store::records::Records;
-use store::resources::Control;
+use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
 
-use crate::cli::Failure;
+use crate::cli::{Failure, explained};
 
 /// How the gateway names itself to providers.
 const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
@@ -37,14 +43,14 @@ pub struct Parts {
     pub gateway: Arc<Gateway>,
     /// The journal.
     pub journal: Arc<Journal>,
-    /// The control database, for watching the keys.
-    pub control: Control,
+    /// The control plane.
+    pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
     /// The threads of journal and drainer, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
-    _lock: File,
+    pub lock: File,
 }
 
 /// The threads that write down what happened.
@@ -94,15 +100,12 @@ fn lock(path: &Path) -> Result<File, Failure> {
 /// Assembles everything but the listeners.
 ///
 /// # Errors
-/// When a part cannot be opened.
-pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
-    let settings = &loaded.settings;
+/// When a part cannot be opened, and when the configuration is faulty.
+pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
+    let settings = written.settings.clone();
     let clock = Clock::system();
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
-    let master = MasterKey::load_or_create(&settings.data_dir, settings.master_key.as_ref().map(|key| key.expose()))?;
-    let control = Control::open(&settings.data_dir)?;
-    let first_key = first_key(&control, &master, &clock, demo)?;
     let (journal, background) = journal(&settings.data_dir, &clock)?;
     let options = Options {
         body_limit: usize::try_from(settings.request_body_limit_bytes)?,
@@ -114,36 +117,57 @@ pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
         },
         ..Options::default()
     };
-    let configuration = Arc::new(Configuration::new(loaded.snapshot, USER_AGENT));
-    let state = State::default().with([Change::Environment(configuration)]);
-    let state = state.with(state.changes_to(all_keys(&control)?));
+    let master = master_key(&settings)?;
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
-    let gateway = Arc::new(Gateway::new(state, hasher, clock, options));
-    Ok(Parts { gateway, journal, control, first_key, background, _lock: lock })
+    let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+    let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
+    let plane = Arc::new(open_plane(written, publish, &clock)?);
+    let first_key = first_key(&plane, &clock, demo)?;
+    Ok(Parts { gateway, journal, plane, first_key, background, lock })
 }
 
-/// Returns every stored key with the hashes of its secrets.
+/// Opens the control plane of a configuration's data directory.
 ///
 /// # Errors
-/// When the control database fails.
-pub fn all_keys(control: &Control) -> Result<Vec<KeyAndSecrets>, StoreError> {
-    let keys = control.all_keys_compiled()?;
-    Ok(keys.into_iter().map(|(hash, key)| (key, vec![(hash, None)])).collect())
+/// When it cannot be opened, and when the configuration is faulty.
+pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) -> Result<Plane, Failure> {
+    prepare_data_dir(&written.settings.data_dir)?;
+    let opened = Plane::open(open::Options {
+        store: Box::new(SqliteResources::open(&written.settings.data_dir)?),
+        master: master_key(&written.settings)?,
+        vendors: Arc::new(Vendors::builtin()),
+        catalogue: Arc::new(Catalogue::builtin()),
+        written: written.specs,
+        stand_in: written.stand_in,
+        publish,
+        clock: clock.clone(),
+        key_totals: None,
+    });
+    opened.map_err(explained)
+}
+
+fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
+    let given = settings.master_key.as_ref().map(|key| key.expose());
+    Ok(MasterKey::load_or_create(&settings.data_dir, given)?)
 }
 
 /// Makes a key for a first start, and for every start of a demo.
-fn first_key(control: &Control, master: &MasterKey, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
-    if !demo && !control.list_keys(None)?.is_empty() {
-        return Ok(None);
+fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
+    let actor = Actor::local("first start");
+    let one = ListQuery { limit: Some(1), ..ListQuery::default() };
+    for environment in plane.environments() {
+        if !demo && !plane.list(&actor, &environment, KEYS, &one).map_err(explained)?.data.is_empty() {
+            return Ok(None);
+        }
     }
     let now = clock.unix_ms();
-    let spec = KeySpec {
-        description: "made at start, to try the gateway".to_owned(),
-        expires_at: Some(Timestamp(now / 1_000 + FIRST_KEY_SECONDS)),
-        ..KeySpec::default()
+    let expires_at = now / 1_000 + FIRST_KEY_SECONDS;
+    let Value::Object(spec) = json!({"description": "made at start, to try the gateway", "expires_at": expires_at})
+    else {
+        return Ok(None);
     };
-    let (_, secret) = control.create_key("default", &format!("first-steps-{now}"), spec, master, now)?;
-    Ok(Some(secret))
+    let draft = Draft { name: Some(format!("first-steps-{now}")), spec };
+    Ok(plane.create(&actor, "default", KEYS, draft).map_err(explained)?.secret)
 }
 
 /// Opens the journal, settles what an earlier process left, and starts the threads that write.

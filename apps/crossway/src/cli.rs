@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use policy::load::{Loaded, load};
+use control::refusal::Refusal;
+use policy::load::{Written, read};
 use policy::problem::Problem;
 
 use crate::{check, keys, serve};
@@ -35,7 +36,7 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Create, list and revoke API keys
+    /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Print the version
@@ -51,13 +52,13 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Loads the configuration.
+    /// Reads the configuration. Whether it goes together with what is stored is for the control plane to say.
     ///
     /// # Errors
     /// With every problem.
-    pub fn load(&self, demo: bool) -> Result<Loaded, Failure> {
+    pub fn read(&self, demo: bool) -> Result<Written, Failure> {
         let cwd = std::env::current_dir()?;
-        load(self.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), demo).map_err(|problems| all(&problems))
+        read(self.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), demo).map_err(|problems| all(&problems))
     }
 }
 
@@ -65,6 +66,15 @@ impl ConfigArgs {
 fn all(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
+}
+
+/// Returns a failure that says all that a refusal does.
+pub fn explained(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Invalid(problems) => all(&problems),
+        Refusal::Unavailable(error) => error.into(),
+        other => other.into(),
+    }
 }
 
 /// Returns problems in the order of their lines, as one works through a file.

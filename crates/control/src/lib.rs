@@ -4,7 +4,15 @@
 //! its audit entry, then it is published to the data plane. What would break traffic is refused before the commit.
 
 pub mod actor;
+mod document;
+mod files;
+mod keys;
+pub mod kind;
 pub mod plane;
 pub mod publish;
 pub mod refusal;
 pub mod resource;
+mod set;
+
+#[cfg(test)]
+mod tests;

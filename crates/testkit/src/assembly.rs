@@ -4,14 +4,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use catalog::load::Vendors;
+use catalog::model::Catalogue;
+use control::actor::Actor;
+use control::plane::{Plane, open};
+use control::resource::{Draft, Expect, Spec};
 use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::{Change, Configuration, State};
 use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
-use policy::load::{Loaded, load_text};
-use policy::snapshot::CompiledKey;
+use policy::load::{Written, load_text, read_text};
 use policy::spec::key::KeySpec;
 use policy::spec::settings;
+use serde_json::Value;
+use server::publish::Publisher;
 use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
 use settle::journal::faults::FaultyDisk;
@@ -19,7 +25,7 @@ use settle::journal::{Journal, JournalOptions};
 use store::records::Records;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
-use store::resources::Control;
+use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
 
 use crate::directory::Directory;
@@ -31,7 +37,7 @@ pub const NOW_MS: u64 = 1_795_000_000_000;
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// How the gateway names itself to providers.
-const USER_AGENT: &str = "crossway/test";
+pub const USER_AGENT: &str = "crossway/test";
 
 /// Room for some thirty requests.
 const SEGMENT_BYTES: u64 = 256 << 10;
@@ -46,11 +52,10 @@ pub struct Assembly {
     pub disk: FaultyDisk,
     /// The hands of the clock.
     pub hands: Arc<Hands>,
-    /// The control database.
-    pub control: Mutex<Control>,
+    /// The control plane, on a database of its own.
+    pub plane: Arc<Plane>,
     /// Where everything is.
     pub directory: Directory,
-    master: MasterKey,
     drainer: Mutex<Drainer>,
     drained: AtomicUsize,
     environments: Mutex<Vec<String>>,
@@ -59,11 +64,11 @@ pub struct Assembly {
 impl Assembly {
     /// Puts a gateway together from the text of a `crossway.toml`.
     pub fn new(config: &str) -> Self {
-        let loaded = loaded(config);
+        let written = written(config);
         let directory = Directory::new();
         let (clock, hands) = Clock::manual(NOW_MS);
         let master = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
-        let control = Control::open(&directory.0).expect("a control database");
+        let store = SqliteResources::open(&directory.0).expect("a control database");
         let mut records = Records::open(&directory.0).expect("a records database");
         let disk = FaultyDisk::new(Arc::new(RealDisk));
         let options = JournalOptions { segment_bytes: SEGMENT_BYTES, ..JournalOptions::default() };
@@ -72,24 +77,34 @@ impl Assembly {
         recovery.recover(&mut records).expect("nothing to recover");
         let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone());
         let options = Options {
-            body_limit: usize::try_from(loaded.settings.request_body_limit_bytes).expect("a limit"),
-            anonymous: match loaded.settings.anonymous {
+            body_limit: usize::try_from(written.settings.request_body_limit_bytes).expect("a limit"),
+            anonymous: match written.settings.anonymous {
                 settings::Anonymous::Off => Anonymous::Off,
                 settings::Anonymous::Loopback => Anonymous::Loopback,
                 settings::Anonymous::All => Anonymous::All,
             },
-            fetch_private: loaded.settings.fetch_private,
+            fetch_private: written.settings.fetch_private,
             ..Options::default()
         };
-        let configuration = Arc::new(Configuration::new(loaded.snapshot, USER_AGENT));
-        let state = State::default().with([Change::Environment(configuration)]);
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
         let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
-        let core = Arc::new(Gateway::new(state, hasher, clock, options));
-        let (control, drainer) = (Mutex::new(control), Mutex::new(drainer));
+        let core = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+        let plane = Plane::open(open::Options {
+            store: Box::new(store),
+            master,
+            vendors: Arc::new(Vendors::builtin()),
+            catalogue: Arc::new(Catalogue::builtin()),
+            written: written.specs,
+            stand_in: written.stand_in,
+            publish: Arc::new(Publisher::new(Arc::clone(&core), USER_AGENT)),
+            clock,
+            key_totals: None,
+        });
+        let plane = Arc::new(plane.expect("a control plane"));
+        let drainer = Mutex::new(drainer);
         let environments = Mutex::new(vec!["default".to_owned()]);
         let drained = AtomicUsize::new(0);
-        Self { core, journal, disk, hands, control, directory, master, drainer, drained, environments }
+        Self { core, journal, disk, hands, plane, directory, drainer, drained, environments }
     }
 
     /// Creates an API key, puts it into effect and returns its secret.
@@ -99,10 +114,16 @@ impl Assembly {
 
     /// Creates an API key of an environment, puts it into effect and returns its secret.
     pub fn create_key_in(&self, environment: &str, name: &str, spec: KeySpec) -> String {
-        let control = self.control.lock().expect("the control database");
-        let created = control.create_key(environment, name, spec, &self.master, NOW_MS).expect("a new key");
-        self.put_keys_into_effect(control.all_keys_compiled().expect("the keys"));
-        created.1.expose().to_owned()
+        let Ok(Value::Object(mut spec)) = serde_json::to_value(spec) else { panic!("a spec is an object") };
+        spec.retain(|_, value| !value.is_null());
+        if let Some(team) = spec.get("team").and_then(Value::as_str) {
+            let draft = Draft { name: Some(team.to_owned()), spec: Spec::new() };
+            // It may be there already.
+            let _ = self.plane.create(&Actor::local("test"), environment, "teams", draft);
+        }
+        let draft = Draft { name: Some(name.to_owned()), spec };
+        let created = self.plane.create(&Actor::local("test"), environment, "keys", draft).expect("a new key");
+        created.secret.expect("a key has a secret").expose().to_owned()
     }
 
     /// Puts an environment into effect: what the text of a `crossway.toml` says, under another name.
@@ -110,8 +131,11 @@ impl Assembly {
         let mut environments = self.environments.lock().expect("the environments");
         if !environments.iter().any(|known| known == name) {
             environments.push(name.to_owned());
+            let draft = Draft { name: Some(name.to_owned()), spec: Spec::new() };
+            self.plane.create(&Actor::local("test"), "", "environments", draft).expect("a new environment");
         }
-        let mut snapshot = loaded(config).snapshot;
+        let loaded = load_text("crossway.toml", config, &|_| None, false).expect("a configuration");
+        let mut snapshot = loaded.snapshot;
         snapshot.environment.name = name.into();
         snapshot.environment.id = id;
         let configuration = Configuration::new(snapshot, USER_AGENT);
@@ -128,14 +152,7 @@ impl Assembly {
 
     /// Revokes a key and puts that into effect.
     pub fn revoke_key(&self, name: &str) {
-        let control = self.control.lock().expect("the control database");
-        control.revoke_key("default", name, NOW_MS).expect("a key to revoke");
-        self.put_keys_into_effect(control.all_keys_compiled().expect("the keys"));
-    }
-
-    fn put_keys_into_effect(&self, keys: Vec<([u8; 32], CompiledKey)>) {
-        let keys = keys.into_iter().map(|(hash, key)| (key, vec![(hash, None)])).collect();
-        self.core.update(self.core.state().changes_to(keys));
+        self.plane.revoke_key(&Actor::local("test"), "default", name, Expect::Any).expect("a key to revoke");
     }
 
     /// Waits until nothing is in flight, in the time of the runtime.
@@ -189,8 +206,8 @@ impl Assembly {
     }
 }
 
-fn loaded(config: &str) -> Loaded {
-    load_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
+fn written(config: &str) -> Written {
+    read_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
         panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })
 }

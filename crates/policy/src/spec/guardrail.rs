@@ -1,9 +1,9 @@
 //! A guardrail: `[guardrails.NAME]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What may not be asked or answered.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardrailSpec {
     /// What no text may hold, whatever the case.

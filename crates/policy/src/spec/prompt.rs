@@ -1,9 +1,9 @@
 //! A system prompt for every request: `[prompts.NAME]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A system prompt that is appended to the caller's own.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PromptSpec {
     /// The prompt.
