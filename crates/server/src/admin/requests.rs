@@ -42,8 +42,7 @@ pub(super) async fn get(call: Call, _: Operator) -> Outcome {
 }
 
 fn known(call: &Call) -> Result<(), Problem> {
-    let state = call.admin.gateway.state();
-    if *state.configuration.snapshot.environment.name == *call.path("env") {
+    if call.admin.gateway.state().environment(call.path("env")).is_some() {
         return Ok(());
     }
     Err(Problem::not_found("no such environment"))
