@@ -6,9 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::{Connected, keys};
 use crate::resources::ResourceReader;
-use crate::resources::row::{
-    AuditQuery, AuditRow, Changed, Changes, KeyQuery, Labels, Referrer, Row, SecretRow,
-};
+use crate::resources::row::{AuditQuery, AuditRow, Changed, Changes, KeyQuery, Labels, Referrer, Row, SecretRow};
 use crate::{StoreError, from_sql, to_sql};
 
 /// The columns that [`document`] reads.

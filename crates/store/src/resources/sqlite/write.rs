@@ -28,10 +28,7 @@ impl Transaction for SqliteTransaction<'_> {
         });
         match inserted {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                return Err(StoreError::NameTaken {
-                    environment: row.environment.clone(),
-                    name: row.name.clone(),
-                });
+                return Err(StoreError::NameTaken { environment: row.environment.clone(), name: row.name.clone() });
             }
             other => other?,
         };
