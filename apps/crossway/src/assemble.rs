@@ -32,7 +32,7 @@ use store::seal::MasterKey;
 use crate::cli::{Failure, explained};
 
 /// How the gateway names itself to providers.
-const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
 
 /// How long the key of a first start is good for, in seconds.
 const FIRST_KEY_SECONDS: u64 = 30 * 24 * 3_600;

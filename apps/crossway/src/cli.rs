@@ -63,7 +63,7 @@ impl ConfigArgs {
 }
 
 /// Joins problems into one failure.
-fn all(problems: &[Problem]) -> Failure {
+pub fn all(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
 }

@@ -19,7 +19,7 @@ use settle::journal::Journal;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-use crate::assemble::{Parts, assemble};
+use crate::assemble::{Parts, USER_AGENT, assemble};
 use crate::cli::{ConfigArgs, Failure};
 use crate::shutdown::Stop;
 use crate::{greeting, logging, shutdown};
@@ -45,12 +45,14 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let data_listener = listen(settings.listen)?;
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
+    let effective = written.effective.clone();
     let Parts { gateway, journal, plane, first_key, background, lock: _lock } = assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
-    let workers = start_workers(&gateway, &journal, &data_listener, &stop)?;
+    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
+    let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    watch(plane)?;
+    watch(Arc::clone(&plane))?;
     greeting::greet(data_address, admin_address, first_key.as_ref())?;
     warn_of_openness(&gateway, data_address);
     let journal_healthy = {
@@ -59,19 +61,28 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     };
     let admin = Admin {
         gateway: Arc::clone(&gateway),
+        plane,
+        connector,
+        user_agent: USER_AGENT.into(),
+        settings: effective,
         data_dir: settings.data_dir,
         token: settings.admin_token,
         journal_healthy,
         address: admin_address,
+        authenticators: Vec::new(),
+        buckets: Default::default(),
+        blocking: Default::default(),
     };
     let main = runtime::Builder::new_current_thread().enable_all().build()?;
     main.block_on(async {
-        let admin = axum::serve(TcpListener::from_std(admin_listener)?, router(admin));
+        let listener = TcpListener::from_std(admin_listener)?;
+        let admin = server::admin::serve::serve(listener, router(admin), gateway.clock.clone());
         // The admin side answers to the end: readiness is read while the data plane drains.
         tokio::select! {
-            ended = admin.into_future() => ended,
-            () = shutdown::drain(&gateway, &stop, settings.grace) => Ok(()),
+            () = admin => {}
+            () = shutdown::drain(&gateway, &stop, settings.grace) => {}
         }
+        Ok::<_, std::io::Error>(())
     })?;
     for worker in workers {
         // A worker that panicked has dropped its requests, and with them settled them.
@@ -88,15 +99,15 @@ fn listen(address: SocketAddr) -> Result<StdListener, Failure> {
 
 fn start_workers(
     gateway: &Arc<Gateway>,
+    connector: &Arc<dyn Connector>,
     journal: &Arc<Journal>,
     listener: &StdListener,
     stop: &Stop,
 ) -> Result<Vec<thread::JoinHandle<()>>, Failure> {
-    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let count = thread::available_parallelism().map_or(1, usize::from);
     let mut workers = Vec::with_capacity(count);
     for number in 0..count {
-        let worker = Arc::new(Worker::new(Arc::clone(gateway), Arc::clone(&connector), journal.writer()));
+        let worker = Arc::new(Worker::new(Arc::clone(gateway), Arc::clone(connector), journal.writer()));
         let (listener, stop) = (listener.try_clone()?, stop.clone());
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {

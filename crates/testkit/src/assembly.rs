@@ -13,6 +13,7 @@ use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::{Change, Configuration, State};
 use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
+use policy::compile::effective::Effective;
 use policy::load::{Written, load_text, read_text};
 use policy::spec::key::KeySpec;
 use policy::spec::settings;
@@ -36,7 +37,7 @@ pub const NOW_MS: u64 = 1_795_000_000_000;
 /// The master key of every test.
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// How the gateway names itself to providers.
+/// How the gateway of a test names itself to providers.
 pub const USER_AGENT: &str = "crossway/test";
 
 /// Room for some thirty requests.
@@ -54,6 +55,8 @@ pub struct Assembly {
     pub hands: Arc<Hands>,
     /// The control plane, on a database of its own.
     pub plane: Arc<Plane>,
+    /// The settings of the process, for people.
+    pub settings: Vec<Effective>,
     /// Where everything is.
     pub directory: Directory,
     drainer: Mutex<Drainer>,
@@ -101,13 +104,13 @@ impl Assembly {
             key_totals: None,
         });
         let plane = Arc::new(plane.expect("a control plane"));
-        let drainer = Mutex::new(drainer);
+        let (settings, drainer) = (written.effective, Mutex::new(drainer));
         let environments = Mutex::new(vec!["default".to_owned()]);
         let drained = AtomicUsize::new(0);
-        Self { core, journal, disk, hands, plane, directory, drainer, drained, environments }
+        Self { core, journal, disk, hands, plane, settings, directory, drainer, drained, environments }
     }
 
-    /// Creates an API key, puts it into effect and returns its secret.
+    /// Creates an API key, which is in effect at once, and returns its secret.
     pub fn create_key(&self, name: &str, spec: KeySpec) -> String {
         self.create_key_in("default", name, spec)
     }
@@ -150,7 +153,7 @@ impl Assembly {
         self.core.update(vec![Change::Key { key: slot.key.compiled.clone(), secrets }]);
     }
 
-    /// Revokes a key and puts that into effect.
+    /// Revokes a key, which is in effect at once.
     pub fn revoke_key(&self, name: &str) {
         self.plane.revoke_key(&Actor::local("test"), "default", name, Expect::Any).expect("a key to revoke");
     }

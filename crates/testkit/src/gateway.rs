@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::worker::Worker;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use net::connector::Connector;
 use policy::secret::Secret;
 use policy::spec::key::KeySpec;
+use server::admin::blocking::Blocking;
+use server::admin::serve::connection;
+use server::admin::throttle::Buckets;
 use server::admin::{Admin, router};
 use server::data;
 use store::records::record::RequestRecord;
@@ -20,8 +20,9 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use crate::assembly::Assembly;
+use crate::assembly::{Assembly, USER_AGENT};
 use crate::client::{Client, Reply};
+use crate::people::People;
 use crate::pipe::PipeListener;
 use crate::provider::{Provider, Scripted};
 use crate::script::Script;
@@ -40,6 +41,10 @@ pub const REQUEST: &str = r#"{"model":"m","messages":[{"role":"user","content":"
 
 /// The same as a stream.
 pub const STREAM: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
+
+/// Configuration of a provider `other` that alone serves the model `other`; nobody is there.
+pub const OTHER: &str = "[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://other.test/v1\"\n\
+     [[models]]\nslug = \"other\"\nprovider = \"other\"\n";
 
 /// Describes a gateway.
 pub struct Builder {
@@ -163,14 +168,34 @@ impl Builder {
         let providers: HashMap<_, _> =
             described.chain(self.hosts).map(|(name, scripts)| (name, Provider::new(scripts))).collect();
         let connector: Arc<dyn Connector> = Arc::new(Scripted { hosts: providers.clone(), private: self.private });
-        let worker = Arc::new(Worker::new(Arc::clone(&assembly.core), connector, assembly.journal.writer()));
+        let worker =
+            Arc::new(Worker::new(Arc::clone(&assembly.core), Arc::clone(&connector), assembly.journal.writer()));
         let (connections, accepting) = unbounded_channel();
         let stop = CancellationToken::new();
         let serving = data::serve(PipeListener(accepting), Arc::clone(&worker), stop.clone());
         assembly.core.tasks.spawn(serving);
         let checked = Cell::new(false);
-        let admin_token = self.admin_token;
-        Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_token }
+        let admin_router = router(admin(&assembly, connector, self.admin_token));
+        Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_router }
+    }
+}
+
+/// Puts the admin side together, as the binary does.
+fn admin(assembly: &Assembly, connector: Arc<dyn Connector>, token: bool) -> Admin {
+    let journal = Arc::clone(&assembly.journal);
+    Admin {
+        gateway: Arc::clone(&assembly.core),
+        plane: Arc::clone(&assembly.plane),
+        connector,
+        user_agent: USER_AGENT.into(),
+        settings: assembly.settings.clone(),
+        data_dir: assembly.directory.0.clone(),
+        token: token.then(|| Secret::new(ADMIN_TOKEN)),
+        authenticators: vec![Box::new(People)],
+        journal_healthy: Box::new(move || journal.healthy()),
+        address: SocketAddr::from(([127, 0, 0, 1], 8081)),
+        buckets: Buckets::default(),
+        blocking: Blocking::default(),
     }
 }
 
@@ -192,7 +217,7 @@ pub struct Gateway {
     providers: HashMap<String, Arc<Provider>>,
     connections: UnboundedSender<(DuplexStream, SocketAddr)>,
     checked: Cell<bool>,
-    admin_token: bool,
+    admin_router: axum::Router,
 }
 
 impl Gateway {
@@ -279,21 +304,47 @@ impl Gateway {
 
     /// Asks the admin side.
     pub async fn admin(&self, line: &str, fields: &str) -> Reply {
-        let journal = Arc::clone(&self.assembly.journal);
-        let admin = Admin {
-            gateway: Arc::clone(&self.assembly.core),
-            data_dir: self.assembly.directory.0.clone(),
-            token: self.admin_token.then(|| Secret::new(ADMIN_TOKEN)),
-            journal_healthy: Box::new(move || journal.healthy()),
-            address: SocketAddr::from(([127, 0, 0, 1], 8081)),
-        };
-        let (ours, theirs) = duplex(PIPE_BYTES);
-        let service = TowerToHyperService::new(router(admin));
-        let serving = http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
-        self.assembly.core.tasks.spawn(serving);
-        let mut client = Client::new(Box::new(ours));
+        let mut client = self.admin_client("127.0.0.1:50000");
         client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n")).await;
         client.reply().await
+    }
+
+    /// Asks the admin API with the admin token, with a body when it is not null.
+    pub async fn api(&self, line: &str, body: &serde_json::Value) -> Reply {
+        self.api_with(line, &format!("authorization: Bearer {ADMIN_TOKEN}\r\n"), body).await
+    }
+
+    /// Asks the admin API as somebody with a role; see [`crate::people`].
+    pub async fn api_as(&self, who: &str, line: &str, body: &serde_json::Value) -> Reply {
+        self.api_with(line, &format!("authorization: Test {who}\r\n"), body).await
+    }
+
+    /// Asks the admin API with any header lines, each with its line end.
+    pub async fn api_with(&self, line: &str, fields: &str, body: &serde_json::Value) -> Reply {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let typed = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+        let mut client = self.admin_client("127.0.0.1:50000");
+        let length = body.len();
+        let fields = if fields.contains("content-type:") { fields.to_owned() } else { format!("{fields}{typed}") };
+        client
+            .send(format!("{line} HTTP/1.1\r\nhost: localhost\r\n{fields}content-length: {length}\r\n\r\n{body}"))
+            .await;
+        let mut reply = client.head().await;
+        if line.starts_with("HEAD ") || matches!(reply.status, 204 | 304) {
+            reply.headers.retain(|(name, _)| name != "content-length");
+        }
+        client.rest(reply).await
+    }
+
+    /// Opens a connection to the admin side from a peer.
+    pub fn admin_client(&self, peer: &str) -> Client {
+        // So that nobody who asks one thing after another is refused for asking too often.
+        self.assembly.hands.advance(Duration::from_millis(50));
+        let (ours, theirs) = duplex(PIPE_BYTES);
+        let (router, clock) = (self.admin_router.clone(), self.assembly.core.clock.clone());
+        let serving = connection(theirs, peer.parse().expect("an address"), router, clock);
+        self.assembly.core.tasks.spawn(serving);
+        Client::new(Box::new(ours))
     }
 
     /// Returns requests, tokens and nano-dollars that are held now.

@@ -1,9 +1,10 @@
 //! The settings of an environment: `[environment]`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The settings of an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnvironmentSpec {
     /// Accepted and ignored: the file describes the environment `default`.
@@ -31,7 +32,7 @@ pub struct EnvironmentSpec {
 }
 
 /// How long is kept what is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionSpec {
     /// What was asked and answered, in days; 30 by default.
@@ -43,7 +44,7 @@ pub struct RetentionSpec {
 }
 
 /// Whether usage is charged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BillingSpec {
     /// Whether it is; `false` by default.

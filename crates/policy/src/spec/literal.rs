@@ -1,7 +1,9 @@
 //! A value that is kept as text, so that prices are read exactly and sizes may carry a unit.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
@@ -29,6 +31,19 @@ impl Serialize for Literal {
             }
             _ => serializer.serialize_str(&self.0),
         }
+    }
+}
+
+impl JsonSchema for Literal {
+    fn schema_name() -> Cow<'static, str> {
+        "Literal".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["number", "string", "boolean"],
+            "description": "A number or a truth value, or a string that holds one: a price as a string is read exactly.",
+        })
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::ser::{Serialize, Serializer};
 use serde::{Deserialize, Serialize as SerializeFields};
 
 use crate::secret::Secret;
 
 /// A configured upstream.
-#[derive(Clone, Debug, Default, SerializeFields, Deserialize)]
+#[derive(Clone, Debug, Default, SerializeFields, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderSpec {
     /// Its vendor; its own name by default.
@@ -46,7 +47,7 @@ pub struct ProviderSpec {
 }
 
 /// One credential of a provider.
-#[derive(Clone, Debug, Default, SerializeFields, Deserialize)]
+#[derive(Clone, Debug, Default, SerializeFields, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CredentialSpec {
     /// What people tell it apart by, unique in the provider.
