@@ -8,6 +8,7 @@ pub mod body;
 pub mod count;
 pub mod failed_logins;
 pub mod gateway;
+pub mod limits;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;

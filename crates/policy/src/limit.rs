@@ -32,6 +32,13 @@ pub enum Meter {
     Concurrency,
 }
 
+impl Meter {
+    /// Returns whether the length of an answer counts.
+    pub fn minds_output(self) -> bool {
+        matches!(self, Self::Tokens | Self::OutputTokens | Self::Usd)
+    }
+}
+
 /// Over which time it is counted.
 #[derive(Clone, Debug)]
 pub enum Window {

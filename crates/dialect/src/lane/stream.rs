@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ir::chat::event::{Delta, Event, Opening};
+use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::guard::{Blocked, Watch};
 use ir::report::Report;
@@ -137,6 +138,17 @@ impl ReplyStream {
         }
     }
 
+    /// Ends an answer before its provider does: the caller is told that it has become too long. What a guard holds back
+    /// of it is lost. `choices` is how many were asked for, `tokens` what is said of the output where something must be.
+    pub fn cut(&mut self, choices: u64, tokens: u64, out: &mut Vec<Bytes>) -> Progress {
+        match self {
+            Self::OpenaiChat(stream) => stream.cut(choices, out),
+            Self::Anthropic(stream) => stream.cut(tokens, out),
+            Self::Translated(stream) => stream.cut(out),
+            Self::Guarded(stream) => stream.inner.cut(choices, tokens, out),
+        }
+    }
+
     /// Releases the end of a complete answer, with the meta block of its account.
     pub fn release(&mut self, account: &[u8], out: &mut Vec<Bytes>) {
         match self {
@@ -204,6 +216,10 @@ pub struct Translated {
     passed: Passed,
     /// Only where the provider signs.
     proofs: Option<Collector>,
+    /// The parts that are open, each with its choice.
+    open: Vec<(u32, u32)>,
+    /// The choices that have begun and not ended.
+    running: Vec<u32>,
 }
 
 impl Translated {
@@ -233,6 +249,8 @@ impl Translated {
             blocked: None,
             passed: Passed::default(),
             proofs: signs(dialect).then(Collector::default),
+            open: Vec::new(),
+            running: Vec::new(),
         }
     }
 
@@ -258,9 +276,35 @@ impl Translated {
         }
     }
 
+    /// Follows which parts and choices are open.
+    fn follow(&mut self) {
+        for event in &self.events {
+            match event {
+                Event::Opened { choice, part, .. } => {
+                    self.open.push((*choice, *part));
+                    if !self.running.contains(choice) {
+                        self.running.push(*choice);
+                    }
+                }
+                Event::Closed { choice, part } => self.open.retain(|open| *open != (*choice, *part)),
+                Event::Finished { choice, .. } => self.running.retain(|running| running != choice),
+                _ => {}
+            }
+        }
+    }
+
+    fn cut(&mut self, out: &mut Vec<Bytes>) -> Progress {
+        let open = std::mem::take(&mut self.open);
+        self.events.extend(open.into_iter().map(|(choice, part)| Event::Closed { choice, part }));
+        let running = std::mem::take(&mut self.running);
+        self.events.extend(running.into_iter().map(|choice| Event::Finished { choice, finish: Finish::Length }));
+        self.go_on(Ok(Step::Complete), out)
+    }
+
     /// Takes note of the events at hand and of what the guard lets through of them.
     fn judge(&mut self, complete: bool) {
         self.events.iter().for_each(|event| note(&mut self.passed, event));
+        self.follow();
         let Some(guard) = &mut self.guard else {
             return std::mem::swap(&mut self.events, &mut self.clear);
         };

@@ -9,6 +9,7 @@ use ir::settlement::Subject;
 
 use super::authenticate::Identity;
 use super::decode::{Call, Decoded};
+use crate::limits::{self, Demand};
 use crate::refusal::Refusal;
 use crate::state::{Configuration, LiveKey};
 use crate::ticket::Ticket;
@@ -29,12 +30,17 @@ pub struct Gated {
     pub request: Asked,
     /// Its one settlement.
     pub ticket: Ticket,
+    /// What it may use.
+    pub demand: Demand,
+    /// The most output tokens of a choice, where we and not the caller have said it.
+    pub cap: Option<u64>,
 }
 
 /// Takes the journal's permit and what the request itself counts for.
 ///
 /// # Errors
-/// 503 when the journal has no room: a request that could not be accounted for is not served.
+/// 503 when the journal has no room: a request that could not be accounted for is not served. 429 when a limit on
+/// requests or on those in flight is reached.
 pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     let Decoded { call, identity: Identity { key, configuration }, request } = decoded;
     let Ok(permit) = worker.journal.permit() else {
@@ -54,8 +60,13 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     };
     let mut ticket = Ticket::open(&worker.gateway, permit, request.surface(), subject, call.arrived);
     ticket.measure_against(configuration.baseline.as_ref());
+    let bindings = limits::of_request(&worker.gateway, &key, &configuration, call.peer, || request.user());
+    if let Some(Err(denial)) = bindings.map(|bindings| ticket.admit(bindings)) {
+        return Err(ticket.refuse(limits::failure(&denial)));
+    }
+    let demand = Demand::of(&request, ticket.limits().is_some());
     // It walks through the rest of the corridor by its address.
-    Ok(Box::new(Gated { call, configuration, key, request, ticket }))
+    Ok(Box::new(Gated { call, configuration, key, request, ticket, demand, cap: None }))
 }
 
 /// What a caller is told when the journal cannot be written.

@@ -94,6 +94,12 @@ impl Bindings {
         Binding::new(self.targeted.iter().filter(|one| concerns(&one.target)).map(|one| one.bound.clone()).collect())
     }
 
+    /// Returns whether the length of an answer counts for any limit.
+    pub fn minds_output(&self) -> bool {
+        let targeted = self.targeted.iter().map(|one| &one.bound);
+        self.spend.bounds().iter().chain(targeted).any(|bound| bound.counter.meter().minds_output())
+    }
+
     /// Returns every limit that binds, with the target that it is about.
     pub fn all(&self) -> Vec<(Target, Bound)> {
         let whatever = self.gate.bounds().iter().chain(self.spend.bounds()).map(|bound| (Target::All, bound.clone()));
