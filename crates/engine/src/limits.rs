@@ -1,8 +1,8 @@
 //! The limits that bind a request. What binds a key is found once for each configuration and kept with the key; where
 //! nothing binds, nothing is done.
 
-mod denied;
 mod demand;
+mod denied;
 mod standing;
 
 use std::net::IpAddr;

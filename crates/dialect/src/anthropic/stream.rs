@@ -108,9 +108,7 @@ impl MessagesStream {
         let reported = self.message.passed.usage;
         let mut end = String::new();
         if let Some(index) = self.message.blocks.checked_sub(1).filter(|_| self.message.open) {
-            end = format!(
-                "event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{index}}}\n\n"
-            );
+            end = format!("event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{index}}}\n\n");
         }
         end.push_str(&format!(
             "event: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"max_tokens\",\

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ir::money::PicoUsd;
 
+use super::Report;
 use super::names::Names;
 use super::settings::parse_duration;
-use super::Report;
 use crate::limit::Meter;
 use crate::limit::rule::{Limit, Rule, Scope, Span, Target};
 use crate::problem::{Origin, did_you_mean};

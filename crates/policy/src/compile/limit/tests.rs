@@ -4,12 +4,7 @@ use super::*;
 
 fn limit(meter: &str, window: &str, amount: &str) -> LimitSpec {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    LimitSpec {
-        meter: text(meter),
-        window: text(window),
-        amount: text(amount).map(Literal),
-        ..LimitSpec::default()
-    }
+    LimitSpec { meter: text(meter), window: text(window), amount: text(amount).map(Literal), ..LimitSpec::default() }
 }
 
 fn compiled(spec: &LimitSpec, within: Option<Scope>) -> Result<Rule, Vec<String>> {
@@ -56,23 +51,20 @@ fn says_what_is_wrong_with_one() {
 
 #[test]
 fn reads_scopes_and_targets() {
-    let check =
-        |scope: Option<&str>, name: Option<&str>, target: Option<&str>, expect: Result<(Scope, Target), &str>| {
-            let owned = |text: Option<&str>| text.map(str::to_owned);
-            let spec = LimitSpec {
-                scope: owned(scope),
-                name: owned(name),
-                target: owned(target),
-                ..limit("requests", "60s", "1")
-            };
-            let found =
-                compiled(&spec, None).map(|rule| (rule.scope, rule.target)).map_err(|problems| problems.join("; "));
-            assert_eq!(
-                found,
-                expect.map_err(|message| format!("limits[0].{message}")),
-                "{scope:?} {name:?} {target:?}"
-            );
+    let check = |scope: Option<&str>,
+                 name: Option<&str>,
+                 target: Option<&str>,
+                 expect: Result<(Scope, Target), &str>| {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let spec = LimitSpec {
+            scope: owned(scope),
+            name: owned(name),
+            target: owned(target),
+            ..limit("requests", "60s", "1")
         };
+        let found = compiled(&spec, None).map(|rule| (rule.scope, rule.target)).map_err(|problems| problems.join("; "));
+        assert_eq!(found, expect.map_err(|message| format!("limits[0].{message}")), "{scope:?} {name:?} {target:?}");
+    };
     check(None, None, None, Ok((Scope::Environment, Target::All)));
     check(Some("account"), None, Some("all"), Ok((Scope::Environment, Target::All)));
     check(
