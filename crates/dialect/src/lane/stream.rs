@@ -6,6 +6,7 @@ use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::guard::{Blocked, Watch};
 use ir::report::Report;
+use ir::usage::Usage;
 
 use super::Surface;
 use super::proofs::{Collector, Proofs, signs};
@@ -144,7 +145,7 @@ impl ReplyStream {
         match self {
             Self::OpenaiChat(stream) => stream.cut(choices, out),
             Self::Anthropic(stream) => stream.cut(tokens, out),
-            Self::Translated(stream) => stream.cut(out),
+            Self::Translated(stream) => stream.cut(tokens, out),
             Self::Guarded(stream) => stream.inner.cut(choices, tokens, out),
         }
     }
@@ -293,12 +294,17 @@ impl Translated {
         }
     }
 
-    fn cut(&mut self, out: &mut Vec<Bytes>) -> Progress {
+    fn cut(&mut self, tokens: u64, out: &mut Vec<Bytes>) -> Progress {
+        let reported = self.passed.usage;
         let open = std::mem::take(&mut self.open);
         self.events.extend(open.into_iter().map(|(choice, part)| Event::Closed { choice, part }));
         let running = std::mem::take(&mut self.running);
         self.events.extend(running.into_iter().map(|choice| Event::Finished { choice, finish: Finish::Length }));
-        self.go_on(Ok(Step::Complete), out)
+        let known = reported.or(self.passed.begun).unwrap_or_default();
+        self.events.push(Event::Usage(Usage { output: known.output.max(tokens), ..known }));
+        let progress = self.go_on(Ok(Step::Complete), out);
+        self.passed.usage = reported;
+        progress
     }
 
     /// Takes note of the events at hand and of what the guard lets through of them.

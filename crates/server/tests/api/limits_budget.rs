@@ -68,9 +68,9 @@ async fn both_surfaces_say_that_the_budget_is_exhausted() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_are_reserved_and_then_what_was_used_counts() {
-    // An estimate of 19 in, 4 out; 13 are used. 100 - 6 x 13 = 22 are left after six.
-    let gateway = gateway(&limit("tokens", "60s", "100", "scope = \"key\""));
-    for left in [87, 74, 61, 48, 35, 22] {
+    // An estimate of 18 in, and 4 out; 13 are used. 99 - 6 x 13 = 21 are left after six.
+    let gateway = gateway(&limit("tokens", "60s", "99", "scope = \"key\""));
+    for left in [86, 73, 60, 47, 34, 21] {
         let reply = gateway.chat(SHORT).await;
         assert_eq!((reply.status, number(&reply, "x-ratelimit-remaining-tokens")), (200, left));
         assert_eq!(reply.header("x-ratelimit-limit"), None, "that family is of requests");
@@ -101,16 +101,16 @@ async fn input_and_output_are_counted_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_costs_nothing_and_gives_everything_back() {
-    let scripts = vec![Script::error(400, "no"), Script::Refuse, Script::error(401, "no"), Script::chat("Hello")];
+    let scripts = vec![Script::error(400, "no"), Script::error(401, "no"), Script::chat("Hello")];
     let config = limit("usd", "total", "0.0002", "");
     let gateway = Gateway::builder().provider_with("p", "", scripts).config(&config).start();
-    for status in [400, 502, 502, 200] {
+    for status in [400, 502, 200] {
         let reply = gateway.chat(SHORT).await;
         assert_eq!(reply.status, status, "{}", reply.text());
     }
     let reply = gateway.chat(SHORT).await;
     assert_eq!(verdict(&reply), (429, "budget_exceeded"), "50,000 of 200,000 are used, and 176,000 do not fit");
-    gateway.records(5).await;
+    gateway.records(4).await;
 }
 
 /// MONEY-09.
@@ -267,8 +267,13 @@ async fn a_provider_that_does_not_stop_is_cut_off() {
             let content = too_long(caller, &reply);
             assert!(content.len() < 60 * 400, "{kind} {caller:?}: {}", content.len());
             let record = gateway.one().await;
-            assert_eq!((record.outcome.as_str(), record.finish_reason.as_deref()), ("succeeded", Some("length")));
-            assert_eq!((record.status, record.error.as_ref().and_then(|error| error.code.as_deref())), (200, Some("budget_exceeded")));
+            // A message from Anthropic to Anthropic keeps its own word.
+            let finish = record.finish_reason.as_deref().unwrap();
+            assert!(record.outcome == "succeeded" && matches!(finish, "length" | "max_tokens"), "{finish}");
+            assert_eq!(
+                (record.status, record.error.as_ref().and_then(|error| error.code.as_deref())),
+                (200, Some("budget_exceeded"))
+            );
             assert_eq!(record.usage.origin, "estimated");
             let (spent, chunk) = (record.cost_usd.unwrap().0, 100 * 8_000);
             assert!(spent <= 9_800_000 + chunk && spent > 1_000_000, "{kind} {caller:?}: {spent}");
@@ -352,7 +357,7 @@ async fn every_choice_of_a_stream_is_ended() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_leaves_pays_for_what_was_made() {
     let script = Script::stream().chunk(role()).chunk(delta(&"word ".repeat(80))).stall();
-    let gateway = Gateway::builder().provider("p", script).config(&limit("output_tokens", "day", "150", "")).start();
+    let gateway = Gateway::builder().provider("p", script).config(&limit("output_tokens", "day", "149", "")).start();
     let body = Caller::Openai.request(true).to_string();
     let mut client = gateway.begin(&body).await;
     client.head().await;
@@ -360,7 +365,7 @@ async fn a_caller_who_leaves_pays_for_what_was_made() {
     drop(client);
     gateway.provider("p").cancelled().await;
     gateway.assembly.quiet().await;
-    // An estimate of 102 is used: 48 are left, and 50 are asked for.
+    // An estimate of 100 is used: 49 are left, and 50 are asked for.
     assert_eq!(verdict(&gateway.chat(&body).await), (429, "budget_exceeded"));
     gateway.records(2).await;
 }
