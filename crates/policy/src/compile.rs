@@ -5,6 +5,7 @@ mod guard;
 mod header;
 mod model;
 mod names;
+mod price;
 mod provider;
 pub mod settings;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
+use ir::money::Bucket;
 
 use crate::problem::{Origin, Problem, Severity, did_you_mean};
 use crate::snapshot::{Environment, Model, ModelIndex, Provider, ProviderIndex, Snapshot};
@@ -179,8 +181,9 @@ fn compile_baseline(specs: &Specs, names: &Names, models: &[Model], report: &mut
         return found.first().copied();
     }
     let rank = |model: &Model| {
-        let prices = model.prices?;
-        let price = prices.input.0.saturating_add(prices.output.0);
+        let base = model.prices.as_ref()?.base();
+        let (input, output) = (base.get(Bucket::Input)?, base.get(Bucket::Output)?);
+        let price = input.0.saturating_add(output.0);
         Some((model.quality.unwrap_or(0), price))
     };
     let mut best: Option<(ModelIndex, (u32, u64))> = None;

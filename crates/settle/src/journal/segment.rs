@@ -23,7 +23,7 @@ pub const HEADER_BYTES: u64 = 32;
 pub const PERMIT_BYTES: u64 = (MAX_INTENT_BYTES + MAX_SETTLEMENT_BYTES) as u64;
 
 /// The version of the entries. It is raised with every change to `ir::settlement` or to the framing.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// The smallest segment that can be used, in bytes.
 pub const MIN_SEGMENT_BYTES: u64 = HEADER_BYTES + PERMIT_BYTES + END_BYTES as u64;
