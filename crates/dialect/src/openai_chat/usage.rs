@@ -160,6 +160,7 @@ impl Report {
             reasoning,
             audio_input: audio_inside + audio_beside,
             audio_output,
+            ..Usage::default()
         })
     }
 
