@@ -40,7 +40,7 @@ const AS_OF: &str = "2026-11-21";
 /// Downloads what is missing, merges and writes.
 pub fn run() -> Result<(), String> {
     let root = shell::root();
-    let folder = root.join("target/catalog");
+    let folder = shell::target(&root).join("catalog");
     fetch(&folder)?;
     let tables = Tables {
         litellm: read(&folder.join("litellm.json"))?,

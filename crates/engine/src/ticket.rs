@@ -52,6 +52,8 @@ pub struct Ending {
     pub error: Option<(Code, Option<String>)>,
     /// What the provider reported.
     pub usage: Option<Usage>,
+    /// The service tier that the provider says it answered in.
+    pub service_tier: Option<ServiceTier>,
     /// What was reported of the input alone, before a stream broke off.
     pub begun: Option<Usage>,
     /// The bytes of content, for the estimate when nothing was reported.
@@ -259,11 +261,13 @@ impl Open {
             }
             None => (Usage::default(), UsageOrigin::None),
         };
+        // What was given counts, not what was asked for: a provider may serve `priority` as usual.
+        let tier = ending.service_tier.unwrap_or(self.service_tier);
         settlement.cost = match settlement.usage_origin {
             UsageOrigin::None => Some(NanoUsd(0)),
-            _ => self.prices.and_then(|prices| prices.cost(&settlement.usage, self.service_tier)),
+            _ => self.prices.and_then(|prices| prices.cost(&settlement.usage, tier)),
         };
-        settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, self.service_tier));
+        settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, tier));
         settlement.latency_us = self.gateway.clock.now().micros_since(self.arrived);
         let account = Account {
             latency_us: settlement.latency_us,

@@ -19,6 +19,7 @@ mod input;
 mod journal;
 mod listener;
 mod messages;
+mod prices;
 mod proofs;
 mod property;
 mod provider_failures;
