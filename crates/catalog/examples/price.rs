@@ -1,10 +1,9 @@
-//! Prints what random usages of every offer cost: `cargo run -p catalog --example price -- ROUNDS`. Also how long the catalogue
-//! takes to read: `-- read`. One JSON object a line, for `tests/e2e/test_prices.py`.
+//! Prints what random usages of every offer cost: `cargo run -p catalog --example price -- ROUNDS`. Also what the
+//! catalogue takes to read: `-- read`. One JSON object a line, for `tests/e2e/test_prices.py`.
 
 #![expect(clippy::print_stdout, reason = "it prints what it computed")]
 
 use std::error::Error;
-use std::time::Instant;
 
 use catalog::model::Catalogue;
 use catalog::sources::Sources;
@@ -16,8 +15,7 @@ const TIERS: [ServiceTier; 4] = [ServiceTier::Standard, ServiceTier::Flex, Servi
 fn main() -> Result<(), Box<dyn Error>> {
     let argument = std::env::args().nth(1).unwrap_or_default();
     if argument == "read" {
-        read();
-        return Ok(());
+        return read();
     }
     let rounds: u64 = argument.parse().map_err(|_| "usage: price ROUNDS, or price read")?;
     let mut random = 0x9e37_79b9_7f4a_7c15;
@@ -104,14 +102,38 @@ fn usage(random: &mut u64, round: u64, prices: &Prices) -> Usage {
     usage
 }
 
-/// Measures how long the files take to read.
-fn read() {
-    for _ in 0..3 {
-        let start = Instant::now();
-        let models = Catalogue::builtin().iter().count();
-        let catalogue = start.elapsed();
-        let start = Instant::now();
-        let disagreements = Sources::builtin().disagreements.len();
-        println!("{models} models in {catalogue:?}; {disagreements} disagreements in {:?}", start.elapsed());
+/// Measures what the files take to read: resident memory of the first time, CPU time of many.
+fn read() -> Result<(), Box<dyn Error>> {
+    let (before, catalogue) = (resident_kib()?, Catalogue::builtin());
+    let (models, held) = (catalogue.iter().count(), resident_kib()?);
+    println!("{models} models: {} KiB resident more", held.saturating_sub(before));
+    let start = cpu_ns()?;
+    for _ in 0..ROUNDS {
+        std::hint::black_box(Catalogue::builtin());
     }
+    let catalogues = cpu_ns()?;
+    for _ in 0..ROUNDS {
+        std::hint::black_box(Sources::builtin());
+    }
+    println!("read in {} us, its sources in {} us", us(catalogues - start), us(cpu_ns()? - catalogues));
+    Ok(())
+}
+
+const ROUNDS: u64 = 500;
+
+fn us(all_ns: u64) -> u64 {
+    all_ns / ROUNDS / 1_000
+}
+
+/// Returns the resident memory of this process, in KiB.
+fn resident_kib() -> Result<u64, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+/// Returns the CPU time of this thread, in nanoseconds.
+fn cpu_ns() -> Result<u64, Box<dyn Error>> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(text.split_ascii_whitespace().next().unwrap_or_default().parse()?)
 }

@@ -28,7 +28,8 @@ pub(super) fn price_list(
     let per_token = |bucket: Bucket| bucket.fallback().is_some() || matches!(bucket, Bucket::Input | Bucket::Output);
     if known.is_empty() && Bucket::ALL.into_iter().any(|bucket| per_token(bucket) && named(bucket)) {
         for (field, bucket) in [("input_price", Bucket::Input), ("output_price", Bucket::Output)] {
-            if !named(bucket) && !(bucket == Bucket::Output && has_no_output(spec)) {
+            let needless = bucket == Bucket::Output && has_no_output(spec);
+            if !named(bucket) && !needless {
                 report.add(origin, field, "missing: another price of this model is set");
             }
         }
