@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::model::fold_name;
+use catalog::model::{Mode, fold_name};
 use catalog::vendor::Vendor;
 use ir::failure::ErrorTypes;
 use ir::id::ResourceId;
@@ -199,10 +199,12 @@ pub struct Model {
     pub provider: ProviderIndex,
     /// What the provider calls it.
     pub upstream_name: Arc<str>,
+    /// What it is asked for. Only models of modes that a surface serves are compiled.
+    pub mode: Mode,
     /// Whether the provider serves it over its Responses interface alone.
     pub responses_only: bool,
     /// Its prices; `None` when unknown.
-    pub prices: Option<Prices>,
+    pub prices: Option<Arc<Prices>>,
     /// Input and output tokens together, when known.
     pub context_window: Option<u64>,
     /// The most it can write, when known.

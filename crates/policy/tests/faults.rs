@@ -133,6 +133,39 @@ fn models() {
 }
 
 #[test]
+fn prices() {
+    check(
+        "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"x\"\nprovider = \"openai\"\nmode = \"embeding\"\n\
+         cache_write_price = 1\nprice_per_image = -2\n[[models.price_rows]]\ninput_price = 1\n\
+         [[models.price_rows]]\nservice_tier = \"flexible\"\ninput_price = 1\n[[models.price_rows]]\nabove_input_tokens = 5\n\
+         [[models.price_rows]]\nservice_tier = \"flex\"\ninput_price = \"x\"\n[[models.price_rows]]\n\
+         service_tier = \"flex\"\ninput_price = 1\n",
+        &[
+            "crossway.toml:3: models[0].input_price: missing: another price of this model is set",
+            "crossway.toml:3: models[0].output_price: missing: another price of this model is set",
+            "crossway.toml:6: models[0].mode: not one of chat, completion, embedding, image, transcription, speech, \
+             rerank, moderation, realtime (did you mean embedding?)",
+            "crossway.toml:8: models[0].price_per_image: a price cannot be negative (US dollars per image)",
+            "crossway.toml:9: models[0].price_rows[0]: neither service_tier nor above_input_tokens: these are the usual \
+             prices, written above",
+            "crossway.toml:12: models[0].price_rows[1].service_tier: not one of flex, priority, batch",
+            "crossway.toml:14: models[0].price_rows[2]: no price",
+            "crossway.toml:18: models[0].price_rows[3].input_price: not a decimal number of US dollars (US dollars per \
+             million tokens)",
+            "crossway.toml:19: models[0].price_rows[4]: the same service_tier and above_input_tokens twice",
+        ],
+    );
+    check(
+        "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"x\"\nprovider = \"openai\"\n\
+         [[models.price_rows]]\nabove_input_token = 1\ninput_price = 1\n",
+        &[
+            "crossway.toml:7: models[0].price_rows: expected one of `service_tier`, `above_input_tokens`, `input_price`, \
+           `output_price`, `cached_input_price`, `cache_write_price`, `cache_write_1h_price`, `reasoning_price`",
+        ],
+    );
+}
+
+#[test]
 fn guardrails() {
     let long = "x".repeat(501);
     let text = format!(

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ir::guard::{Reason, Subject, Watch};
-use ir::money::PicoUsd;
+use ir::money::{Bucket, PicoUsd};
 use policy::guard::reply::ReplyWatch;
 use policy::load::{Loaded, load, load_text};
 use policy::problem::Problem;
@@ -103,9 +103,10 @@ fn a_full_file_has_its_models() {
     let loaded = good("crossway.toml", FULL, &[("TEAM_KEY", "k"), ("OTHER_KEY", "k")]);
     let custom = model(&loaded, "house");
     assert_eq!((&*custom.slug, &*custom.upstream_name), ("house-model", "qwen/house:7b"));
-    let prices = custom.prices.unwrap();
-    assert_eq!((prices.input, prices.output), (PicoUsd(123_457), PicoUsd(2_000_000)));
-    assert_eq!(prices.cached_input, PicoUsd(10_000));
+    let prices = custom.prices.as_ref().unwrap();
+    let price = |bucket| prices.base().get(bucket).unwrap();
+    assert_eq!((price(Bucket::Input), price(Bucket::Output)), (PicoUsd(123_457), PicoUsd(2_000_000)));
+    assert_eq!(price(Bucket::CachedInput), PicoUsd(10_000));
     assert_eq!(model(&loaded, "local/qwen/house:7b").slug, custom.slug);
     assert_eq!(model(&loaded, "LOCAL/House-Model").slug, custom.slug);
     assert!(!model(&loaded, "gpt-4").enabled, "switched off by an entry");
@@ -203,7 +204,11 @@ fn azure_needs_an_address() {
     let loaded = good("crossway.toml", text, &env);
     let model = model(&loaded, "gpt-4o");
     assert_eq!(&*model.upstream_name, "our-deployment");
-    assert_eq!(model.prices.unwrap().input, PicoUsd(2_500_000), "described by the catalogue");
+    assert_eq!(
+        model.prices.as_ref().unwrap().base().get(Bucket::Input),
+        Some(PicoUsd(2_500_000)),
+        "described by the catalogue"
+    );
     assert_eq!(loaded.snapshot.models.len(), 1, "only what is declared is served");
 }
 
@@ -304,4 +309,82 @@ fn the_documented_example_compiles() {
     let loaded = good("crossway.toml", example, &[("OPENAI_TEAM_KEY", "k"), ("ANTHROPIC_KEY", "k")]);
     assert_eq!(loaded.warnings, []);
     assert!(loaded.providers_configured >= 3);
+}
+
+/// Returns the prices of the model `m` of a provider that knows no models.
+fn prices_of(fields: &str) -> Option<std::sync::Arc<ir::money::Prices>> {
+    let text = format!("[providers.gpu]\nkind = \"vllm\"\n[[models]]\nslug = \"m\"\nprovider = \"gpu\"\n{fields}");
+    model(&good("crossway.toml", &text, &[]), "m").prices.clone()
+}
+
+#[test]
+fn every_bucket_can_be_priced() {
+    let fields = "input_price = 1\noutput_price = 2\ncached_input_price = 3\ncache_write_price = 4\n\
+                  cache_write_1h_price = 5\nreasoning_price = 6\naudio_input_price = 7\naudio_output_price = 8\n\
+                  image_input_price = 9\nimage_output_price = 10\ncharacter_price = 11\n\
+                  price_per_image = 0.04\nprice_per_audio_second = \"0.0001\"\nprice_per_search = 0.01\n\
+                  price_per_request = 1e-3\n";
+    let base = prices_of(fields).unwrap().base();
+    let found: Vec<String> = Bucket::ALL.iter().map(|bucket| bucket.write(base.get(*bucket).unwrap())).collect();
+    let expect = ["1", "3", "4", "5", "2", "6", "7", "8", "9", "10", "0.04", "0.0001", "11", "0.01", "0.001"];
+    assert_eq!(found, expect);
+    assert!(prices_of("").is_none(), "unknown, not free");
+    let free = prices_of("input_price = 0\noutput_price = 0\n").unwrap();
+    assert_eq!(free.base().get(Bucket::Reasoning), Some(PicoUsd(0)));
+}
+
+#[test]
+fn rows_price_long_inputs_and_service_tiers() {
+    use ir::money::ServiceTier::{Flex, Priority, Standard};
+    let fields = "input_price = 1\noutput_price = 2\n[[models.price_rows]]\nabove_input_tokens = 200_000\n\
+                  input_price = 2.5\n[[models.price_rows]]\nservice_tier = \"flex\"\ninput_price = 0.123456\n\
+                  output_price = 1\n";
+    let prices = prices_of(fields).unwrap();
+    let input = |tokens, tier| prices.rates(tokens, tier).unwrap().get(Bucket::Input).unwrap().0;
+    assert_eq!(input(200_000, Standard), 1_000_000);
+    assert_eq!(input(200_001, Standard), 2_500_000);
+    assert_eq!(input(200_001, Flex), 123_456);
+    assert_eq!(input(1, Priority), 1_000_000);
+    let output = prices.rates(200_001, Standard).unwrap().get(Bucket::Output);
+    assert_eq!(output, Some(PicoUsd(2_000_000)), "what a row leaves out costs as usual");
+}
+
+#[test]
+fn a_new_price_replaces_what_belongs_to_the_old_list() {
+    let anthropic = |fields: &str| {
+        let text = format!(
+            "[providers.anthropic]\napi_key = \"k\"\n[[models]]\nslug = \"claude-haiku-4-5\"\nprovider = \"anthropic\"\n\
+             {fields}"
+        );
+        model(&good("crossway.toml", &text, &[]), "claude-haiku-4-5").prices.clone().unwrap()
+    };
+    let price = |fields: &str, bucket| anthropic(fields).base().get(bucket).unwrap().0;
+    assert_eq!(price("", Bucket::CacheWrite1h), 2_000_000);
+    assert_eq!(price("input_price = 3\n", Bucket::CacheWrite1h), 3_000_000);
+    assert_eq!(price("input_price = 3\n", Bucket::CachedInput), 3_000_000);
+    assert_eq!(price("input_price = 3\n", Bucket::Output), 5_000_000, "the output price stays");
+    assert_eq!(price("input_price = 3\n", Bucket::Search), 10_000_000_000, "and that of searches");
+    assert_eq!(price("cache_write_price = 9\n", Bucket::CacheWrite), 9_000_000);
+    assert_eq!(price("cache_write_price = 9\n", Bucket::CacheWrite1h), 2_000_000);
+    assert!(anthropic("").rows().len() > 1);
+    assert_eq!(
+        anthropic("output_price = 7\n").rows().len(),
+        1,
+        "batches cost as usual: their rows are of the old list"
+    );
+    assert!(anthropic("cache_write_price = 9\n").rows().len() > 1);
+}
+
+#[test]
+fn models_of_other_modes_are_known_and_not_offered() {
+    let loaded = good("crossway.toml", "", &[("OPENAI_API_KEY", "k")]);
+    assert!(loaded.snapshot.models.len() > 40);
+    assert!(loaded.snapshot.models.iter().all(|model| model.mode == catalog::model::Mode::Chat));
+    assert!(loaded.snapshot.resolve("text-embedding-3-small").is_empty());
+    let text = "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"my-embedder\"\nprovider = \"openai\"\n\
+                mode = \"embedding\"\ninput_price = 1\n";
+    let loaded = good("crossway.toml", text, &[]);
+    assert!(loaded.snapshot.resolve("my-embedder").is_empty());
+    let warning = loaded.warnings[0].to_string();
+    assert!(warning.contains("models[0].mode: no surface serves embedding models yet"), "{warning}");
 }

@@ -304,6 +304,7 @@ fn ending(passed: &Passed, status: u16) -> Ending {
         status,
         error: None,
         usage: passed.usage.filter(|_| early.is_none()),
+        service_tier: passed.service_tier,
         begun: early.or(passed.begun),
         content_bytes: passed.content_bytes,
         upstream_id: passed.id.clone(),

@@ -1,6 +1,6 @@
 //! Tokens and money, at the price of the dearest planned attempt, and the intent in the journal.
 
-use ir::money::NanoUsd;
+use ir::money::{NanoUsd, ServiceTier};
 use ir::usage::{Usage, estimate_tokens};
 
 use super::gate::journal_unavailable;
@@ -23,6 +23,8 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
     // Every token has at least one byte: the bound. The estimate is what a settlement without a report uses.
     let bound = gated.request.body_bytes();
     let input = estimate_tokens(bound);
+    let tier = gated.request.service_tier().map_or(ServiceTier::Standard, ServiceTier::of_name);
+    gated.ticket.serve_as(tier);
     let (mut tokens, mut cost) = (0, NanoUsd(0));
     for planned in &plan.attempts {
         let Some(model) = snapshot.model(planned.model) else { continue };
@@ -30,7 +32,7 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
         let usage =
             Usage { input: bound, output: output.saturating_mul(gated.request.choices().max(1)), ..Usage::default() };
         tokens = tokens.max(usage.input.saturating_add(usage.output));
-        cost = cost.max(model.prices.map_or(NanoUsd(0), |prices| prices.cost(&usage)));
+        cost = cost.max(model.prices.as_ref().and_then(|prices| prices.cost(&usage, tier)).unwrap_or_default());
     }
     if let Some(reservation) = gated.ticket.reservation() {
         reservation.extend(tokens, cost);
@@ -38,7 +40,7 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     let provider = first.and_then(|model| snapshot.provider(model.provider));
     if let (Some(model), Some(provider)) = (first, provider) {
-        let written = gated.ticket.intend(&model.slug, &provider.name, model.prices, input);
+        let written = gated.ticket.intend(&model.slug, &provider.name, model.prices.as_deref(), input);
         if written.is_err() {
             return Err(gated.ticket.refuse(journal_unavailable()));
         }

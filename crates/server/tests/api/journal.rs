@@ -17,7 +17,7 @@ async fn a_full_disk_refuses_until_it_has_room() {
         }
         served += 1;
         gateway.assembly.journal.tick();
-        assert!(served < 2_000, "the disk is full");
+        assert!(served < 4_000, "the disk is full");
     };
     assert_eq!((refused.status, refused.code().as_str()), (503, "dependency_unavailable"));
     assert_eq!(refused.header("retry-after"), Some("5"));

@@ -25,6 +25,7 @@ mod journal;
 mod keys;
 mod listener;
 mod messages;
+mod prices;
 mod proofs;
 mod property;
 mod provider_failures;

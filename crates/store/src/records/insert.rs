@@ -145,10 +145,11 @@ fn bind(
     row.bind(9, settlement.status)?;
     row.bind(10, names.name(transaction, settlement.outcome.name())?)?;
     row.bind(11, names.optional(transaction, settlement.error_code.as_deref())?)?;
-    row.bind(12, to_sql(usage.input))?;
+    // Columns hold what people ask for; the finer buckets of the prices are folded into them.
+    row.bind(12, to_sql(usage.input.saturating_add(usage.image_input)))?;
     row.bind(13, to_sql(usage.cached_input))?;
-    row.bind(14, to_sql(usage.cache_write))?;
-    row.bind(15, to_sql(usage.output))?;
+    row.bind(14, to_sql(usage.cache_writes()))?;
+    row.bind(15, to_sql(usage.output.saturating_add(usage.image_output)))?;
     row.bind(16, to_sql(usage.reasoning))?;
     row.bind(17, to_sql(usage.audio_input))?;
     row.bind(18, to_sql(usage.audio_output))?;

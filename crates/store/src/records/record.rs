@@ -169,6 +169,7 @@ fn read_usage(row: &Row<'_>) -> Result<UsageReport, StoreError> {
         reasoning: count(15)?,
         audio_input: count(16)?,
         audio_output: count(17)?,
+        ..ir::usage::Usage::default()
     };
     Ok(UsageReport {
         input_tokens: usage.input_tokens(),

@@ -104,6 +104,7 @@ impl Whole {
             status: 200,
             error: None,
             usage: reply.usage,
+            service_tier: reply.service_tier,
             begun: None,
             content_bytes: reply.content_bytes,
             upstream_id: reply.id.take(),
