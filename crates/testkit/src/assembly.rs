@@ -8,13 +8,17 @@ use catalog::load::Vendors;
 use catalog::model::Catalogue;
 use control::actor::Actor;
 use control::plane::{Plane, open};
+use control::refusal::Refusal;
 use control::resource::{Draft, Expect, Spec};
 use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::{Change, Configuration, State};
 use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
 use policy::compile::effective::Effective;
+use policy::compile::key::{KeyIdentity, compile_key};
 use policy::load::{Written, load_text, read_text};
+use policy::snapshot::KeyStatus;
+use policy::spec::Entry;
 use policy::spec::key::KeySpec;
 use policy::spec::settings;
 use serde_json::Value;
@@ -27,7 +31,7 @@ use store::records::Records;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
 use store::resources::sqlite::SqliteResources;
-use store::seal::MasterKey;
+use store::seal::{MasterKey, generate_secret};
 
 use crate::directory::Directory;
 
@@ -115,9 +119,10 @@ impl Assembly {
         self.create_key_in("default", name, spec)
     }
 
-    /// Creates an API key of an environment, puts it into effect and returns its secret.
-    pub fn create_key_in(&self, environment: &str, name: &str, spec: KeySpec) -> String {
-        let Ok(Value::Object(mut spec)) = serde_json::to_value(spec) else { panic!("a spec is an object") };
+    /// Creates an API key of an environment, puts it into effect and returns its secret. One that the control plane
+    /// refuses is put into effect as if it had become faulty later.
+    pub fn create_key_in(&self, environment: &str, name: &str, written: KeySpec) -> String {
+        let Ok(Value::Object(mut spec)) = serde_json::to_value(&written) else { panic!("a spec is an object") };
         spec.retain(|_, value| !value.is_null());
         if let Some(team) = spec.get("team").and_then(Value::as_str) {
             let draft = Draft { name: Some(team.to_owned()), spec: Spec::new() };
@@ -125,8 +130,26 @@ impl Assembly {
             let _ = self.plane.create(&Actor::local("test"), environment, "teams", draft);
         }
         let draft = Draft { name: Some(name.to_owned()), spec };
-        let created = self.plane.create(&Actor::local("test"), environment, "keys", draft).expect("a new key");
-        created.secret.expect("a key has a secret").expose().to_owned()
+        match self.plane.create(&Actor::local("test"), environment, "keys", draft) {
+            Ok(created) => created.secret.expect("a key has a secret").expose().to_owned(),
+            Err(Refusal::Invalid(_) | Refusal::NotFound(_)) => self.put_faulty_key(environment, name, &written),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Puts a key into effect that nobody could create: a stored one may have become faulty, when a model is gone, say.
+    fn put_faulty_key(&self, environment: &str, name: &str, spec: &KeySpec) -> String {
+        let secret = generate_secret().expect("a secret");
+        let entry = Entry { name: name.to_owned(), spec: spec.clone(), ..Entry::default() };
+        let identity = KeyIdentity {
+            id: ResourceId::new(NOW_MS),
+            environment: environment.into(),
+            status: KeyStatus::Active,
+            now_unix_ms: 0,
+        };
+        let (key, _) = compile_key(&entry, identity, None);
+        self.core.update(vec![Change::Key { key, secrets: vec![(self.core.hash(secret.expose()), None)] }]);
+        secret.expose().to_owned()
     }
 
     /// Puts an environment into effect: what the text of a `crossway.toml` says, under another name.

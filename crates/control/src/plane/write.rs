@@ -273,9 +273,7 @@ impl Plane {
                 }
             }
         }
-        if !prospect.changes.is_empty() {
-            self.publish.publish(prospect.changes);
-        }
+        self.tell(prospect.changes);
     }
 }
 
