@@ -76,7 +76,10 @@ pub fn prepare_data_dir(path: &Path) -> Result<(), Failure> {
 }
 
 /// Takes the data directory for this process.
-fn lock(path: &Path) -> Result<File, Failure> {
+///
+/// # Errors
+/// When another process has it, or the lock cannot be opened.
+pub fn lock(path: &Path) -> Result<File, Failure> {
     let file = path.join("lock");
     let named = |error| format!("cannot open {}: {error}", file.display());
     let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(named)?;
@@ -90,6 +93,21 @@ fn lock(path: &Path) -> Result<File, Failure> {
     }
 }
 
+/// Returns the master key; a data directory without anything in it gets a new one.
+///
+/// # Errors
+/// When there are databases and no key that goes with them, or the key cannot be read or written.
+pub fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
+    let directory = &settings.data_dir;
+    let given = settings.master_key.as_ref().map(|key| key.expose());
+    if given.is_none() && directory.join("control.db").exists() && !directory.join("master.key").exists() {
+        let message = "master.key is missing from the data directory, and without it no API key works: put it back, or \
+                       set CROSSWAY_MASTER_KEY. If it is lost, remove control.db to begin without keys";
+        return Err(message.into());
+    }
+    Ok(MasterKey::load_or_create(directory, given)?)
+}
+
 /// Assembles everything but the listeners.
 ///
 /// # Errors
@@ -99,7 +117,7 @@ pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
     let clock = Clock::system();
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
-    let master = MasterKey::load_or_create(&settings.data_dir, settings.master_key.as_ref().map(|key| key.expose()))?;
+    let master = master_key(settings)?;
     let control = Control::open(&settings.data_dir)?;
     let first_key = first_key(&control, &master, &clock, demo)?;
     let (journal, background) = journal(&settings.data_dir, &clock)?;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use policy::load::{Loaded, load};
 use policy::problem::Problem;
 
-use crate::{check, keys, serve};
+use crate::{backup, check, keys, migrate, restore, serve};
 
 /// What a command fails with: one line, or several, for people.
 pub type Failure = Box<dyn std::error::Error>;
@@ -30,14 +30,39 @@ enum Command {
         #[arg(long)]
         demo: bool,
     },
-    /// Validate the configuration: every problem at once, with file and line
+    /// Validate the configuration and resource files: every problem at once, with file and line
     Check {
         #[command(flatten)]
         config: ConfigArgs,
+        /// A resource file, or a folder of them; repeat for several
+        #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR")]
+        files: Vec<PathBuf>,
     },
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Back up the data directory into one file, while the gateway runs
+    Backup {
+        /// The file to write; it must not exist
+        file: PathBuf,
+        /// Put the master key into it too: then the file alone is enough to restore, and to read every credential
+        #[arg(long)]
+        include_master_key: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Restore a backup into the data directory, which has to be empty
+    Restore {
+        /// The backup
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Bring the databases up to date; the first start of a new version does the same
+    Migrate {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Print the version
     Version,
 }
@@ -57,8 +82,13 @@ impl ConfigArgs {
     /// With every problem.
     pub fn load(&self, demo: bool) -> Result<Loaded, Failure> {
         let cwd = std::env::current_dir()?;
-        load(self.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), demo).map_err(|problems| all(&problems))
+        load(self.config.as_deref(), &cwd, &variable, demo).map_err(|problems| all(&problems))
     }
+}
+
+/// Returns the value of an environment variable.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Joins problems into one failure.
@@ -81,7 +111,10 @@ pub fn in_order(problems: &[Problem]) -> Vec<&Problem> {
 pub fn run() -> Result<ExitCode, Failure> {
     match Cli::parse().command {
         Command::Serve { config, demo } => serve::serve(&config, demo),
-        Command::Check { config } => check::check(&config),
+        Command::Check { config, files } => check::check(&config, &files),
+        Command::Backup { file, include_master_key, config } => backup::backup(&config, &file, include_master_key),
+        Command::Restore { file, config } => restore::restore(&config, &file),
+        Command::Migrate { config } => migrate::migrate(&config),
         Command::Keys(command) => keys::run(command),
         Command::Version => {
             writeln!(std::io::stdout(), "crossway {}", env!("CARGO_PKG_VERSION"))?;

@@ -10,7 +10,7 @@ use policy::spec::timestamp::Timestamp;
 use store::resources::Control;
 use store::seal::MasterKey;
 
-use crate::assemble::prepare_data_dir;
+use crate::assemble::{master_key, prepare_data_dir};
 use crate::cli::{ConfigArgs, Failure};
 
 /// The environment that always exists.
@@ -85,7 +85,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
 fn open(config: &ConfigArgs) -> Result<(Control, MasterKey), Failure> {
     let settings = config.load(false)?.settings;
     prepare_data_dir(&settings.data_dir)?;
-    let master = MasterKey::load_or_create(&settings.data_dir, settings.master_key.as_ref().map(|key| key.expose()))?;
+    let master = master_key(&settings)?;
     Ok((Control::open(&settings.data_dir)?, master))
 }
 

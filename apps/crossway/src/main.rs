@@ -1,11 +1,14 @@
 //! The `crossway` binary.
 
 mod assemble;
+mod backup;
 mod check;
 mod cli;
 mod greeting;
 mod keys;
 mod logging;
+mod migrate;
+mod restore;
 mod serve;
 mod shutdown;
 

@@ -8,6 +8,7 @@ pub mod document;
 pub mod environment;
 mod fields;
 pub mod resources;
+pub mod together;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,18 @@ pub struct Parsed {
 /// # Errors
 /// With every problem, warnings included, when there is an error among them.
 pub fn load(config: Option<&Path>, cwd: &Path, env: Lookup<'_>, demo: bool) -> Result<Loaded, Vec<Problem>> {
+    finish(gather(config, cwd, env), env, demo)
+}
+
+/// What was read, before it is compiled.
+struct Gathered {
+    parsed: Parsed,
+    sources: Vec<PathBuf>,
+    problems: Vec<Problem>,
+}
+
+/// Reads the configuration file.
+fn gather(config: Option<&Path>, cwd: &Path, env: Lookup<'_>) -> Gathered {
     let mut problems = Vec::new();
     let path = match config {
         Some(path) => Some((cwd.join(path), path.display().to_string())),
@@ -73,7 +86,7 @@ pub fn load(config: Option<&Path>, cwd: &Path, env: Lookup<'_>, demo: bool) -> R
     };
     problems.append(&mut parsed.problems);
     let sources = path.into_iter().filter(|_| text.is_some()).map(|(path, _)| path).collect();
-    finish(parsed, sources, problems, env, demo)
+    Gathered { parsed, sources, problems }
 }
 
 /// Reads a configuration from text, as [`load`] does from a file of that name.
@@ -83,7 +96,7 @@ pub fn load(config: Option<&Path>, cwd: &Path, env: Lookup<'_>, demo: bool) -> R
 pub fn load_text(name: &str, text: &str, env: Lookup<'_>, demo: bool) -> Result<Loaded, Vec<Problem>> {
     let mut parsed = parse(name, text, env);
     let problems = std::mem::take(&mut parsed.problems);
-    finish(parsed, vec![PathBuf::from(name)], problems, env, demo)
+    finish(Gathered { parsed, sources: vec![PathBuf::from(name)], problems }, env, demo)
 }
 
 /// Reads the text of a configuration file: Ballerina's vocabulary when it uses it, else Crossway's.
@@ -96,13 +109,8 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
 }
 
 /// Adds the environment and the demo, and compiles.
-fn finish(
-    parsed: Parsed,
-    sources: Vec<PathBuf>,
-    mut problems: Vec<Problem>,
-    env: Lookup<'_>,
-    demo: bool,
-) -> Result<Loaded, Vec<Problem>> {
+fn finish(gathered: Gathered, env: Lookup<'_>, demo: bool) -> Result<Loaded, Vec<Problem>> {
+    let Gathered { parsed, sources, mut problems } = gathered;
     let (vendors, catalogue) = (Vendors::builtin(), Catalogue::builtin());
     let Parsed { settings: mut source, mut specs, .. } = parsed;
     environment::apply_settings(&mut source, env);

@@ -20,6 +20,7 @@ use crate::seal::{MasterKey, SealError, generate_secret};
 use policy::spec::key::KeySpec;
 use policy::spec::timestamp::Timestamp;
 
+mod backup;
 mod keys;
 mod requests;
 

@@ -104,7 +104,7 @@ impl Resources {
     fn report_doubles(&mut self) {
         let mut seen: HashMap<(Kind, &str, String), &Origin> = HashMap::new();
         for document in &self.documents {
-            let key = (document.kind, document.environment.as_str(), document.name.to_lowercase());
+            let key = (document.kind, document.environment.as_str(), document.kind.compared(&document.name));
             if let Some(first) = seen.get(&key) {
                 let message = format!("written twice: also {}", place(first));
                 self.problems.push(document.origin.problem("", message).hint("keep one of them"));

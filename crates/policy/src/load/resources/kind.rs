@@ -121,6 +121,15 @@ impl Kind {
         }
     }
 
+    /// Returns a name in the form in which names of the kind are compared: those of models case and dots do not tell
+    /// apart.
+    pub(super) fn compared(self, name: &str) -> String {
+        match self {
+            Self::Model | Self::Fallback => name.to_lowercase().replace('.', "-"),
+            _ => name.to_owned(),
+        }
+    }
+
     /// Returns what a resource of the kind is called in problems.
     pub(super) fn path_of(self, name: &str) -> String {
         format!("{}.{name}", self.plural())

@@ -239,7 +239,7 @@ fn the_same_resource_in_two_files_names_both() {
     };
     let team = |name: &str| format!("# a team\nkind: team\nname: {name}\nspec: {{}}\n");
     write("a.yaml", team("one").as_bytes());
-    write("b/c.yml", team("One").as_bytes());
+    write("b/c.yml", team("one").as_bytes());
     write("b/d.toml", b"kind = \"team\"\nname = \"two\"\n[spec]\n");
     write(".hidden.yaml", b"[");
     write(".git/x.yaml", b"[");
@@ -261,7 +261,7 @@ fn the_same_resource_in_two_files_names_both() {
     assert_eq!(
         problems,
         [
-            "r/b/c.yml:2: teams.One: written twice: also at r/a.yaml:2 (keep one of them)",
+            "r/b/c.yml:2: teams.one: written twice: also at r/a.yaml:2 (keep one of them)",
             "r/bad.yaml:2: cannot be read: not UTF-8",
             "r/out.yaml: warning: left out: the link leads out of the folder (name the file itself with -f)",
         ]
