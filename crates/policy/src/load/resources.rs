@@ -9,6 +9,7 @@ mod node;
 mod scalar;
 mod toml_text;
 mod typed;
+pub mod write;
 mod yaml;
 
 use std::collections::HashMap;

@@ -270,6 +270,22 @@ fn the_same_resource_in_two_files_names_both() {
     assert_eq!(resources.documents.len(), 3);
 }
 
+#[test]
+fn files_are_written_as_people_write_them() {
+    let spec = serde_json::json!({
+        "kind": "openai", "base_url": "https://api.example.com/v1", "enabled": true, "timeout_ms": 1000, "headers": {},
+        "credentials": [{"weight": 2, "value": "a: b"}], "on": ["429", "5xx"], "text": "one\n  two\n\nthree\n",
+        "labels": {"a b": "yes", "price": "0.10"},
+    });
+    let Value::Object(spec) = spec else { panic!("an object") };
+    let resource =
+        write::Writable { kind: "provider", environment: Some("default"), name: "up", spec: &spec, comments: &[] };
+    let yaml = "kind: provider\nenvironment: default\nname: up\nspec:\n  kind: openai\n  base_url: \"https://api.example.com/v1\"\n  enabled: true\n  timeout_ms: 1000\n  headers: {}\n  credentials:\n    - {weight: 2, value: \"a: b\"}\n  \"on\": [\"429\", \"5xx\"]\n  text: |\n    one\n      two\n\n    three\n  labels:\n    \"a b\": \"yes\"\n    price: \"0.10\"\n";
+    assert_eq!(write::yaml(&resource), yaml);
+    let toml = "kind = \"provider\"\nenvironment = \"default\"\nname = \"up\"\n\n[spec]\nkind = \"openai\"\nbase_url = \"https://api.example.com/v1\"\nenabled = true\ntimeout_ms = 1000\nheaders = {}\ncredentials = [{ weight = 2, value = \"a: b\" }]\non = [\"429\", \"5xx\"]\ntext = \"one\\n  two\\n\\nthree\\n\"\nlabels = { \"a b\" = \"yes\", price = \"0.10\" }\n";
+    assert_eq!(write::toml(&resource), toml);
+}
+
 mod law {
     use proptest::prelude::*;
 
@@ -325,6 +341,29 @@ mod law {
                 prop_assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)), "{}: {}", problem, text);
             }
             prop_assert!(!resources.documents.is_empty() || !resources.problems.is_empty());
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(
+            name in "[^\u{0}-\u{1f}\u{7f}]{1,12}",
+            texts in proptest::collection::btree_map("[ -~]{1,8}", prop_oneof![any::<String>(), "( |x|\n|\\$|\\{|#|-|:|yes|0x1){0,12}"], 0..5),
+            list in proptest::collection::vec(any::<String>(), 0..3),
+            number in any::<i64>(),
+        ) {
+            let mut spec = Map::new();
+            spec.insert("labels".into(), texts.iter().map(|(n, t)| (n.clone(), Value::from(t.as_str()))).collect());
+            spec.insert("cost_tags".into(), list.iter().map(|text| Value::from(text.as_str())).collect());
+            spec.insert("description".into(), texts.values().next().map_or("", String::as_str).into());
+            spec.insert("expires_at".into(), Value::from(number.unsigned_abs() % 4_000_000_000));
+            let comments = ["a comment\nof two lines".to_owned()];
+            let resource =
+                write::Writable { kind: "key", environment: Some("default"), name: &name, spec: &spec, comments: &comments };
+            for (file, text) in [("a.yaml", write::yaml(&resource)), ("a.toml", write::toml(&resource))] {
+                let read = parsed(file, &text);
+                prop_assert!(read.problems.is_empty(), "{:?} in {}", read.problems, text);
+                prop_assert_eq!(&read.documents[0].name, &name, "{}", text);
+                prop_assert_eq!(&read.documents[0].spec, &spec, "{}", text);
+            }
         }
 
         #[test]
