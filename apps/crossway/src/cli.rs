@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use policy::load::{Loaded, load};
 use policy::problem::Problem;
 
+use crate::apply::{self, FileArgs};
+use crate::export::{self, Format};
+use crate::remote::ServerArgs;
 use crate::{backup, check, keys, migrate, restore, serve};
 
 /// What a command fails with: one line, or several, for people.
@@ -37,6 +40,33 @@ enum Command {
         /// A resource file, or a folder of them; repeat for several
         #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR")]
         files: Vec<PathBuf>,
+    },
+    /// Make a running gateway have what resource files say: all of it, or nothing
+    Apply {
+        #[command(flatten)]
+        files: FileArgs,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show what apply would change; exit code 0 when nothing, 1 when something, 2 when it cannot be said
+    Diff {
+        #[command(flatten)]
+        files: FileArgs,
+    },
+    /// Write what a running gateway has as resource files, without secrets
+    Export {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One environment instead of all
+        #[arg(short = 'E', long, value_name = "NAME")]
+        environment: Option<String>,
+        /// The folder to write into, one file a resource; without it everything goes to stdout
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// What the files are written in
+        #[arg(long, value_enum, default_value_t = Format::Yaml)]
+        format: Format,
     },
     /// Create, list and revoke API keys
     #[command(subcommand)]
@@ -112,6 +142,11 @@ pub fn run() -> Result<ExitCode, Failure> {
     match Cli::parse().command {
         Command::Serve { config, demo } => serve::serve(&config, demo),
         Command::Check { config, files } => check::check(&config, &files),
+        Command::Apply { files, dry_run } => apply::apply(&files, dry_run),
+        Command::Diff { files } => apply::diff(&files),
+        Command::Export { server, environment, output, format } => {
+            export::export(&server, environment.as_deref(), output.as_deref(), format)
+        }
         Command::Backup { file, include_master_key, config } => backup::backup(&config, &file, include_master_key),
         Command::Restore { file, config } => restore::restore(&config, &file),
         Command::Migrate { config } => migrate::migrate(&config),

@@ -57,7 +57,7 @@ impl Node {
         }
     }
 
-    /// Returns the value as JSON. A member without a value is one that was not written.
+    /// Returns the value as JSON.
     pub(super) fn to_json(&self) -> Value {
         match &self.value {
             Written::Null => Value::Null,
@@ -74,10 +74,9 @@ impl Node {
     }
 }
 
-/// Returns members as a JSON object, without those that have no value.
+/// Returns members as a JSON object. Null is kept: a server takes it for a secret that stays as it is, or for nothing.
 pub(super) fn members_to_json(members: &[Member]) -> Map<String, Value> {
-    let written = members.iter().filter(|member| member.node.value != Written::Null);
-    written.map(|member| (member.name.clone(), member.node.to_json())).collect()
+    members.iter().map(|member| (member.name.clone(), member.node.to_json())).collect()
 }
 
 /// Returns a whole number; one that JSON programs cannot hold stays text, which no field takes for a number.

@@ -38,7 +38,7 @@ pub fn yaml(resource: &Writable<'_>) -> String {
     out
 }
 
-/// Returns a resource as a TOML document.
+/// Returns a resource as a TOML document. TOML has no null, so that members without a value are left out.
 pub fn toml(resource: &Writable<'_>) -> String {
     let mut out = comments(resource.comments);
     let _ = writeln!(out, "kind = {}", toml_text(resource.kind));
