@@ -8,11 +8,12 @@ use aws_lc_rs::digest::{Context, SHA256};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::{Schema, StoreError, records, resources};
+use crate::resources::sqlite;
+use crate::{Schema, StoreError, records};
 
 /// The databases, in the order in which they are copied: what happened before what is configured, so that every record
 /// finds the key that it names.
-const SCHEMAS: [Schema; 2] = [records::SCHEMA, resources::SCHEMA];
+const SCHEMAS: [Schema; 2] = [records::SCHEMA, sqlite::SCHEMA];
 
 /// Why a database could not be copied or checked.
 #[derive(Debug, thiserror::Error)]

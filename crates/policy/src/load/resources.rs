@@ -64,7 +64,7 @@ pub struct Resources {
 pub fn read(paths: &[PathBuf], cwd: &Path, env: Lookup<'_>) -> Resources {
     let mut resources = Resources::default();
     for file in files::find(paths, cwd, &mut resources.problems) {
-        let Some(text) = super::read(&file.path, &file.name, &mut resources.problems) else { continue };
+        let Some(text) = super::text_of(&file.path, &file.name, &mut resources.problems) else { continue };
         let mut parsed = parse(&file.name, &text, env);
         resources.documents.append(&mut parsed.documents);
         resources.problems.append(&mut parsed.problems);

@@ -8,7 +8,7 @@ use catalog::model::Catalogue;
 
 use super::resources::kind::{Kind, Typed};
 use super::resources::{Document, Resources};
-use super::{Loaded, Lookup, finish, gather};
+use super::{Loaded, Lookup, compiled, read_file};
 use crate::compile::compile;
 use crate::problem::{Origin, Problem};
 use crate::spec::{Entry, Specs};
@@ -26,18 +26,28 @@ pub fn load_with(
     env: Lookup<'_>,
     mut resources: Resources,
 ) -> Result<Loaded, Vec<Problem>> {
-    let mut gathered = gather(config, cwd, env);
-    gathered.problems.append(&mut resources.problems);
+    let (mut written, mut problems) = read_file(config, cwd, env, false);
+    problems.append(&mut resources.problems);
     let environments = by_environment(&resources.documents);
     for (name, documents) in &environments {
-        check_teams(documents, &mut gathered.problems);
+        check_teams(documents, &mut problems);
         if *name == DEFAULT {
-            add(documents, &mut gathered.parsed.specs, &mut gathered.problems);
+            add(documents, &mut written.specs, &mut problems);
         } else {
-            check_alone(name, documents, &mut gathered.problems);
+            check_alone(name, documents, &mut problems);
         }
     }
-    finish(gathered, env, false)
+    if written.stand_in && resources.documents.iter().any(is_used_provider) {
+        written.specs.providers.retain(|entry| entry.name != "demo");
+        written.stand_in = false;
+    }
+    compiled(written, problems)
+}
+
+/// Returns whether a document is a provider that the demo need not stand in for.
+fn is_used_provider(document: &Document) -> bool {
+    let Typed::Provider(spec) = &document.typed else { return false };
+    document.environment == DEFAULT && spec.enabled != Some(false)
 }
 
 fn by_environment(documents: &[Document]) -> BTreeMap<&str, Vec<&Document>> {

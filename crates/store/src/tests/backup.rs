@@ -8,7 +8,7 @@ use super::Directory;
 use crate::StoreError;
 use crate::backup::{CopyError, Digest, Migrated, check, copy, databases, migrate};
 use crate::records::Records;
-use crate::resources::Control;
+use crate::resources::sqlite::SqliteResources;
 
 #[test]
 fn a_copy_is_whole_while_somebody_writes() {
@@ -45,7 +45,7 @@ fn what_is_not_there_is_not_copied() {
 #[test]
 fn damage_is_found() {
     let dir = Directory::new();
-    drop(Control::open(&dir).unwrap());
+    drop(SqliteResources::open(&dir).unwrap());
     let file = dir.join("control.db");
     check(&file).unwrap();
     let mut bytes = std::fs::read(&file).unwrap();
@@ -67,7 +67,7 @@ fn migrations_say_what_they_did_and_refuse_what_is_newer() {
     let dir = Directory::new();
     let none = |file| Migrated { file, before: None, after: 0 };
     assert_eq!(migrate(&dir).unwrap(), [none("records.db"), none("control.db")]);
-    drop(Control::open(&dir).unwrap());
+    drop(SqliteResources::open(&dir).unwrap());
     let done = migrate(&dir).unwrap();
     let control = done.iter().find(|one| one.file == "control.db").unwrap();
     assert!(control.before == Some(control.after) && control.after > 0);

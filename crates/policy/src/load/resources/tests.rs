@@ -128,7 +128,7 @@ fn names_every_faulty_part_with_its_line() {
         &[
             "a.yaml:4: providers.a.timeout_ms: expected a whole number that is not negative, found a whole number",
             "a.yaml:5: providers.a.enabled: expected true or false, found a string",
-            "a.yaml:8: providers.a.credentials[0].wait: unknown setting (one of value, weight)",
+            "a.yaml:8: providers.a.credentials[0].wait: unknown setting (one of name, value, weight)",
             "a.yaml:9: providers.a.credentials[1].value: expected a string in quotes, found a list",
             "a.yaml:10: providers.a.credentials[1].weight: expected a whole number that is not negative, found a string",
             "a.yaml:11: providers.a.credentials[2]: expected a mapping, found a string",
