@@ -286,6 +286,47 @@ fn files_are_written_as_people_write_them() {
     assert_eq!(write::toml(&resource), toml);
 }
 
+#[test]
+fn every_field_is_on_the_page_of_its_kind() {
+    use super::super::fields::fields_of;
+    use crate::spec::provider::{CredentialSpec, ProviderSpec};
+    use crate::spec::{environment, fallback, guardrail, key, model, prompt, team};
+
+    let check = |page: &str, fields: &[&str]| {
+        assert!(!fields.is_empty());
+        let path = format!("{}/../../docs/resources/{page}.md", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        for field in fields {
+            assert!(text.contains(&format!("`{field}`")), "{field} is not on the page of the {page}");
+        }
+    };
+    check("environment", fields_of::<environment::EnvironmentSpec>());
+    check("provider", fields_of::<ProviderSpec>());
+    check("provider", fields_of::<CredentialSpec>());
+    check("model", fields_of::<model::ModelSpec>());
+    check("team", fields_of::<team::TeamSpec>());
+    check("key", fields_of::<key::KeySpec>());
+    check("fallback", fields_of::<fallback::FallbackSpec>());
+    check("guardrail", fields_of::<guardrail::GuardrailSpec>());
+    check("prompt", fields_of::<prompt::PromptSpec>());
+    let index = std::fs::read_to_string(format!("{}/../../docs/resources.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for kind in Kind::ALL {
+        assert!(index.contains(&format!("(resources/{}.md)", kind.name())), "{}", kind.name());
+    }
+}
+
+#[test]
+fn the_examples_of_the_pages_are_without_faults() {
+    for kind in Kind::ALL {
+        let path = format!("{}/../../docs/resources/{}.md", env!("CARGO_MANIFEST_DIR"), kind.name());
+        let text = std::fs::read_to_string(path).unwrap();
+        let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let resources = parse("example.yaml", example, &|_| Some("value".to_owned()));
+        assert_eq!(resources.problems, [], "{}", kind.name());
+        assert!(resources.documents.iter().any(|document| document.kind == kind));
+    }
+}
+
 mod law {
     use proptest::prelude::*;
 
