@@ -4,13 +4,16 @@ mod refused;
 mod shown;
 
 use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _, stderr, stdout};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use policy::load::resources::{Document, read};
 use policy::problem::Severity;
+use policy::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,6 +35,7 @@ pub struct FileArgs {
 /// What a gateway did, or would do.
 #[derive(Debug, Deserialize)]
 struct Changes {
+    #[serde(rename = "data", alias = "changes")]
     changes: Vec<Change>,
 }
 
@@ -43,8 +47,10 @@ struct Change {
     #[serde(default)]
     environment: String,
     name: String,
-    #[serde(default, alias = "diff")]
+    #[serde(default, rename = "diff", alias = "fields")]
     fields: Vec<Field>,
+    /// The secret of a key that was made.
+    secret: Option<Secret>,
 }
 
 /// A member that is different.
@@ -60,9 +66,14 @@ struct Field {
 /// Makes a gateway have what the files say, all of it or nothing.
 ///
 /// # Errors
-/// When the gateway cannot be asked.
-pub fn apply(args: &FileArgs, dry_run: bool) -> Result<ExitCode, Failure> {
+/// When the gateway cannot be asked, or the file for secrets exists or cannot be written.
+pub fn apply(args: &FileArgs, dry_run: bool, key_secrets: Option<&Path>) -> Result<ExitCode, Failure> {
+    let secrets = key_secrets.filter(|_| !dry_run).map(SecretsFile::create).transpose()?;
     let Some(changes) = ask(args, dry_run)? else { return Ok(ExitCode::FAILURE) };
+    let handed_out = match secrets {
+        Some(mut file) => file.write(&changes.changes)?,
+        None => false,
+    };
     let mut out = stdout().lock();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for change in &changes.changes {
@@ -75,13 +86,50 @@ pub fn apply(args: &FileArgs, dry_run: bool) -> Result<ExitCode, Failure> {
     let counts = ["created", "updated", "unchanged"].map(|done| format!("{} {done}", counts.get(done).unwrap_or(&0)));
     writeln!(out, "{}{}", counts.join(", "), if dry_run { "; nothing was changed (dry run)" } else { "" })?;
     let keys = changes.changes.iter().filter(|change| change.kind == "keys" && change.action == "create").count();
-    if keys > 0 && !dry_run {
+    if keys > 0 && !dry_run && !handed_out {
         writeln!(
             stderr(),
             "Nobody has seen the secrets of the new keys: `crossway keys rotate NAME` makes one to hand out"
         )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file for the secrets of new keys, which nobody else can read. It is there before anything is asked, so that no secret
+/// is lost for want of a place; when it stays empty, it goes away.
+struct SecretsFile {
+    file: File,
+    path: PathBuf,
+    used: bool,
+}
+
+impl SecretsFile {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = file.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        Ok(Self { file, path: path.to_owned(), used: false })
+    }
+
+    /// Writes one JSON object a line, and returns true.
+    fn write(&mut self, changes: &[Change]) -> Result<bool, Failure> {
+        for change in changes {
+            let Some(secret) = &change.secret else { continue };
+            self.used = true;
+            let line = json!({ "environment": change.environment, "name": change.name, "secret": secret.expose() });
+            writeln!(self.file, "{line}")?;
+        }
+        self.file.sync_all()?;
+        Ok(true)
+    }
+}
+
+impl Drop for SecretsFile {
+    fn drop(&mut self) {
+        if !self.used {
+            // An empty file that stays is only in the way of the next one.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Shows what `apply` would change: exit code 0 when nothing, 1 when something, 2 when that cannot be said.

@@ -48,6 +48,9 @@ enum Command {
         /// Say what would be done, and do nothing
         #[arg(long)]
         dry_run: bool,
+        /// A file to write the secrets of new keys into, one JSON object a line; it must not exist
+        #[arg(long, value_name = "FILE")]
+        key_secrets: Option<PathBuf>,
     },
     /// Show what apply would change; exit code 0 when nothing, 1 when something, 2 when it cannot be said
     Diff {
@@ -142,7 +145,7 @@ pub fn run() -> Result<ExitCode, Failure> {
     match Cli::parse().command {
         Command::Serve { config, demo } => serve::serve(&config, demo),
         Command::Check { config, files } => check::check(&config, &files),
-        Command::Apply { files, dry_run } => apply::apply(&files, dry_run),
+        Command::Apply { files, dry_run, key_secrets } => apply::apply(&files, dry_run, key_secrets.as_deref()),
         Command::Diff { files } => apply::diff(&files),
         Command::Export { server, environment, output, format } => {
             export::export(&server, environment.as_deref(), output.as_deref(), format)
