@@ -31,7 +31,7 @@ const CHUNK: usize = 64 << 10;
 /// When the file exists, the data directory holds nothing, or something cannot be read or written; then no file is
 /// left behind.
 pub fn backup(config: &ConfigArgs, to: &Path, include_master_key: bool) -> Result<ExitCode, Failure> {
-    let settings = config.load(false)?.settings;
+    let settings = config.read(false)?.settings;
     if to.exists() {
         return Err(format!("{} exists already: name another file, or remove it", to.display()).into());
     }

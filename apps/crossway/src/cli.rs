@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use policy::load::{Loaded, load};
+use policy::load::{Written, read};
 use policy::problem::Problem;
 
 use crate::apply::{self, FileArgs};
@@ -71,7 +71,7 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Yaml)]
         format: Format,
     },
-    /// Create, list and revoke API keys
+    /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Back up the data directory into one file, while the gateway runs
@@ -96,6 +96,8 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Print the OpenAPI document of the admin API
+    Openapi,
     /// Print the version
     Version,
 }
@@ -109,13 +111,13 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Loads the configuration.
+    /// Reads the configuration.
     ///
     /// # Errors
     /// With every problem.
-    pub fn load(&self, demo: bool) -> Result<Loaded, Failure> {
+    pub fn read(&self, demo: bool) -> Result<Written, Failure> {
         let cwd = std::env::current_dir()?;
-        load(self.config.as_deref(), &cwd, &variable, demo).map_err(|problems| all(&problems))
+        read(self.config.as_deref(), &cwd, &variable, demo).map_err(|problems| all(&problems))
     }
 }
 
@@ -125,7 +127,7 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 /// Joins problems into one failure.
-fn all(problems: &[Problem]) -> Failure {
+pub fn all(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
 }
@@ -154,6 +156,10 @@ pub fn run() -> Result<ExitCode, Failure> {
         Command::Restore { file, config } => restore::restore(&config, &file),
         Command::Migrate { config } => migrate::migrate(&config),
         Command::Keys(command) => keys::run(command),
+        Command::Openapi => {
+            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&server::admin::openapi::document())?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Version => {
             writeln!(std::io::stdout(), "crossway {}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

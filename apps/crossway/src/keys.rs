@@ -1,20 +1,31 @@
 //! `crossway keys`: keys in the data directory. A running gateway sees a change within a second.
 
+mod args;
+mod listing;
+
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
+use control::actor::Actor;
+use control::plane::Plane;
+use control::publish::{Change, Publish};
+use control::refusal::Refusal;
+use control::resource::{Created, Draft, Expect, Resource};
 use policy::clock::Clock;
-use policy::spec::key::KeySpec;
-use policy::spec::timestamp::Timestamp;
-use store::resources::Control;
-use store::seal::MasterKey;
 
-use crate::assemble::{master_key, prepare_data_dir};
-use crate::cli::{ConfigArgs, Failure};
+use self::args::SpecArgs;
+use self::listing::list;
+use crate::assemble::{open_plane, prepare_data_dir};
+use crate::cli::{ConfigArgs, Failure, all};
 
 /// The environment that always exists.
 const ENVIRONMENT: &str = "default";
+
+/// The plural name of the kind.
+const KEYS: &str = "keys";
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -26,30 +37,36 @@ pub enum Command {
         /// The environment it belongs to
         #[arg(long, default_value = ENVIRONMENT)]
         environment: String,
-        /// The team it belongs to
-        #[arg(long)]
-        team: Option<String>,
-        /// What it is for
-        #[arg(long, default_value = "")]
-        description: String,
-        /// A provider it may use; repeat for several, leave out for all
-        #[arg(long = "provider")]
-        providers: Vec<String>,
-        /// A model it may use; repeat for several, leave out for all
-        #[arg(long = "model")]
-        models: Vec<String>,
-        /// Unix seconds after which it is refused
-        #[arg(long)]
-        expires_at: Option<u64>,
+        #[command(flatten)]
+        spec: Box<SpecArgs>,
         #[command(flatten)]
         config: ConfigArgs,
     },
     /// List keys, revoked ones included
     List {
+        /// One environment instead of all
+        #[arg(long)]
+        environment: Option<String>,
+        /// What the list is written in
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Revoke a key by its name, id or prefix; requests in flight are cut off
+    /// Give a key a new secret, which is printed once, alone; the old one works for the grace time
+    Rotate {
+        /// Its name, id or prefix
+        key: String,
+        /// The environment it belongs to
+        #[arg(long, default_value = ENVIRONMENT)]
+        environment: String,
+        /// How long the old secret works on, in seconds; 0 ends it at once
+        #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+        grace: u64,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Revoke a key for ever; requests in flight are cut off
     Revoke {
         /// Its name, id or prefix
         key: String,
@@ -61,50 +78,81 @@ pub enum Command {
     },
 }
 
+/// What a list is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    Text,
+    /// One JSON array, each key as the admin API shows it
+    Json,
+}
+
 /// Runs a `keys` command.
 ///
 /// # Errors
 /// When it fails.
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Create { name, environment, team, description, providers, models, expires_at, config } => {
-            let expires_at = expires_at.map(Timestamp);
-            let spec = KeySpec { team, description, providers, models, expires_at, ..KeySpec::default() };
-            create(&config, &environment, &name, spec)?;
+        Command::Create { name, environment, spec, config } => {
+            let draft = Draft { name: Some(name), spec: spec.spec()? };
+            print_secret(&open(&config)?.create(&actor(), &environment, KEYS, draft).map_err(explained)?)?;
         }
-        Command::List { config } => list(&config)?,
+        Command::List { environment, format, config } => list(&open(&config)?, environment, format)?,
+        Command::Rotate { key, environment, grace, config } => {
+            let plane = open(&config)?;
+            let name = named(&plane, &environment, &key)?;
+            let grace = Duration::from_secs(grace);
+            print_secret(&plane.rotate_key(&actor(), &environment, &name, grace, Expect::Any).map_err(explained)?)?;
+        }
         Command::Revoke { key, environment, config } => {
-            let control = open(&config)?.0;
-            let row = control.revoke_key(&environment, &key, Clock::system().unix_ms())?;
-            writeln!(stderr(), "revoked {} ({}…)", row.name, row.prefix)?;
+            let plane = open(&config)?;
+            let name = named(&plane, &environment, &key)?;
+            let revoked = plane.revoke_key(&actor(), &environment, &name, Expect::Any).map_err(explained)?;
+            writeln!(stderr(), "revoked {} ({}…)", revoked.name, status(&revoked, "prefix"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(config: &ConfigArgs) -> Result<(Control, MasterKey), Failure> {
-    let settings = config.load(false)?.settings;
-    prepare_data_dir(&settings.data_dir)?;
-    let master = master_key(&settings)?;
-    Ok((Control::open(&settings.data_dir)?, master))
+fn open(config: &ConfigArgs) -> Result<Plane, Failure> {
+    let written = config.read(false)?;
+    prepare_data_dir(&written.settings.data_dir)?;
+    open_plane(written, Arc::new(Nobody), Clock::system())
 }
 
-fn create(config: &ConfigArgs, environment: &str, name: &str, spec: KeySpec) -> Result<(), Failure> {
-    if environment != ENVIRONMENT {
-        return Err(format!("there is no environment `{environment}`; the environment is `{ENVIRONMENT}`").into());
+/// A gateway that runs sees the change in the database.
+struct Nobody;
+
+impl Publish for Nobody {
+    fn publish(&self, _: Vec<Change>) {}
+}
+
+fn actor() -> Actor {
+    Actor::local("command line")
+}
+
+fn explained(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Invalid(problems) => all(&problems),
+        other => other.into(),
     }
-    let (control, master) = open(config)?;
-    let (_, secret) = control.create_key(environment, name, spec, &master, Clock::system().unix_ms())?;
+}
+
+fn print_secret(created: &Created) -> Result<(), Failure> {
+    let secret = created.secret.as_ref().ok_or("no secret was made")?;
     writeln!(stdout(), "{}", secret.expose())?;
     Ok(())
 }
 
-fn list(config: &ConfigArgs) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    writeln!(out, "{:<12} {:<10} {:<12} NAME", "PREFIX", "STATUS", "ENVIRONMENT")?;
-    for row in open(config)?.0.list_keys(None)? {
-        let status = format!("{:?}", row.status());
-        writeln!(out, "{:<12} {status:<10} {:<12} {}", format!("{}…", row.prefix), row.environment, row.name)?;
-    }
-    Ok(())
+/// Returns the name of a key that somebody named: a name wins over an id, an id over a prefix.
+fn named(plane: &Plane, environment: &str, given: &str) -> Result<String, Failure> {
+    let found = match plane.get(&actor(), environment, KEYS, given) {
+        Err(Refusal::NotFound(_)) => plane.key_by_prefix(&actor(), environment, given),
+        other => other,
+    };
+    Ok(found.map_err(explained)?.name)
+}
+
+fn status<'a>(key: &'a Resource, member: &str) -> &'a str {
+    key.status.get(member).and_then(serde_json::Value::as_str).unwrap_or_default()
 }

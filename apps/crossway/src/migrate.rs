@@ -13,7 +13,7 @@ use crate::cli::{ConfigArgs, Failure};
 /// # Errors
 /// When a gateway runs on the data directory, or a database is damaged or of a newer version.
 pub fn migrate(config: &ConfigArgs) -> Result<ExitCode, Failure> {
-    let settings = config.load(false)?.settings;
+    let settings = config.read(false)?.settings;
     let directory = settings.data_dir.display();
     if !settings.data_dir.is_dir() {
         return Err(format!("there is no data directory {directory}: nothing to migrate").into());

@@ -1,4 +1,4 @@
-//! When the configuration file is read again: it has changed, and whoever changes it is done.
+//! The configuration file is read again when it has changed and whoever changes it is done, and on SIGHUP.
 //!
 //! Editors write in steps, so that a file is only taken when it looked the same twice. A file that is gone is not taken
 //! either: many editors remove it for a moment.
@@ -6,8 +6,88 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use control::plane::Plane;
+use control::refusal::Refusal;
+use policy::load::{Written, read};
+use policy::problem::Problem;
 use policy::spec::settings::Settings;
+
+use crate::cli::{ConfigArgs, in_order, variable};
+
+/// The files that are read when none is named.
+const USUAL: [&str; 2] = ["crossway.toml", "Config.toml"];
+
+/// Puts the configuration file into effect whenever it changes.
+pub struct Reload {
+    config: ConfigArgs,
+    cwd: PathBuf,
+    demo: bool,
+    running: Settings,
+    watch: Watch,
+    /// Set by SIGHUP: the file is read whatever it looks like.
+    asked: Arc<AtomicBool>,
+}
+
+impl Reload {
+    /// Begins to watch what was read at the start.
+    pub fn new(config: ConfigArgs, cwd: PathBuf, demo: bool, written: &Written, asked: Arc<AtomicBool>) -> Self {
+        let files = match &config.config {
+            Some(file) => vec![cwd.join(file)],
+            None => USUAL.iter().map(|name| cwd.join(name)).collect(),
+        };
+        Self { config, cwd, demo, running: written.settings.clone(), watch: Watch::new(files), asked }
+    }
+
+    /// Looks at the file, and reads it when somebody has changed it and is done. What is wrong with it is logged, and
+    /// what was in effect stays.
+    pub fn poll(&mut self, plane: &Plane) {
+        let changed = self.watch.poll();
+        if !self.asked.swap(false, Ordering::Relaxed) && !changed {
+            return;
+        }
+        match read(self.config.config.as_deref(), &self.cwd, &variable, self.demo) {
+            Ok(written) => self.put_into_effect(plane, written),
+            Err(problems) => refuse(plane, problems),
+        }
+    }
+
+    fn put_into_effect(&self, plane: &Plane, written: Written) {
+        let restart = needs_restart(&self.running, &written.settings);
+        match plane.reload(written.specs, written.stand_in) {
+            Ok(()) => {
+                tracing::info!(component = "configuration", "The configuration was read again and is in effect");
+                for problem in &written.warnings {
+                    tracing::warn!(component = "configuration", "{problem}");
+                }
+                if !restart.is_empty() {
+                    let settings = restart.join(", ");
+                    tracing::warn!(component = "configuration", settings, "These settings need a restart");
+                }
+            }
+            Err(Refusal::Invalid(problems)) => refuse(plane, problems),
+            Err(other) => {
+                tracing::error!(component = "configuration", error = %other, "The configuration cannot be put into effect");
+                // Nothing is wrong with the file: it is tried again.
+                self.asked.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+fn refuse(plane: &Plane, problems: Vec<Problem>) {
+    for problem in in_order(&problems) {
+        tracing::error!(component = "configuration", "{problem}");
+    }
+    tracing::error!(
+        component = "configuration",
+        problems = problems.len(),
+        "The configuration file is faulty: what was read before stays in effect"
+    );
+    plane.refuse_file(problems);
+}
 
 /// What a file looks like from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

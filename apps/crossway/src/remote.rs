@@ -69,7 +69,7 @@ impl ServerArgs {
         let (url, token) = match (named, token) {
             (Some(url), token) => (url, token),
             (None, token) => {
-                let settings = self.config.load(false)?.settings;
+                let settings = self.config.read(false)?.settings;
                 (format!("http://{}", reachable(settings.admin_listen)), token.or(settings.admin_token))
             }
         };

@@ -26,7 +26,7 @@ const MANIFEST_LIMIT: u64 = 16 << 20;
 /// When the directory is not empty, and when the backup is damaged or cannot be read or written; then the directory is
 /// as empty as before.
 pub fn restore(config: &ConfigArgs, from: &Path) -> Result<ExitCode, Failure> {
-    let settings = config.load(false)?.settings;
+    let settings = config.read(false)?.settings;
     let data_dir = &settings.data_dir;
     let file = File::open(from).map_err(|error| format!("cannot open {}: {error}", from.display()))?;
     prepare_data_dir(data_dir)?;

@@ -3,9 +3,11 @@
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
+use control::plane::Plane;
 use demo::connector::DemoConnector;
 use engine::gateway::Gateway;
 use engine::worker::Worker;
@@ -15,17 +17,20 @@ use server::admin::{Admin, router};
 use server::data;
 use server::listen::bind;
 use settle::journal::Journal;
-use store::resources::Control;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-use crate::assemble::{Parts, all_keys, assemble};
+use crate::assemble::{Parts, USER_AGENT, assemble};
 use crate::cli::{ConfigArgs, Failure};
+use crate::reload::Reload;
 use crate::shutdown::Stop;
 use crate::{greeting, logging, shutdown};
 
 /// How often the control database is asked whether another process changed it.
 const WATCH: Duration = Duration::from_millis(250);
+
+/// How many times it is asked until the configuration file is looked at: once a second.
+const FILE_ROUNDS: u32 = 4;
 
 /// How long idle TCP connections to providers stay silent before they are probed.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -35,21 +40,26 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the configuration is faulty or a part cannot be started.
 pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
-    let loaded = config.load(demo)?;
-    logging::start(&loaded.settings.log)?;
-    for problem in loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning) {
+    let written = config.read(demo)?;
+    logging::start(&written.settings.log)?;
+    for problem in written.warnings.iter().filter(|problem| problem.severity == Severity::Warning) {
         tracing::warn!(component = "configuration", "{problem}");
     }
     shutdown::raise_descriptor_limit();
-    let settings = loaded.settings.clone();
+    let settings = written.settings.clone();
     let data_listener = listen(settings.listen)?;
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
-    let Parts { gateway, journal, control, first_key, background, .. } = assemble(loaded, demo)?;
+    let effective = written.effective.clone();
+    let hangup = Arc::new(AtomicBool::new(false));
+    let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
+    let Parts { gateway, plane, journal, first_key, background, .. } = assemble(written, demo)?;
     let stop = Stop::default();
-    let workers = start_workers(&gateway, &journal, &data_listener, &stop)?;
+    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
+    let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    watch_keys(control, Arc::clone(&gateway))?;
+    warn_of_problems(&plane);
+    watch(Arc::clone(&plane), reload)?;
     greeting::greet(data_address, admin_address, first_key.as_ref())?;
     warn_of_openness(&gateway, data_address);
     let journal_healthy = {
@@ -58,6 +68,10 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     };
     let admin = Admin {
         gateway: Arc::clone(&gateway),
+        plane,
+        connector,
+        user_agent: USER_AGENT.into(),
+        settings: effective,
         data_dir: settings.data_dir,
         token: settings.admin_token,
         journal_healthy,
@@ -74,6 +88,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         tokio::select! {
             () = admin => {}
             () = shutdown::drain(&gateway, &stop, settings.grace) => {}
+            () = shutdown::note_hangups(&hangup) => {}
         }
         Ok::<_, std::io::Error>(())
     })?;
@@ -92,15 +107,15 @@ fn listen(address: SocketAddr) -> Result<StdListener, Failure> {
 
 fn start_workers(
     gateway: &Arc<Gateway>,
+    connector: &Arc<dyn Connector>,
     journal: &Arc<Journal>,
     listener: &StdListener,
     stop: &Stop,
 ) -> Result<Vec<thread::JoinHandle<()>>, Failure> {
-    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let count = thread::available_parallelism().map_or(1, usize::from);
     let mut workers = Vec::with_capacity(count);
     for number in 0..count {
-        let worker = Arc::new(Worker::new(Arc::clone(gateway), Arc::clone(&connector), journal.writer()));
+        let worker = Arc::new(Worker::new(Arc::clone(gateway), Arc::clone(connector), journal.writer()));
         let (listener, stop) = (listener.try_clone()?, stop.clone());
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
@@ -118,27 +133,36 @@ fn start_workers(
     Ok(workers)
 }
 
-/// Puts changed keys into effect. The thread ends with the process.
-fn watch_keys(control: Control, gateway: Arc<Gateway>) -> Result<(), Failure> {
-    let mut seen = control.change_counter()?;
+/// Puts into effect what other processes and the configuration file change. The thread ends with the process.
+fn watch(plane: Arc<Plane>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
-        loop {
+        for round in (0..FILE_ROUNDS).cycle() {
             thread::park_timeout(WATCH);
-            match control.change_counter() {
-                Ok(counter) if counter == seen => {}
-                Ok(counter) => match all_keys(&control) {
-                    Ok(keys) => {
-                        gateway.update(gateway.state().changes_to(keys));
-                        seen = counter;
-                    }
-                    Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be read"),
-                },
-                Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be watched"),
+            if let Err(error) = plane.refresh() {
+                tracing::warn!(component = "control", error = %error, "The control database cannot be watched");
+            }
+            if round == 0 {
+                reload.poll(&plane);
             }
         }
     };
-    thread::Builder::new().name("keys".into()).spawn(watch)?;
+    thread::Builder::new().name("control".into()).spawn(watch)?;
     Ok(())
+}
+
+fn warn_of_problems(plane: &Plane) {
+    for environment in plane.environments() {
+        for problem in plane.problems(&environment) {
+            tracing::warn!(component = "configuration", environment = %environment, "{problem}");
+        }
+    }
+    if plane.demo_stands_in() {
+        let hint = "set OPENAI_API_KEY or another provider's variable, or write crossway.toml";
+        tracing::warn!(
+            component = "configuration",
+            "no provider is configured: only the demo provider answers, with made-up text ({hint})"
+        );
+    }
 }
 
 fn warn_of_openness(gateway: &Gateway, address: SocketAddr) {
