@@ -149,9 +149,10 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
 /// With every problem of the configuration, or when the database cannot be opened.
 pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: Clock) -> Result<Plane, Failure> {
     let Written { settings, specs, stand_in, .. } = written;
+    let master = master_key(&settings)?;
     let opened = Plane::open(open::Options {
         store: Box::new(SqliteResources::open(&settings.data_dir)?),
-        master: master_key(&settings)?,
+        master,
         vendors: Arc::new(Vendors::builtin()),
         catalogue: Arc::new(Catalogue::builtin()),
         written: specs,
