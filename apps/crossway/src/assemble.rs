@@ -49,7 +49,7 @@ pub struct Parts {
     /// The threads of journal and drainer, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
-    _lock: File,
+    pub lock: File,
 }
 
 /// The threads that write down what happened.
@@ -140,7 +140,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, clock.clone())?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, plane, journal, first_key, background, _lock: lock })
+    Ok(Parts { gateway, plane, journal, first_key, background, lock })
 }
 
 /// Opens the control plane on the data directory. What it holds takes effect in `publish`.

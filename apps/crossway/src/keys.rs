@@ -60,9 +60,9 @@ pub enum Command {
         /// The environment it belongs to
         #[arg(long, default_value = ENVIRONMENT)]
         environment: String,
-        /// How long the old secret works on, in seconds; 0 ends it at once
-        #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
-        grace: u64,
+        /// How long the old secret works on: 90s, 15m, 24h or 7d; 0s ends it at once
+        #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = args::duration)]
+        grace: Duration,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -101,7 +101,6 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Rotate { key, environment, grace, config } => {
             let plane = open(&config)?;
             let name = named(&plane, &environment, &key)?;
-            let grace = Duration::from_secs(grace);
             print_secret(&plane.rotate_key(&actor(), &environment, &name, grace, Expect::Any).map_err(explained)?)?;
         }
         Command::Revoke { key, environment, config } => {

@@ -1,6 +1,7 @@
 //! A key's spec on the command line.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::Args;
 use control::resource::Spec;
@@ -9,6 +10,9 @@ use policy::spec::timestamp::Timestamp;
 use serde_json::Value;
 
 use crate::cli::Failure;
+
+/// The longest grace time, as in the admin API: 30 days.
+const MAX_GRACE_SECONDS: u64 = 30 * 86_400;
 
 /// What is to be said about a new key.
 #[derive(Args, Clone, Debug)]
@@ -97,6 +101,21 @@ fn instant(text: &str) -> Result<Timestamp, String> {
     read.map_err(|_| "write it as 2027-01-31T00:00:00Z, or as Unix seconds".to_owned())
 }
 
+/// Reads `90s`, `15m`, `24h` or `7d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("write it like 90s, 15m, 24h or 7d".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "write it like 90s, 15m, 24h or 7d".to_owned())?;
+    let whole = number.checked_mul(seconds).filter(|seconds| *seconds <= MAX_GRACE_SECONDS);
+    whole.map(Duration::from_secs).ok_or_else(|| "at most 30d".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +125,15 @@ mod tests {
         assert_eq!(label("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert_eq!(label("a="), Ok(("a".to_owned(), String::new())));
         assert!(label("a").is_err() && label("=b").is_err());
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in ["", "7", "h", "1w", "-1s", "1.5h", "31d", "99999999999999999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
