@@ -83,7 +83,10 @@ pub fn prepare_data_dir(path: &Path) -> Result<(), Failure> {
 }
 
 /// Takes the data directory for this process.
-fn lock(path: &Path) -> Result<File, Failure> {
+///
+/// # Errors
+/// When another process has it, or the lock cannot be opened.
+pub fn lock(path: &Path) -> Result<File, Failure> {
     let file = path.join("lock");
     let named = |error| format!("cannot open {}: {error}", file.display());
     let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(named)?;
@@ -95,6 +98,21 @@ fn lock(path: &Path) -> Result<File, Failure> {
         }
         Err(TryLockError::Error(error)) => Err(named(error).into()),
     }
+}
+
+/// Returns the master key; a data directory without anything in it gets a new one.
+///
+/// # Errors
+/// When there are databases and no key that goes with them, or the key cannot be read or written.
+pub fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
+    let directory = &settings.data_dir;
+    let given = settings.master_key.as_ref().map(|key| key.expose());
+    if given.is_none() && directory.join("control.db").exists() && !directory.join("master.key").exists() {
+        let message = "master.key is missing from the data directory, and without it no API key works: put it back, or \
+                       set CROSSWAY_MASTER_KEY. If it is lost, remove control.db to begin without keys";
+        return Err(message.into());
+    }
+    Ok(MasterKey::load_or_create(directory, given)?)
 }
 
 /// Assembles everything but the listeners.
@@ -132,9 +150,11 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
 /// When it cannot be opened, and when the configuration is faulty.
 pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) -> Result<Plane, Failure> {
     prepare_data_dir(&written.settings.data_dir)?;
+    // Before the database: where there is one, a missing master key is not made anew.
+    let master = master_key(&written.settings)?;
     let opened = Plane::open(open::Options {
         store: Box::new(SqliteResources::open(&written.settings.data_dir)?),
-        master: master_key(&written.settings)?,
+        master,
         vendors: Arc::new(Vendors::builtin()),
         catalogue: Arc::new(Catalogue::builtin()),
         written: written.specs,
@@ -144,11 +164,6 @@ pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) ->
         key_totals: None,
     });
     opened.map_err(explained)
-}
-
-fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
-    let given = settings.master_key.as_ref().map(|key| key.expose());
-    Ok(MasterKey::load_or_create(&settings.data_dir, given)?)
 }
 
 /// Makes a key for a first start, and for every start of a demo.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use policy::secret::Secret;
 
+use crate::remote::reachable;
+
 /// Prints where everything is, and a line that works as it stands.
 ///
 /// # Errors
@@ -25,12 +27,4 @@ pub fn greet(data: SocketAddr, admin: SocketAddr, secret: Option<&Secret>) -> io
         )?;
     }
     out.flush()
-}
-
-/// Returns an address that a client on this machine can use: an unspecified one stands for all.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-    }
-    address
 }

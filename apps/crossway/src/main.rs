@@ -1,11 +1,18 @@
 //! The `crossway` binary.
 
+mod apply;
 mod assemble;
+mod backup;
 mod check;
 mod cli;
+mod export;
 mod greeting;
 mod keys;
 mod logging;
+mod migrate;
+mod reload;
+mod remote;
+mod restore;
 mod serve;
 mod shutdown;
 

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -21,11 +22,15 @@ use tokio::runtime;
 
 use crate::assemble::{Parts, USER_AGENT, assemble};
 use crate::cli::{ConfigArgs, Failure};
+use crate::reload::Reload;
 use crate::shutdown::Stop;
 use crate::{greeting, logging, shutdown};
 
 /// How often the control database is asked whether another process changed it.
 const WATCH: Duration = Duration::from_millis(250);
+
+/// How many times it is asked until the configuration file is looked at: once a second.
+const FILE_ROUNDS: u32 = 4;
 
 /// How long idle TCP connections to providers stay silent before they are probed.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -46,13 +51,15 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
     let effective = written.effective.clone();
+    let hangup = Arc::new(AtomicBool::new(false));
+    let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
     let Parts { gateway, journal, plane, first_key, background, lock: _lock } = assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    watch(Arc::clone(&plane))?;
+    watch(Arc::clone(&plane), reload)?;
     greeting::greet(data_address, admin_address, first_key.as_ref())?;
     warn_of_openness(&gateway, data_address);
     let journal_healthy = {
@@ -81,6 +88,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         tokio::select! {
             () = admin => {}
             () = shutdown::drain(&gateway, &stop, settings.grace) => {}
+            () = shutdown::note_hangups(&hangup) => {}
         }
         Ok::<_, std::io::Error>(())
     })?;
@@ -125,17 +133,20 @@ fn start_workers(
     Ok(workers)
 }
 
-/// Puts into effect what other processes change. The thread ends with the process.
-fn watch(plane: Arc<Plane>) -> Result<(), Failure> {
+/// Puts into effect what other processes and the configuration file change. The thread ends with the process.
+fn watch(plane: Arc<Plane>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
         let mut failing = false;
-        loop {
+        for round in (0..FILE_ROUNDS).cycle() {
             thread::park_timeout(WATCH);
             let result = plane.refresh();
             if let (false, Err(error)) = (failing, &result) {
                 tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
             failing = result.is_err();
+            if round == 0 {
+                reload.poll(&plane);
+            }
         }
     };
     thread::Builder::new().name("control".into()).spawn(watch)?;

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use ir::id::ResourceId;
 use policy::clock::Clock;
+use policy::problem::Problem;
 use store::resources::{ResourceReader, ResourceStore};
 
 use crate::files::Files;
@@ -65,6 +66,8 @@ struct State {
     sequence: u64,
     environments: BTreeMap<String, Environment>,
     files: Files,
+    /// Why a newer configuration file is not in effect.
+    refused_file: Vec<Problem>,
 }
 
 impl State {

@@ -388,3 +388,47 @@ fn models_of_other_modes_are_known_and_not_offered() {
     let warning = loaded.warnings[0].to_string();
     assert!(warning.contains("models[0].mode: no surface serves embedding models yet"), "{warning}");
 }
+
+#[test]
+fn resource_files_are_checked_with_the_configuration() {
+    use policy::load::resources::{Resources, parse};
+    use policy::load::together::load_with;
+
+    let folder = std::env::temp_dir().join(format!("crossway-together-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("crossway.toml"), "[providers.openai]\napi_key = \"sk-a\"\n").unwrap();
+    let check = |text: &str| {
+        let Resources { documents, problems, .. } = parse("r.yaml", text, &|_| None);
+        let resources = Resources { documents, problems, files: Vec::new() };
+        match load_with(None, &folder, &|_| None, resources) {
+            Ok(loaded) => (true, loaded.warnings),
+            Err(problems) => (false, problems),
+        }
+    };
+    let expect = |text: &str, good: bool, problems: &[&str]| {
+        let (found, said) = check(text);
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert_eq!((found, said), (good, problems.iter().map(|line| (*line).to_owned()).collect()), "{text}");
+    };
+    let model = "kind: model\nname: mine\nspec: {provider: openai, input_price: 1.10, output_price: 2}\n";
+    expect(model, true, &[]);
+    expect(
+        "kind: model\nname: mine\nspec: {provider: opena}\n",
+        false,
+        &["r.yaml:3: models.mine.provider: no provider of this name is configured (did you mean openai?)"],
+    );
+    expect(
+        "\nkind: provider\nname: openai\nspec: {api_key: sk-b}\n",
+        false,
+        &["r.yaml:2: providers.openai: it comes from crossway.toml (change it there, or take it out of there)"],
+    );
+    expect(
+        "kind: key\nname: k\nenvironment: staging\nspec: {team: t}\n",
+        true,
+        &[
+            "r.yaml:4: warning: keys.k.team: no file describes this team (it has to exist on the server)",
+            "r.yaml:1: warning: environment: no file describes the environment staging (it has to exist on the server)",
+        ],
+    );
+    fs::remove_dir_all(&folder).unwrap();
+}

@@ -22,7 +22,7 @@ pub mod read;
 pub mod record;
 mod seq;
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "records.db",
     page_bytes: 8192,
     synchronous: "NORMAL",

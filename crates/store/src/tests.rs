@@ -17,6 +17,7 @@ use crate::records::read::{ListQuery, RecordsReader};
 use crate::resources::sqlite::SqliteResources;
 use crate::seal::{MasterKey, SealError, generate_secret};
 
+mod backup;
 mod requests;
 mod resources;
 mod seal;

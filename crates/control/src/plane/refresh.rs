@@ -56,6 +56,7 @@ impl Plane {
         {
             let mut state = self.change();
             state.files = files;
+            state.refused_file.clear();
             let environment = state.environments.entry(FILE_ENVIRONMENT.to_owned()).or_default();
             environment.documents = documents;
             environment.snapshot = outcome.snapshot.map(Arc::new).or(environment.snapshot.take());
@@ -64,6 +65,11 @@ impl Plane {
         }
         self.tell(published.map(|snapshot| Change::Environment(Box::new(snapshot))).into_iter().collect());
         Ok(())
+    }
+
+    /// Notes why a newer configuration file is not in effect, for as long as it is not. [`Plane::problems`] says it too.
+    pub fn refuse_file(&self, problems: Vec<Problem>) {
+        self.change().refused_file = problems;
     }
 
     /// Reads what changed since the state was read. The caller holds the writer.

@@ -270,7 +270,7 @@ fn keep_price_text(name: &str, value: &mut Spanned<DeValue<'_>>) {
 }
 
 /// Replaces every `${NAME}`; `$${` stands for `${`. `None` when there is nothing to replace.
-fn expand(text: &str, env: Lookup<'_>) -> Result<Option<String>, Vec<String>> {
+pub(super) fn expand(text: &str, env: Lookup<'_>) -> Result<Option<String>, Vec<String>> {
     if !text.contains("${") {
         return Ok(None);
     }

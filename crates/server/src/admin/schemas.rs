@@ -222,6 +222,10 @@ impl JsonSchema for Error {
                             "type": "object",
                             "required": ["path", "message", "hint", "line"],
                             "properties": {
+                                "document": {
+                                    "type": "string",
+                                    "description": "Which one it is about, where several documents were sent.",
+                                },
                                 "path": { "type": "string" },
                                 "message": { "type": "string" },
                                 "hint": text_or_null,

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{ResourceReader, ResourceStore, Transaction};
 use crate::{Schema, StoreError};
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "control.db",
     page_bytes: 4096,
     // What an operator was told is done stays done, also when the power fails.
