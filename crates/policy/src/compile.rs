@@ -157,13 +157,8 @@ fn compile_environment(specs: &Specs, report: &mut Report) -> Environment {
     if taken.contains(&meta_key) {
         report.add(origin, "meta_key", "that field of a reply has another meaning");
     }
-    Environment {
-        name: Arc::from("default"),
-        aliases,
-        meta_key: Arc::from(meta_key),
-        guards: guard::compile_guards(&specs.guardrails, report),
-        prompt: guard::compile_prompt(&specs.prompts, report),
-    }
+    let (bound, scoped) = guard::compile_guards(&specs.guardrails, &specs.prompts, report);
+    Environment { name: Arc::from("default"), aliases, meta_key: Arc::from(meta_key), bound, scoped }
 }
 
 /// Returns the model that savings are measured against: the one that is named, else the best priced one that is

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dialect::guard::stream::{Gate, StreamGuard, StreamGuarding};
 use dialect::passed::Progress;
 use ir::guard::Reason;
-use policy::guard::Banned;
+use policy::guard::banned::Banned;
 use policy::guard::disclaimer::Disclaimers;
 use policy::guard::length::{Lengths, Limit};
 use policy::guard::reply::{ReplyRules, ReplyWatch};

@@ -15,8 +15,8 @@ pub struct Guarded(pub Box<Gated>);
 /// 400 `guardrail_blocked`.
 pub fn guard(mut gated: Box<Gated>) -> Result<Guarded, Refusal> {
     let environment = &gated.state.configuration.snapshot.environment;
-    let prompt = environment.prompt.clone();
-    if let Some(Err(blocked)) = environment.guards.requests.as_deref().map(|rules| judge(rules, &gated)) {
+    let prompt = environment.bound.prompt.clone();
+    if let Some(Err(blocked)) = environment.bound.guards.requests.as_deref().map(|rules| judge(rules, &gated)) {
         return Err(gated.ticket.refuse(blocked.failure(Subject::Request)));
     }
     if let Some(prompt) = prompt {

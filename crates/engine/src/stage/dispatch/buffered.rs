@@ -49,7 +49,7 @@ pub(super) async fn ask(
     }
     let environment = &gated.state.configuration.snapshot.environment;
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
-    let watch = environment.guards.replies.as_ref().map(ReplyWatch::new);
+    let watch = environment.bound.guards.replies.as_ref().map(ReplyWatch::new);
     let guard = watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
     match Reply::decode(surface, target.dialect, body, &environment.meta_key, &label, guard) {
         Ok(reply) => Ok((answer.head, Whole(reply))),

@@ -66,7 +66,7 @@ pub(super) async fn ask(
     meta::render(&mut block, meta_key, &route, None);
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
     let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, gated.request.wants_usage(), &label);
-    if let Some(rules) = &gated.state.configuration.snapshot.environment.guards.replies {
+    if let Some(rules) = &gated.state.configuration.snapshot.environment.bound.guards.replies {
         stream = stream.guarded(ReplyWatch::new(rules));
     }
     let mut out = Vec::new();
