@@ -19,7 +19,7 @@ use store::resources::Control;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-use crate::assemble::{Parts, assemble};
+use crate::assemble::{Parts, all_keys, assemble};
 use crate::cli::{ConfigArgs, Failure};
 use crate::shutdown::Stop;
 use crate::{greeting, logging, shutdown};
@@ -121,9 +121,9 @@ fn watch_keys(control: Control, gateway: Arc<Gateway>) -> Result<(), Failure> {
             thread::park_timeout(WATCH);
             match control.change_counter() {
                 Ok(counter) if counter == seen => {}
-                Ok(counter) => match control.all_keys_compiled() {
+                Ok(counter) => match all_keys(&control) {
                     Ok(keys) => {
-                        gateway.swap(gateway.state().with_keys(keys));
+                        gateway.update(gateway.state().changes_to(keys));
                         seen = counter;
                     }
                     Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be read"),

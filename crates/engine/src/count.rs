@@ -50,7 +50,7 @@ where
     let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
-    let guarded = guard::guard(gated)?;
+    let guarded = guard::guard(&worker.gateway, gated)?;
     let planned = plan::plan(Missed(guarded.0))?;
     let mut gated = planned.gated;
     let revoked = gated.key.revoked.clone();
@@ -89,9 +89,9 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
 
 /// Asks a target to count; `None` when it cannot, or does not.
 async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex, deadline: Instant) -> Option<u64> {
-    let state = Arc::clone(&gated.state);
-    let target = state.configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
-    let letter = Letter::count(gated, target, state.configuration.snapshot.model(model)?)?;
+    let configuration = Arc::clone(&gated.configuration);
+    let target = configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
+    let letter = Letter::count(gated, target, configuration.snapshot.model(model)?)?;
     let asking = letter.asking(&gated.call, target.dialect, Purpose::CountTokens);
     let mut answer = match exchange(target, worker.surroundings(), asking, deadline).await {
         Ok(answer) => answer,

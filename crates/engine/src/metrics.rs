@@ -1,11 +1,15 @@
 //! Counters, as Prometheus reads them. Labels come from closed sets, so that traffic cannot make more series.
 
+pub mod guardrails;
+
 use std::fmt;
 
 use ir::settlement::{Outcome, Settlement};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
+
+use self::guardrails::GuardrailHits;
 
 /// The gateway's counters.
 #[derive(Debug, Default)]
@@ -20,6 +24,8 @@ pub struct Metrics {
     cost_nanos: Counter,
     attempts: Counter,
     latency_us: Counter,
+    /// What guardrails do.
+    pub guardrails: GuardrailHits,
 }
 
 impl Metrics {
@@ -65,6 +71,7 @@ impl Metrics {
         for (name, help, counter) in outcomes {
             registry.register(name, help, counter.clone());
         }
+        self.guardrails.register(&mut registry);
         let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
         gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);

@@ -138,7 +138,7 @@ impl RequestFilter {
 }
 
 fn known(admin: &Admin, environment: &str) -> Result<(), Problem> {
-    if *admin.gateway.state().configuration.snapshot.environment.name == *environment {
+    if admin.gateway.state().environment(environment).is_some() {
         return Ok(());
     }
     Err(Problem::not_found("no such environment"))

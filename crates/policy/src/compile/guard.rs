@@ -123,7 +123,7 @@ impl Draft {
             let guards = [&own.least, &own.most].into_iter().flatten().map(|limit| &*limit.guard);
             let origin = guards.filter_map(&origin).next();
             if let (Some(message), Some(origin)) = (message, origin) {
-                report.add(origin, "", message);
+                report_once(origin, message, report);
             }
         }
     }
@@ -146,7 +146,7 @@ impl Rules {
         self.lengths.merge(other.lengths);
         self.disclaimers.extend(other.disclaimers);
         if let Some(message) = contradiction(&self.lengths).filter(|_| !reported) {
-            report.add(origin, "", message);
+            report_once(origin, message, report);
         }
     }
 
@@ -160,6 +160,13 @@ impl Rules {
         let disclaimers = Disclaimers::new(self.disclaimers);
         (!nothing)
             .then(|| Arc::new(ReplyRules { banned: Banned::new(self.phrases), lengths: self.lengths, disclaimers }))
+    }
+}
+
+/// Reports what may be found for several teams or keys.
+fn report_once(origin: &Origin, message: String, report: &mut Report) {
+    if !report.problems.contains(&origin.problem("", message.as_str())) {
+        report.add(origin, "", message);
     }
 }
 

@@ -25,6 +25,7 @@ mod provider_failures;
 mod rate_limits;
 mod refusals;
 mod revoking;
+mod scopes;
 mod simulation;
 mod stream_forms;
 mod stream_times;

@@ -11,7 +11,6 @@ use ir::guard::Subject;
 use ir::settlement::Outcome;
 use net::deadline::{after, within};
 use net::h1::{Connection, ResponseHead};
-use policy::guard::reply::ReplyWatch;
 use tokio::time::Instant;
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
@@ -19,6 +18,7 @@ use upstream::failure::{AttemptFailure, Class};
 use upstream::target::{Purpose, Target};
 
 use super::super::gate::Gated;
+use super::super::guard;
 use super::letter::Letter;
 use super::{Run, Trail};
 use crate::gateway::Gateway;
@@ -47,9 +47,9 @@ pub(super) async fn ask(
     if answer.connection.is_reusable() {
         run.worker.pool.put_back(&target.origin, answer.connection, run.worker.gateway.clock.now().0);
     }
-    let environment = &gated.state.configuration.snapshot.environment;
+    let environment = &gated.configuration.snapshot.environment;
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
-    let watch = environment.bound.guards.replies.as_ref().map(ReplyWatch::new);
+    let watch = gated.bound().guards.watch_reply(|| gated.observer(&run.worker.gateway));
     let guard = watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
     match Reply::decode(surface, target.dialect, body, &environment.meta_key, &label, guard) {
         Ok(reply) => Ok((answer.head, Whole(reply))),
@@ -110,12 +110,13 @@ impl Whole {
             finish_reason: reply.finish_reason.take(),
         };
         if let Some(blocked) = reply.blocked.take() {
+            guard::count(gateway, gated, &blocked, Subject::Reply);
             return Err(gated.ticket.block(blocked.failure(Subject::Reply), ending));
         }
         let (outcome, status) =
             if abandoned { (Outcome::Cancelled, CLIENT_CLOSED_REQUEST) } else { (Outcome::Succeeded, 200) };
         let account = gated.ticket.settle(outcome, Ending { status, ..ending });
-        let configuration = &gated.state.configuration;
+        let configuration = &gated.configuration;
         let route = super::route(configuration, gated, trail.model, policy);
         let mut block = Vec::with_capacity(384);
         meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));
