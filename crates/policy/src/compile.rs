@@ -1,5 +1,6 @@
 //! Checks everything that was written about an environment, whole, and yields a snapshot or every problem at once.
 
+pub mod effective;
 mod fallback;
 mod guard;
 mod header;
@@ -158,7 +159,8 @@ fn compile_environment(specs: &Specs, report: &mut Report) -> Environment {
         report.add(origin, "meta_key", "that field of a reply has another meaning");
     }
     let (bound, scoped) = guard::compile_guards(&specs.guardrails, &specs.prompts, report);
-    Environment { name: Arc::from("default"), aliases, meta_key: Arc::from(meta_key), bound, scoped }
+    let name = Arc::from(if specs.environment.name.is_empty() { "default" } else { &specs.environment.name });
+    Environment { name, aliases, meta_key: Arc::from(meta_key), bound, scoped }
 }
 
 /// Returns the model that savings are measured against: the one that is named, else the best priced one that is
