@@ -164,7 +164,7 @@ async fn admit(
         role,
         permission,
         route = %route.id,
-        request_id = %id,
+        requestId = %id,
         "A role did not allow what was asked"
     );
     let roles: Vec<&str> = route.permission.roles().iter().map(|role| role.name()).collect();

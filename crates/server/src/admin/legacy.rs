@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, Members, json};
-use super::principal::{Operator, Principal};
+use super::principal::{KEYLESS_NAME, Operator, Principal, SignedIn};
 use super::problem::Problem;
 use super::route::Outcome;
 
@@ -43,7 +43,7 @@ pub(super) fn missing(path: &str) -> Option<&'static str> {
 }
 
 /// The system prompt.
-pub(super) async fn get_prompt(call: Call, who: Operator) -> Outcome {
+pub(super) async fn get_prompt<P: Principal>(call: Call, who: P) -> Outcome {
     let found: Option<PromptSpec> = read(&call, &who, "prompts").await?;
     let text = found.filter(|spec| spec.enabled != Some(false)).and_then(|spec| spec.text);
     json(StatusCode::OK, &json!({ "prompt": text.unwrap_or_default() }))
@@ -63,7 +63,7 @@ pub(super) async fn set_prompt(mut call: Call, who: Operator) -> Outcome {
 }
 
 /// The guardrails.
-pub(super) async fn get_guardrails(call: Call, who: Operator) -> Outcome {
+pub(super) async fn get_guardrails<P: Principal>(call: Call, who: P) -> Outcome {
     let found: Option<GuardrailSpec> = read(&call, &who, "guardrails").await?;
     let spec = found.filter(|spec| spec.enabled != Some(false)).unwrap_or_default();
     let mut shown = json!({
@@ -124,7 +124,11 @@ fn guardrail(members: &mut Members) -> Result<Option<Spec>, Problem> {
 }
 
 /// Reads the resource of a kind; `None` when there is none.
-async fn read<T: DeserializeOwned>(call: &Call, who: &Operator, kind: &'static str) -> Result<Option<T>, Problem> {
+async fn read<T: DeserializeOwned>(
+    call: &Call,
+    who: &impl Principal,
+    kind: &'static str,
+) -> Result<Option<T>, Problem> {
     let actor = who.actor().clone();
     match call.blocking(move |admin| admin.plane.get(&actor, ENVIRONMENT, kind, NAME)).await? {
         Ok(resource) => {
@@ -139,6 +143,9 @@ async fn read<T: DeserializeOwned>(call: &Call, who: &Operator, kind: &'static s
 /// Puts a resource in place, or takes it away.
 async fn write(call: &Call, who: &Operator, kind: &'static str, spec: Option<Spec>) -> Result<(), Said> {
     let actor = who.actor().clone();
+    if actor.name == KEYLESS_NAME {
+        tracing::warn!(component = "admin", requestId = %call.id, peer = %call.peer, kind, "Changed without a key");
+    }
     let done = call.blocking(move |admin| match spec {
         Some(spec) => put(&admin.plane, &actor, kind, &spec),
         None => match admin.plane.delete(&actor, ENVIRONMENT, kind, NAME, Expect::Any) {
@@ -194,6 +201,6 @@ fn named(said: Said, members: &[(&str, &str)]) -> Problem {
 }
 
 /// What the process did since it was started.
-pub(super) async fn stats(call: Call, _: Operator) -> Outcome {
+pub(super) async fn stats(call: Call, _: SignedIn) -> Outcome {
     json(StatusCode::OK, &call.admin.gateway.metrics.totals())
 }

@@ -201,8 +201,8 @@ where
     closed(run)
 }
 
-/// Makes a handler for operators and owners, and in keyless mode for peers that need no key.
-pub fn keyless<R>(run: impl Fn(Call, Operator) -> R + Send + Sync + 'static) -> Handler
+/// Makes a handler for whom it says, and in keyless mode for peers that need no key.
+pub(super) fn keyless<P: Admit, R>(run: impl Fn(Call, P) -> R + Send + Sync + 'static) -> Handler
 where
     R: Future<Output = Outcome> + Send + 'static,
 {

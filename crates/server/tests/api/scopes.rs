@@ -1,6 +1,7 @@
 //! Guardrails and prompts of teams and keys, and those that only observe, through the whole corridor.
 
 use policy::spec::key::KeySpec;
+use serde_json::json;
 use testkit::client::Reply;
 use testkit::dialects::{Answer, TEXT, streamed, whole};
 use testkit::gateway::{ADMIN_TOKEN, Gateway, REQUEST, STREAM};
@@ -29,6 +30,11 @@ async fn a_key_of_another_team_is_untouched() {
     for stream in [false, true] {
         let gateway = start(config, stream);
         let body = if stream { STREAM } else { REQUEST };
+        for team in ["legal", "sales"] {
+            let made =
+                gateway.api("POST /admin/v1/environments/default/teams", &json!({ "name": team, "spec": {} })).await;
+            assert_eq!(made.status, 201, "{}", made.text());
+        }
         let legal = gateway.assembly.create_key("one", in_team("legal"));
         let sales = gateway.assembly.create_key("two", in_team("sales"));
         let app = gateway.assembly.create_key("app", in_team("sales"));

@@ -6,6 +6,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
 use crate::admin::legacy::{get_guardrails, get_prompt, set_guardrails, set_prompt, stats};
+use crate::admin::principal::SignedIn;
 use crate::admin::problem::Code;
 use crate::admin::route::{BODY_LIMIT, Gives, Handler, Route, SchemaOf, Takes, keyless};
 use crate::admin::schemas::JSON;
@@ -90,7 +91,13 @@ fn set(
 /// Returns the routes.
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        get(PROMPT, "getLegacyPrompt", "Returns the system prompt named legacy.", prompt, keyless(get_prompt)),
+        get(
+            PROMPT,
+            "getLegacyPrompt",
+            "Returns the system prompt named legacy.",
+            prompt,
+            keyless(get_prompt::<SignedIn>),
+        ),
         set(
             PROMPT,
             "setLegacyPrompt",
@@ -104,7 +111,7 @@ pub(super) fn routes() -> Vec<Route> {
             "getLegacyGuardrails",
             "Returns the guardrail named legacy.",
             guardrails,
-            keyless(get_guardrails),
+            keyless(get_guardrails::<SignedIn>),
         ),
         set(
             GUARDRAILS,
