@@ -15,6 +15,7 @@ mod printable;
 pub mod proofs;
 pub mod refusal;
 pub mod reservation;
+mod sightings;
 pub mod stage;
 pub mod state;
 pub mod ticket;

@@ -67,7 +67,7 @@ where
 {
     let decoded = decode::decode(&worker.gateway, surface, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
-    let guarded = guard::guard(gated)?;
+    let guarded = guard::guard(&worker.gateway, gated)?;
     let missed = match cache::look_up(guarded)? {
         Looked::Hit(reply) => return Ok(reply),
         Looked::Missed(missed) => missed,

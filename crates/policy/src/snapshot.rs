@@ -17,7 +17,7 @@ use url::Url;
 
 pub use self::network::{Network, NetworkFault};
 pub use self::settings::{Billing, LogContent, Retention, UnsupportedParams};
-use crate::guard::Guards;
+use crate::guard::scope::{Bound, Scoped};
 use crate::secret::Secret;
 
 /// Everything a request needs to know about the configuration of one environment.
@@ -99,10 +99,11 @@ pub struct Environment {
     pub timezone: Arc<str>,
     /// Whether usage is charged.
     pub billing: Billing,
-    /// What may not be asked and not be answered.
-    pub guards: Guards,
-    /// The system prompt that every request gets, after the caller's own.
-    pub prompt: Option<Arc<str>>,
+    /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:
+    /// whichever key asks.
+    pub bound: Bound,
+    /// The same for teams and keys that have something of their own.
+    pub scoped: Scoped,
 }
 
 /// A configured upstream. Its `Debug` shows the names of its headers, not their values, which may be credentials.

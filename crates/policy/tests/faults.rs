@@ -109,6 +109,43 @@ fn providers() {
 }
 
 #[test]
+fn scopes_and_modes() {
+    check(
+        &format!(
+            "{GOOD}[guardrails.a]\nmin_length = 1\nteams = []\n[guardrails.b]\nmin_length = 1\nteam = \"x\"\n\
+             [guardrails.c]\nmin_length = 1\nteams = [\"x\"]\nkeys = [\"y\"]\n[guardrails.d]\nmin_length = 1\n\
+             keys = [\"y\", \" \", \"y\"]\nmode = \"off\"\n[guardrails.e]\nmin_length = 1\nmode = \"observ\"\n\
+             [guardrails.f]\nmin_length = 1\nmode = \"log\"\nteams = \"x\"\n[prompts.p]\ntext = \"x\"\nkeys = []\n"
+        ),
+        &[
+            "crossway.toml:5: guardrails.a.teams: empty (leave it out for the whole environment, or write enabled = false)",
+            "crossway.toml:8: guardrails.b.team: unknown setting (did you mean teams?)",
+            "crossway.toml:12: guardrails.c.keys: teams are named too (write one for the teams and one for the keys)",
+            "crossway.toml:15: guardrails.d.keys[1]: empty",
+            "crossway.toml:15: guardrails.d.keys[2]: the same name twice",
+            "crossway.toml:16: guardrails.d.mode: unknown mode (write enabled = false)",
+            "crossway.toml:19: guardrails.e.mode: unknown mode (did you mean observe?)",
+            "crossway.toml:22: guardrails.f.mode: unknown mode (known: enforce, observe)",
+            "crossway.toml:23: guardrails.f.teams: expected a list in brackets, found a string",
+            "crossway.toml:26: prompts.p.keys: empty (leave it out for the whole environment, or write enabled = false)",
+        ],
+    );
+    let all = "[guardrails.all]\nmax_length = 40\n";
+    check(
+        &format!("{GOOD}{all}[guardrails.a]\nmin_length = 50\nteams = [\"x\", \"y\"]\n"),
+        &["crossway.toml:5: guardrails.a: no text is allowed: guardrails.a wants at least 50 characters, \
+             guardrails.all at most 40"],
+    );
+    check(&format!("{GOOD}{all}[guardrails.a]\nmin_length = 50\nkeys = [\"x\"]\nmode = \"observe\"\n"), &[]);
+    check(
+        &format!(
+            "{GOOD}[guardrails.b]\nmax_length = 40\nkeys = [\"y\"]\n[guardrails.a]\nmin_length = 50\nkeys = [\"x\"]\n"
+        ),
+        &[],
+    );
+}
+
+#[test]
 fn models() {
     check(
         "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"auto\"\nprovider = \"openai\"\n[[models]]\n\

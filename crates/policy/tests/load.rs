@@ -68,14 +68,14 @@ fn a_full_file_has_its_guards() {
     let loaded = good("crossway.toml", FULL, &[("TEAM_KEY", "k"), ("OTHER_KEY", "k")]);
     let environment = &loaded.snapshot.environment;
     let house = "You work for Example Corp.\n\nAnswer in the language of the question.";
-    assert_eq!(environment.prompt.as_deref(), Some(house), "in the order of their names");
+    assert_eq!(environment.bound.prompt.as_deref(), Some(house), "in the order of their names");
 
-    let requests = environment.guards.requests.as_ref().unwrap();
+    let requests = environment.bound.guards.requests.as_ref().unwrap();
     let asked = |text: &str| requests.watch().push(text, true, true).map_err(|blocked| (blocked.guard, blocked.reason));
     assert_eq!(asked("Guaranteed returns: x"), Ok(()), "only for replies");
     assert_eq!(asked("about PROJECT nightjar"), Err(("tone".into(), Reason::Phrase(1))));
 
-    let replies = environment.guards.replies.as_ref().unwrap();
+    let replies = environment.bound.guards.replies.as_ref().unwrap();
     let answered = |text: &str| {
         let mut watch = ReplyWatch::new(replies);
         watch.push(text).and_then(|_| watch.end()).map_err(|blocked| (blocked.guard, blocked.reason))
@@ -93,8 +93,8 @@ fn without_guardrails_nothing_is_guarded() {
     let off = "[guardrails.a]\nbanned_phrases = [\"x\"]\nenabled = false\n[prompts.p]\ntext = \"x\"\nenabled = false\n";
     for text in ["", off] {
         let environment = good("crossway.toml", text, &[]).snapshot.environment;
-        assert!(environment.guards.requests.is_none() && environment.guards.replies.is_none());
-        assert_eq!(environment.prompt, None);
+        assert!(environment.bound.guards.requests.is_none() && environment.bound.guards.replies.is_none());
+        assert_eq!(environment.bound.prompt, None);
     }
 }
 
@@ -295,9 +295,12 @@ fn the_example_of_the_guardrails_compiles() {
     assert_eq!(loaded.warnings, []);
     let environment = &loaded.snapshot.environment;
     assert!(
-        environment.prompt.is_some() && environment.guards.requests.is_some() && environment.guards.replies.is_some()
+        environment.bound.prompt.is_some()
+            && environment.bound.guards.requests.is_some()
+            && environment.bound.guards.replies.is_some()
     );
-    let blocked = environment.guards.requests.as_ref().unwrap().watch().push("What is PROJECT NIGHTJAR?", true, true);
+    let blocked =
+        environment.bound.guards.requests.as_ref().unwrap().watch().push("What is PROJECT NIGHTJAR?", true, true);
     let failure = blocked.unwrap_err().failure(Subject::Request);
     assert!(text.contains(&failure.message), "{}", failure.message);
 }

@@ -24,6 +24,7 @@ pub mod frame;
 mod health;
 pub mod json;
 mod kinds;
+mod legacy;
 mod me;
 pub mod openapi;
 pub mod principal;

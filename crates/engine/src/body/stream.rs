@@ -28,6 +28,7 @@ use super::JOIN_BELOW;
 use crate::stage::authenticate::revoked;
 use crate::stage::dispatch::{Begun, route};
 use crate::stage::gate::Gated;
+use crate::stage::guard;
 use crate::ticket::{CLIENT_CLOSED_REQUEST, Ending};
 use crate::worker::Worker;
 
@@ -174,7 +175,10 @@ impl StreamBody {
             }
             Progress::Malformed(detail) => self.broken(&detail),
             Progress::TooLarge => self.broken("an event is too large"),
-            Progress::Blocked(blocked) => self.fail(Outcome::Refused, blocked.failure(Subject::Reply)),
+            Progress::Blocked(blocked) => {
+                guard::count(&self.worker.gateway, &self.gated, &blocked, Subject::Reply);
+                self.fail(Outcome::Refused, blocked.failure(Subject::Reply));
+            }
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
     let unsupported = [("drop", UnsupportedParams::Drop), ("refuse", UnsupportedParams::Refuse)];
     let unsupported_params = spec.unsupported_params.as_deref();
     let content = spec.log_content.as_deref();
+    let (bound, scoped) = guard::compile_guards(&specs.guardrails, &specs.prompts, report);
     Environment {
         id: None,
         name: Arc::from(name),
@@ -42,8 +43,8 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         retention: retention(&spec.retention, origin, report),
         timezone: timezone(spec, origin, report),
         billing: Billing { enabled: spec.billing.enabled.unwrap_or(false) },
-        guards: guard::compile_guards(&specs.guardrails, report),
-        prompt: guard::compile_prompt(&specs.prompts, report),
+        bound,
+        scoped,
     }
 }
 

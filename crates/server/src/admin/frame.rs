@@ -21,10 +21,10 @@ use ir::id::RequestId;
 use percent_encoding::percent_decode_str;
 
 use super::call::Call;
-use super::principal::{Identity, Knock, identify, peer_name};
+use super::principal::{Identity, KEYLESS_NAME, Knock, identify, peer_name};
 use super::problem::{Code, Problem};
 use super::route::{Handler, Outcome, Parameter, Place, Route, Takes};
-use super::{Admin, body};
+use super::{Admin, body, legacy};
 
 /// The TCP peer of a request. Whoever serves the router puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,9 @@ async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request) -> 
 async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request, id: RequestId) -> Outcome {
     let (mut head, body) = request.into_parts();
     same_site_only(&admin, &head.headers)?;
+    if routes.is_empty() {
+        return Err(unknown_path(head.uri.path()));
+    }
     let route = match choose(&routes, &head.method)? {
         Choice::Route(route) => route,
         Choice::Options(allow) => return Ok(options(&allow)),
@@ -84,7 +87,7 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request, id
     let call = Call { admin, id, peer, headers: head.headers, path, query, body };
     match (&route.handler, identity) {
         (Handler::Open(run), _) => run(call).await,
-        (Handler::Closed(run), Some(identity)) => {
+        (Handler::Closed(run) | Handler::Keyless(run), Some(identity)) => {
             let role = identity.actor.role.name();
             match run(call, identity) {
                 Some(running) => running.await,
@@ -92,8 +95,13 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request, id
             }
         }
         // A handler behind the door on a route without one: nobody is let in.
-        (Handler::Closed(_), None) => Err(Problem::unauthorized("sign in first")),
+        (Handler::Closed(_) | Handler::Keyless(_), None) => Err(Problem::unauthorized("sign in first")),
     }
+}
+
+fn unknown_path(path: &str) -> Problem {
+    let hint = legacy::missing(path).unwrap_or("/admin/v1/openapi.json lists them all");
+    Problem::not_found("unknown path").hint(hint)
 }
 
 enum Choice<'a> {
@@ -102,9 +110,6 @@ enum Choice<'a> {
 }
 
 fn choose<'a>(routes: &'a [Route], method: &Method) -> Result<Choice<'a>, Problem> {
-    if routes.is_empty() {
-        return Err(Problem::not_found("unknown path").hint("/admin/v1/openapi.json lists them all"));
-    }
     // hyper leaves the body of a reply to HEAD away.
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
     if let Some(route) = routes.iter().find(|route| route.method == *wanted) {
@@ -140,9 +145,11 @@ async fn admit(
         None
     } else {
         let knock = Knock { method: &head.method, headers: &head.headers, peer, id };
-        Some(identify(admin, knock).await?)
+        Some(identify(admin, knock, matches!(route.handler, Handler::Keyless(_))).await?)
     };
-    let who = identity.as_ref().map_or_else(|| peer_name(peer), |identity| identity.actor.name.clone());
+    // Peers without a key are told apart by their addresses.
+    let named = identity.as_ref().map(|identity| &identity.actor.name).filter(|name| *name != KEYLESS_NAME);
+    let who = named.map_or_else(|| peer_name(peer), Clone::clone);
     if let Err(wait) = admin.buckets.take(route.rate, &who, admin.gateway.clock.now()) {
         return Err(Problem::rate_limited("too many requests", wait));
     }
@@ -157,7 +164,7 @@ async fn admit(
         role,
         permission,
         route = %route.id,
-        request_id = %id,
+        requestId = %id,
         "A role did not allow what was asked"
     );
     let roles: Vec<&str> = route.permission.roles().iter().map(|role| role.name()).collect();

@@ -3,6 +3,7 @@
 use super::route::Route;
 
 mod health;
+mod legacy;
 mod requests;
 mod resources;
 mod system;
@@ -13,6 +14,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(requests::routes());
     all.extend(resources::routes());
     all.extend(system::routes());
+    all.extend(legacy::routes());
     all
 }
 

@@ -6,6 +6,7 @@
 mod admin;
 mod admin_access;
 mod admin_documents;
+mod admin_legacy;
 mod admin_resources;
 mod admin_system;
 mod authentication;
@@ -32,6 +33,7 @@ mod provider_failures;
 mod rate_limits;
 mod refusals;
 mod revoking;
+mod scopes;
 mod simulation;
 mod stream_forms;
 mod stream_times;
