@@ -31,8 +31,8 @@ fn main() {
     let count: u32 = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(100_000);
     let path = std::env::temp_dir().join(format!("crossway-control-keys-{}", ResourceId::new(1)));
     let clock = Clock::system();
-    let mut steps = Steps { clock: clock.clone(), began: clock.now() };
-    println!("{:<44} {:>9} {:>9}", "step", "ms", "RSS MiB");
+    let mut steps = Steps { clock: clock.clone(), began: clock.now(), cpu_ms: cpu_ms() };
+    println!("{:<44} {:>9} {:>9} {:>9}", "step", "ms", "CPU ms", "RSS MiB");
     drop(plane(&path, &clock));
     steps.done("an empty database");
     fill(&path, count, clock.unix_ms());
@@ -151,14 +151,22 @@ fn fill(path: &Path, count: u32, now_ms: u64) {
 struct Steps {
     clock: Clock,
     began: policy::clock::Monotonic,
+    cpu_ms: u64,
 }
 
 impl Steps {
     fn done(&mut self, what: &str) {
         let took = self.clock.now().since(self.began);
-        println!("{what:<44} {:>9.1} {:>9.1}", took.as_secs_f64() * 1e3, resident_mib());
-        self.began = self.clock.now();
+        let cpu = cpu_ms() - self.cpu_ms;
+        println!("{what:<44} {:>9.1} {cpu:>9} {:>9.1}", took.as_secs_f64() * 1e3, resident_mib());
+        (self.began, self.cpu_ms) = (self.clock.now(), cpu_ms());
     }
+}
+
+/// Returns the processor time of this thread, which other processes on the machine do not change.
+fn cpu_ms() -> u64 {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0) / 1_000_000
 }
 
 fn resident_mib() -> f64 {
