@@ -258,8 +258,7 @@ pub(super) fn page_of(query: &ListQuery) -> Result<(usize, Option<ResourceId>), 
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(bad("limit", "not between 1 and 200"));
     }
-    let after =
-        query.cursor.as_deref().map(|cursor| ResourceId::parse(cursor).ok_or_else(|| bad_cursor())).transpose()?;
+    let after = query.cursor.as_deref().map(|cursor| ResourceId::parse(cursor).ok_or_else(bad_cursor)).transpose()?;
     Ok((limit, after))
 }
 
