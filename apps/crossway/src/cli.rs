@@ -128,7 +128,7 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 /// Joins problems into one failure.
-pub fn all(problems: &[Problem]) -> Failure {
+fn all(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
 }

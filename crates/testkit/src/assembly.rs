@@ -114,7 +114,7 @@ impl Assembly {
         Self { core, journal, disk, hands, plane, settings, directory, drainer, drained, environments }
     }
 
-    /// Creates an API key, which is in effect at once, and returns its secret.
+    /// Creates an API key, puts it into effect and returns its secret.
     pub fn create_key(&self, name: &str, spec: KeySpec) -> String {
         self.create_key_in("default", name, spec)
     }
@@ -176,7 +176,7 @@ impl Assembly {
         self.core.update(vec![Change::Key { key: slot.key.compiled.clone(), secrets }]);
     }
 
-    /// Revokes a key, which is in effect at once.
+    /// Revokes a key and puts that into effect.
     pub fn revoke_key(&self, name: &str) {
         self.plane.revoke_key(&Actor::local("test"), "default", name, Expect::Any).expect("a key to revoke");
     }

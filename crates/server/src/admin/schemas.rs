@@ -42,7 +42,7 @@ impl Schemas {
 
 fn name() -> Value {
     json!({
-        "type": "string",
+        "type": ["string", "null"],
         "minLength": 1,
         "maxLength": 128,
         "description": "Its name, unique among those of its kind and environment. It cannot be changed.",
@@ -50,9 +50,10 @@ fn name() -> Value {
 }
 
 fn create<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let spec = generator.subschema_for::<Given<T>>();
     json_schema!({
         "type": "object",
-        "properties": { "name": name(), "spec": generator.subschema_for::<Given<T>>() },
+        "properties": { "name": name(), "spec": { "anyOf": [spec, { "type": "null" }] } },
         "additionalProperties": false,
     })
 }

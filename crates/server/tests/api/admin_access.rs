@@ -296,7 +296,7 @@ async fn a_body_is_json_and_bounded() {
         let reply = send(&fields, body).await;
         assert_eq!(reply.status, status, "{kind} {}: {}", body.get(..20).unwrap_or(body), reply.text());
     }
-    let none = send(&format!("content-length: 2\r\n"), "{}").await;
+    let none = send("content-length: 2\r\n", "{}").await;
     assert_eq!(none.status, 415, "a body without a type");
     let malformed = send("content-type: application/json\r\ncontent-length: 9\r\n", "{\"name\":}").await.json();
     assert!(malformed["error"]["message"].as_str().unwrap().contains("line 1, column 9"), "{malformed}");

@@ -163,7 +163,7 @@ fn grace(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "additionalProperties": false,
         "properties": { "grace": {
-            "type": "string",
+            "type": ["string", "null"],
             "pattern": "^[0-9]+ *(ms|s|m|h|d)$",
             "description": "How long the old secret works on; at most 30 days, 24 hours when absent.",
         } },

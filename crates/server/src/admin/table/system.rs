@@ -223,9 +223,9 @@ fn document_list(_: &mut SchemaGenerator) -> Schema {
                 "additionalProperties": false,
                 "properties": {
                     "kind": { "type": "string", "description": "The plural name of the kind." },
-                    "environment": { "type": "string", "description": "Its environment; empty for an environment." },
+                    "environment": { "type": ["string", "null"], "description": "Its environment; empty for an environment." },
                     "name": { "type": ["string", "null"], "description": "Its name." },
-                    "spec": { "type": "object", "description": "What it says, as in the kind's own schema." },
+                    "spec": { "type": ["object", "null"], "description": "What it says, as in the kind's own schema." },
                 },
             },
         } },
