@@ -9,16 +9,17 @@ use std::thread::JoinHandle;
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
 use control::actor::Actor;
+use control::kind::KEYS;
 use control::plane::{Plane, open};
 use control::publish::Publish;
-use control::refusal::Refusal;
-use control::resource::{Draft, ListQuery, Spec};
+use control::resource::{Draft, ListQuery};
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::{DEFAULT_ENVIRONMENT, State};
+use engine::state::State;
 use policy::clock::Clock;
 use policy::load::Written;
 use policy::secret::Secret;
-use policy::spec::settings::{self, Settings};
+use policy::spec::settings;
+use serde_json::{Value, json};
 use server::publish::Publisher;
 use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
@@ -28,7 +29,7 @@ use store::records::Records;
 use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
 
-use crate::cli::{Failure, all};
+use crate::cli::{Failure, explained};
 
 /// How the gateway names itself to providers.
 pub const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
@@ -103,7 +104,7 @@ pub fn lock(path: &Path) -> Result<File, Failure> {
 ///
 /// # Errors
 /// When there are databases and no key that goes with them, or the key cannot be read or written.
-pub fn master_key(settings: &Settings) -> Result<MasterKey, Failure> {
+pub fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
     let directory = &settings.data_dir;
     let given = settings.master_key.as_ref().map(|key| key.expose());
     if given.is_none() && directory.join("control.db").exists() && !directory.join("master.key").exists() {
@@ -117,13 +118,12 @@ pub fn master_key(settings: &Settings) -> Result<MasterKey, Failure> {
 /// Assembles everything but the listeners.
 ///
 /// # Errors
-/// When a part cannot be opened.
+/// When a part cannot be opened, and when the configuration is faulty.
 pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
-    let settings = &written.settings;
+    let settings = written.settings.clone();
     let clock = Clock::system();
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
-    let hashing = master_key(settings)?;
     let (journal, background) = journal(&settings.data_dir, &clock)?;
     let options = Options {
         body_limit: usize::try_from(settings.request_body_limit_bytes)?,
@@ -135,52 +135,54 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
         },
         ..Options::default()
     };
-    let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
+    let master = master_key(&settings)?;
+    let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
-    let plane = Arc::new(open_plane(written, publish, clock.clone())?);
+    let plane = Arc::new(open_plane(written, publish, &clock)?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, plane, journal, first_key, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, background, lock })
 }
 
-/// Opens the control plane on the data directory. What it holds takes effect in `publish`.
+/// Opens the control plane of a configuration's data directory.
 ///
 /// # Errors
-/// With every problem of the configuration, or when the database cannot be opened.
-pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: Clock) -> Result<Plane, Failure> {
-    let Written { settings, specs, stand_in, .. } = written;
-    let master = master_key(&settings)?;
+/// When it cannot be opened, and when the configuration is faulty.
+pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) -> Result<Plane, Failure> {
+    prepare_data_dir(&written.settings.data_dir)?;
+    // Before the database: where there is one, a missing master key is not made anew.
+    let master = master_key(&written.settings)?;
     let opened = Plane::open(open::Options {
-        store: Box::new(SqliteResources::open(&settings.data_dir)?),
+        store: Box::new(SqliteResources::open(&written.settings.data_dir)?),
         master,
         vendors: Arc::new(Vendors::builtin()),
         catalogue: Arc::new(Catalogue::builtin()),
-        written: specs,
-        stand_in,
+        written: written.specs,
+        stand_in: written.stand_in,
         publish,
-        clock,
+        clock: clock.clone(),
         key_totals: None,
     });
-    opened.map_err(|refusal| match refusal {
-        Refusal::Invalid(problems) => all(&problems),
-        other => other.into(),
-    })
+    opened.map_err(explained)
 }
 
 /// Makes a key for a first start, and for every start of a demo.
 fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
-    let actor = Actor::local("command line");
+    let actor = Actor::local("first start");
     let one = ListQuery { limit: Some(1), ..ListQuery::default() };
-    if !demo && !plane.list(&actor, DEFAULT_ENVIRONMENT, "keys", &one)?.data.is_empty() {
-        return Ok(None);
+    for environment in plane.environments() {
+        if !demo && !plane.list(&actor, &environment, KEYS, &one).map_err(explained)?.data.is_empty() {
+            return Ok(None);
+        }
     }
     let now = clock.unix_ms();
-    let spec = Spec::from_iter([
-        ("description".to_owned(), "made at start, to try the gateway".into()),
-        ("expires_at".to_owned(), (now / 1_000 + FIRST_KEY_SECONDS).into()),
-    ]);
+    let expires_at = now / 1_000 + FIRST_KEY_SECONDS;
+    let Value::Object(spec) = json!({"description": "made at start, to try the gateway", "expires_at": expires_at})
+    else {
+        return Ok(None);
+    };
     let draft = Draft { name: Some(format!("first-steps-{now}")), spec };
-    Ok(plane.create(&actor, DEFAULT_ENVIRONMENT, "keys", draft)?.secret)
+    Ok(plane.create(&actor, "default", KEYS, draft).map_err(explained)?.secret)
 }
 
 /// Opens the journal, settles what an earlier process left, and starts the threads that write.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use control::actor::Actor;
+use control::kind::KEYS;
 use control::plane::Plane;
 use control::publish::{Change, Publish};
 use control::refusal::Refusal;
@@ -18,14 +19,11 @@ use policy::clock::Clock;
 
 use self::args::SpecArgs;
 use self::listing::list;
-use crate::assemble::{open_plane, prepare_data_dir};
-use crate::cli::{ConfigArgs, Failure, all};
+use crate::assemble::open_plane;
+use crate::cli::{ConfigArgs, Failure, explained};
 
 /// The environment that always exists.
 const ENVIRONMENT: &str = "default";
-
-/// The plural name of the kind.
-const KEYS: &str = "keys";
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -61,7 +59,7 @@ pub enum Command {
         #[arg(long, default_value = ENVIRONMENT)]
         environment: String,
         /// How long the old secret works on: 90s, 15m, 24h or 7d; 0s ends it at once
-        #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = args::duration)]
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = args::duration)]
         grace: Duration,
         #[command(flatten)]
         config: ConfigArgs,
@@ -113,28 +111,19 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(config: &ConfigArgs) -> Result<Plane, Failure> {
-    let written = config.read(false)?;
-    prepare_data_dir(&written.settings.data_dir)?;
-    open_plane(written, Arc::new(Nobody), Clock::system())
-}
-
-/// A gateway that runs sees the change in the database.
+/// Nothing listens here: a running gateway reads what is written.
 struct Nobody;
 
 impl Publish for Nobody {
     fn publish(&self, _: Vec<Change>) {}
 }
 
-fn actor() -> Actor {
-    Actor::local("command line")
+fn open(config: &ConfigArgs) -> Result<Plane, Failure> {
+    open_plane(config.read(false)?, Arc::new(Nobody), &Clock::system())
 }
 
-fn explained(refusal: Refusal) -> Failure {
-    match refusal {
-        Refusal::Invalid(problems) => all(&problems),
-        other => other.into(),
-    }
+fn actor() -> Actor {
+    Actor::local("command line")
 }
 
 fn print_secret(created: &Created) -> Result<(), Failure> {

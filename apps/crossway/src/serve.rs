@@ -53,12 +53,12 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let effective = written.effective.clone();
     let hangup = Arc::new(AtomicBool::new(false));
     let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
-    let Parts { gateway, plane, journal, first_key, background, lock: _lock } = assemble(written, demo)?;
+    let Parts { gateway, journal, plane, first_key, background, lock: _lock } = assemble(written, demo)?;
+    warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    warn_of_problems(&plane);
     watch(Arc::clone(&plane), reload)?;
     greeting::greet(data_address, admin_address, first_key.as_ref())?;
     warn_of_openness(&gateway, data_address);
@@ -136,11 +136,14 @@ fn start_workers(
 /// Puts into effect what other processes and the configuration file change. The thread ends with the process.
 fn watch(plane: Arc<Plane>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
+        let mut failing = false;
         for round in (0..FILE_ROUNDS).cycle() {
             thread::park_timeout(WATCH);
-            if let Err(error) = plane.refresh() {
-                tracing::warn!(component = "control", error = %error, "The control database cannot be watched");
+            let result = plane.refresh();
+            if let (false, Err(error)) = (failing, &result) {
+                tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
+            failing = result.is_err();
             if round == 0 {
                 reload.poll(&plane);
             }
@@ -150,14 +153,12 @@ fn watch(plane: Arc<Plane>, mut reload: Reload) -> Result<(), Failure> {
     Ok(())
 }
 
-fn warn_of_problems(plane: &Plane) {
-    for environment in plane.environments() {
-        for problem in plane.problems(&environment) {
-            tracing::warn!(component = "configuration", environment = %environment, "{problem}");
-        }
+fn warn_of_configuration(plane: &Plane) {
+    for problem in plane.environments().iter().flat_map(|environment| plane.problems(environment)) {
+        tracing::warn!(component = "configuration", "{problem}");
     }
     if plane.demo_stands_in() {
-        let hint = "set OPENAI_API_KEY or another provider's variable, or write crossway.toml";
+        let hint = "set OPENAI_API_KEY or another provider's variable, write crossway.toml, or create a provider";
         tracing::warn!(
             component = "configuration",
             "no provider is configured: only the demo provider answers, with made-up text ({hint})"

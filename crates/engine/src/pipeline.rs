@@ -13,6 +13,7 @@ use policy::clock::Monotonic;
 
 use crate::body::ReplyBody;
 use crate::refusal::Refusal;
+use crate::stage::authenticate::Authenticated;
 use crate::stage::cache::Looked;
 use crate::stage::{authenticate, cache, decode, dispatch, gate, guard, plan, reply, reserve};
 use crate::worker::Worker;
@@ -50,7 +51,20 @@ pub async fn chat<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
+    let authenticated = authenticate::authenticate(&worker.gateway, surface, arrival)?;
+    let types = authenticated.identity.configuration.snapshot.environment.error_types.clone();
+    let answer = answer(worker, surface, authenticated).await;
+    answer.map_err(|refusal| refusal.with_types(types))
+}
+
+async fn answer<B>(
+    worker: &Arc<Worker>,
+    surface: Surface,
+    authenticated: Authenticated<B>,
+) -> Result<Response<ReplyBody>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let decoded = decode::decode(&worker.gateway, surface, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(gated)?;

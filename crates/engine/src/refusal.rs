@@ -1,6 +1,6 @@
 //! A refusal on its way to the caller.
 
-use ir::failure::Failure;
+use ir::failure::{ErrorTypes, Failure};
 use ir::id::RequestId;
 
 /// What the caller is told instead of an answer. Behind the gate only a settled ticket yields one
@@ -17,12 +17,20 @@ pub struct Refusal {
     pub admitted: bool,
     /// Whether the connection must not be used again: the request's body was not read to its end.
     pub close: bool,
+    /// The words of the environment; `None` while it is not known.
+    pub types: Option<ErrorTypes>,
 }
 
 impl Refusal {
     /// Refuses a request before the gate.
     pub fn early(id: RequestId, failure: Failure) -> Self {
-        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false }
+        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, types: None }
+    }
+
+    /// Adds the words of the environment.
+    #[must_use]
+    pub fn with_types(self, types: ErrorTypes) -> Self {
+        Self { types: Some(types), ..self }
     }
 
     /// Refuses it, and closes the connection because its body was not read.
