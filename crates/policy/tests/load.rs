@@ -426,6 +426,11 @@ fn resource_files_are_checked_with_the_configuration() {
         &["r.yaml:2: providers.openai: it comes from crossway.toml (change it there, or take it out of there)"],
     );
     expect(
+        "kind: key\nname: k\nspec:\n  allowed_networks: [10.0.0.0/33]\n",
+        false,
+        &["r.yaml:4: keys.k.allowed_networks[0]: the prefix is longer than the address (it has at most 32 bits)"],
+    );
+    expect(
         "kind: key\nname: k\nenvironment: staging\nspec: {team: t}\n",
         true,
         &[

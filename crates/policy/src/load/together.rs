@@ -2,15 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
+use ir::id::ResourceId;
 
 use super::resources::kind::{Kind, Typed};
 use super::resources::{Document, Resources};
 use super::{Loaded, Lookup, compiled, read_file};
 use crate::compile::compile;
-use crate::problem::{Origin, Problem};
+use crate::compile::key::{KeyIdentity, compile_key};
+use crate::compile::team::check_team;
+use crate::problem::{Origin, Problem, did_you_mean};
+use crate::snapshot::KeyStatus;
 use crate::spec::{Entry, Specs};
 
 /// The environment that the configuration file describes.
@@ -30,7 +35,7 @@ pub fn load_with(
     problems.append(&mut resources.problems);
     let environments = by_environment(&resources.documents);
     for (name, documents) in &environments {
-        check_teams(documents, &mut problems);
+        check_people(name, documents, &mut problems);
         if *name == DEFAULT {
             add(documents, &mut written.specs, &mut problems);
         } else {
@@ -112,19 +117,32 @@ fn check_alone(name: &str, documents: &[&Document], problems: &mut Vec<Problem>)
     }
 }
 
-/// Names keys whose team no file describes.
-fn check_teams(documents: &[&Document], problems: &mut Vec<Problem>) {
+/// Checks teams and keys, and warns of keys whose team no file describes. Which providers and models a key may name is
+/// the server's to say: it may have more of them than the files.
+fn check_people(environment: &str, documents: &[&Document], problems: &mut Vec<Problem>) {
     let teams: HashSet<&str> = documents
         .iter()
         .filter(|document| document.kind == Kind::Team)
         .map(|document| document.name.as_str())
         .collect();
     for document in documents {
-        let Typed::Key(spec) = &document.typed else { continue };
-        if let Some(team) = spec.team.as_deref().filter(|team| !teams.contains(team)) {
-            let hint = crate::problem::did_you_mean(team, teams.iter().copied());
-            let problem = document.origin.problem("team", "no file describes this team");
-            problems.push(problem.maybe_hint(hint.or(Some("it has to exist on the server".to_owned()))).warning());
+        match &document.typed {
+            Typed::Team(spec) => problems.extend(check_team(&entry(document, spec))),
+            Typed::Key(spec) => {
+                let (environment, status) = (Arc::from(environment), KeyStatus::Active);
+                let identity = KeyIdentity { id: ResourceId([0; 16]), environment, status, now_unix_ms: 0 };
+                problems.extend(compile_key(&entry(document, &**spec), identity, None).1);
+                if let Some(team) = spec.team.as_deref().filter(|team| !teams.contains(team)) {
+                    let hint = did_you_mean(team, teams.iter().copied());
+                    let hint = hint.unwrap_or_else(|| "it has to exist on the server".to_owned());
+                    problems.push(document.origin.problem("team", "no file describes this team").hint(hint).warning());
+                }
+            }
+            _ => {}
         }
     }
+}
+
+fn entry<T: Clone>(document: &Document, spec: &T) -> Entry<T> {
+    Entry { name: document.name.clone(), spec: spec.clone(), origin: document.origin.clone() }
 }

@@ -301,6 +301,8 @@ fn every_field_is_on_the_page_of_its_kind() {
         }
     };
     check("environment", fields_of::<environment::EnvironmentSpec>());
+    check("environment", fields_of::<environment::RetentionSpec>());
+    check("environment", fields_of::<environment::BillingSpec>());
     check("provider", fields_of::<ProviderSpec>());
     check("provider", fields_of::<CredentialSpec>());
     check("model", fields_of::<model::ModelSpec>());

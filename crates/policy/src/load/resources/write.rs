@@ -94,7 +94,7 @@ fn is_block(text: &str) -> bool {
     let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or(text).split('\n').collect();
     let plain = |line: &&str| line.chars().all(|c| !c.is_control() && !is_break(c)) && !line.ends_with(' ');
     lines.len() > 1
-        && lines.iter().all(|line| plain(&line))
+        && lines.iter().all(plain)
         && lines.first().is_some_and(|line| !line.is_empty() && !line.starts_with(' '))
         && lines.last().is_some_and(|line| !line.is_empty())
 }
