@@ -4,6 +4,8 @@
 //! its audit entry, then it is published to the data plane. What would break traffic is refused before the commit.
 
 pub mod actor;
+pub mod oidc;
+pub mod people;
 pub mod plane;
 pub mod publish;
 pub mod refusal;

@@ -16,10 +16,13 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params};
 use crate::seal::{self, MasterKey};
 use crate::{Schema, StoreError, from_sql, to_sql};
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "control.db",
     page_bytes: 4096,
-    migrations: &[include_str!("../migrations/control/0001_resources.sql")],
+    migrations: &[
+        include_str!("../migrations/control/0001_resources.sql"),
+        include_str!("../migrations/control/0003_people.sql"),
+    ],
 };
 
 const KEY_KIND: &str = "api_key";
