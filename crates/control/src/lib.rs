@@ -3,6 +3,7 @@
 //! Every change takes one path: the prospective set is checked and compiled whole, then it is committed together with
 //! its audit entry, then it is published to the data plane. What would break traffic is refused before the commit.
 
+pub mod access;
 pub mod actor;
 pub mod oidc;
 pub mod people;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use ir::id::ResourceId;
 use policy::clock::Clock;
 use policy::secret::Secret;
-use serde_json::Value;
 use store::StoreError;
 use store::people::{PeopleStore, UserRow};
+use store::resources::row::AuditRow;
 
 use self::lockout::{Lockout, Wait};
 use self::password::{HashFailure, Hasher};
@@ -50,23 +50,6 @@ pub const SETUP_CODE: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long an invitation, or a code for a new password, is good.
 pub const INVITATION: Duration = Duration::from_secs(72 * 3_600);
-
-/// Writes down what was done, for the audit log.
-pub trait Audit: Send + Sync {
-    /// Writes one act down. `object` is what was acted upon, such as `users/ann@example.com`; `before` and `after` are
-    /// what it said, and hold no secrets.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    fn record(
-        &self,
-        actor: &Actor,
-        action: &'static str,
-        object: &str,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) -> Result<(), StoreError>;
-}
 
 /// Knows who belongs to which teams.
 pub trait Memberships: Send + Sync {
@@ -172,20 +155,13 @@ pub struct People {
     clock: Clock,
     hasher: Hasher,
     lockout: Lockout,
-    audit: Arc<dyn Audit>,
     memberships: Arc<dyn Memberships>,
 }
 
 impl People {
     /// Puts the parts together.
-    pub fn new(
-        store: Box<dyn PeopleStore>,
-        clock: Clock,
-        hasher: Hasher,
-        audit: Arc<dyn Audit>,
-        memberships: Arc<dyn Memberships>,
-    ) -> Self {
-        Self { store, clock, hasher, lockout: Lockout::default(), audit, memberships }
+    pub fn new(store: Box<dyn PeopleStore>, clock: Clock, hasher: Hasher, memberships: Arc<dyn Memberships>) -> Self {
+        Self { store, clock, hasher, lockout: Lockout::default(), memberships }
     }
 
     /// Returns how many passwords were verified so far.
@@ -205,10 +181,29 @@ impl People {
         }
     }
 
-    /// Writes down what was done. It has been done: a log that cannot be written is reported and does not undo it.
-    fn note(&self, actor: &Actor, action: &'static str, object: &str, before: Option<Value>, after: Option<Value>) {
-        if let Err(error) = self.audit.record(actor, action, object, before, after) {
-            tracing::error!(component = "audit", error = %error, action, "An act could not be written down");
+    /// Returns an entry of the audit log: who did what to whom.
+    fn entry(&self, actor: &Actor, action: &str, user: Option<&UserRow>) -> AuditRow {
+        AuditRow {
+            seq: 0,
+            at_ms: self.clock.unix_ms(),
+            actor: actor.name.clone(),
+            role: actor.role.name().to_owned(),
+            ip: actor.ip.map(|ip| ip.to_string()),
+            request_id: actor.request_id.clone(),
+            action: action.to_owned(),
+            kind: users::KIND.to_owned(),
+            environment: String::new(),
+            name: user.map(|user| user.email.clone()).unwrap_or_default(),
+            resource_id: user.map(|user| user.id),
+            before: None,
+            after: None,
+        }
+    }
+
+    /// Writes down what was refused. That it cannot be written does not let anybody in.
+    fn note(&self, entry: &AuditRow) {
+        if let Err(error) = self.store.log(entry) {
+            tracing::error!(component = "audit", error = %error, action = entry.action, "An act could not be noted");
         }
     }
 }

@@ -8,6 +8,7 @@ use ir::id::ResourceId;
 use policy::secret::Secret;
 
 use crate::StoreError;
+use crate::resources::row::AuditRow;
 
 mod sqlite;
 
@@ -125,7 +126,18 @@ pub enum SetUp {
     WrongCode,
 }
 
-/// Keeps people. Every call is one transaction; the calls block.
+/// With what a session begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Begin<'a> {
+    /// The hash of its random id.
+    pub hash: &'a Hash,
+    /// The version of the person that their credential was checked against.
+    pub version: u64,
+    /// How many sessions they may have.
+    pub keep: usize,
+}
+
+/// Keeps people. Every call is one transaction, in which the act is also written down in the audit log; the calls block.
 pub trait PeopleStore: Send + Sync {
     /// Returns whether there is anybody.
     ///
@@ -146,22 +158,22 @@ pub trait PeopleStore: Send + Sync {
     fn list_users(&self, query: &UserQuery) -> Result<Vec<UserRow>, StoreError>;
 
     /// Creates a person: [`Changed::Done`] or [`Changed::Taken`].
-    fn create_user(&self, user: &UserRow) -> Result<Changed, StoreError>;
+    fn create_user(&self, user: &UserRow, log: &AuditRow) -> Result<Changed, StoreError>;
 
     /// Creates the first person when there is none and the code is a live one, and uses up every set-up code.
-    fn set_up(&self, user: &UserRow, code: &Hash, now_ms: u64) -> Result<SetUp, StoreError>;
+    fn set_up(&self, user: &UserRow, code: &Hash, now_ms: u64, log: &AuditRow) -> Result<SetUp, StoreError>;
 
     /// Writes a person in place of the one who has the version before theirs. `ends_sessions` ends their sessions and
-    /// voids their codes with it.
-    fn change_user(&self, user: &UserRow, ends_sessions: bool) -> Result<Changed, StoreError>;
+    /// voids their codes with it. Without an entry for the log it is no act of anybody.
+    fn change_user(&self, user: &UserRow, ends_sessions: bool, log: Option<&AuditRow>) -> Result<Changed, StoreError>;
 
     /// Deletes a person of a version, with their sessions and codes.
-    fn delete_user(&self, id: ResourceId, version: u64) -> Result<Changed, StoreError>;
+    fn delete_user(&self, id: ResourceId, version: u64, log: &AuditRow) -> Result<Changed, StoreError>;
 
     /// Begins a session when the person is enabled and still has the version that their credential was checked against;
     /// returns whether it did. Notes the sign-in, and forgets sessions of theirs that have ended or that are the oldest
-    /// beyond `keep`.
-    fn begin_session(&self, session: &SessionRow, hash: &Hash, version: u64, keep: usize) -> Result<bool, StoreError>;
+    /// beyond [`Begin::keep`].
+    fn begin_session(&self, session: &SessionRow, begin: Begin<'_>, log: &AuditRow) -> Result<bool, StoreError>;
 
     /// Returns a session and whose it is.
     fn session_by_hash(&self, hash: &Hash) -> Result<Option<(SessionRow, UserRow)>, StoreError>;
@@ -175,8 +187,8 @@ pub trait PeopleStore: Send + Sync {
     /// Notes that a session is in use.
     fn touch_session(&self, id: ResourceId, now_ms: u64) -> Result<(), StoreError>;
 
-    /// Ends a session; returns whether there was one.
-    fn end_session(&self, id: ResourceId) -> Result<bool, StoreError>;
+    /// Ends a session; returns whether there was one. Without an entry for the log it ended by itself.
+    fn end_session(&self, id: ResourceId, log: Option<&AuditRow>) -> Result<bool, StoreError>;
 
     /// Puts a code in place of the earlier ones of the same person, or of the set-up.
     fn put_code(
@@ -185,8 +197,12 @@ pub trait PeopleStore: Send + Sync {
         user: Option<ResourceId>,
         now_ms: u64,
         expires_at_ms: u64,
+        log: Option<&AuditRow>,
     ) -> Result<(), StoreError>;
 
     /// Returns whose live code it is; a set-up code is nobody's.
     fn code_user(&self, hash: &Hash, now_ms: u64) -> Result<Option<ResourceId>, StoreError>;
+
+    /// Writes down what changed nothing, such as a wrong password.
+    fn log(&self, entry: &AuditRow) -> Result<(), StoreError>;
 }

@@ -25,6 +25,7 @@ mod seq;
 const SCHEMA: Schema = Schema {
     file: "records.db",
     page_bytes: 8192,
+    synchronous: "NORMAL",
     migrations: &[include_str!("../migrations/records/0001_requests.sql")],
 };
 

@@ -6,8 +6,8 @@
 use ir::id::ResourceId;
 use serde_json::json;
 use store::people::{Changed, UserRow};
+use store::resources::row::AuditRow;
 
-use super::sessions::object;
 use super::{Begun, Denied, People, Visitor, email, rank, stranger, users};
 use crate::actor::Role;
 
@@ -46,8 +46,8 @@ impl People {
         let admitted = self.admit(claimed, rules);
         if let Err(Denied::NotAdmitted(why)) = &admitted {
             let known = self.store.user_by_identity(&claimed.issuer, &claimed.subject)?;
-            let object = known.as_ref().map_or_else(|| "users".to_owned(), object);
-            self.note(&stranger(visitor), "session.refused", &object, None, Some(json!({"oidc": why})));
+            let after = Some(json!({"method": "oidc", "why": why}).to_string());
+            self.note(&AuditRow { after, ..self.entry(&stranger(visitor), "refuse_sign_in", known.as_ref()) });
         }
         let user = admitted?;
         let user = self.settle(user, claimed, rules, visitor)?;
@@ -94,7 +94,7 @@ impl People {
                     id: ResourceId::new(now),
                     email: address,
                     name,
-                    role: rank::name(given.unwrap_or(Role::Viewer)).to_owned(),
+                    role: given.unwrap_or(Role::Viewer).name().to_owned(),
                     role_from_issuer: true,
                     password_hash: None,
                     identity: Some((claimed.issuer.clone(), claimed.subject.clone())),
@@ -104,9 +104,9 @@ impl People {
                     updated_at_ms: now,
                     last_sign_in_at_ms: None,
                 };
-                users::outcome(self.store.create_user(&user)?, &user)?;
                 let actor = self.actor(&user, visitor);
-                self.note(&actor, "user.create", &object(&user), None, Some(users::audited(&user)));
+                let log = AuditRow { after: users::audited(&user), ..self.entry(&actor, "create", Some(&user)) };
+                users::outcome(self.store.create_user(&user, &log)?, &user)?;
                 Ok(user)
             }
             Found::Invited(user) => {
@@ -121,7 +121,7 @@ impl People {
                 if rank::stored(&user.role) == given {
                     return Ok(user);
                 }
-                let role = rank::name(given).to_owned();
+                let role = given.name().to_owned();
                 let changed = UserRow { role, version: user.version + 1, updated_at_ms: now, ..user.clone() };
                 self.update(&user, changed, visitor)
             }
@@ -129,13 +129,13 @@ impl People {
     }
 
     fn update(&self, before: &UserRow, after: UserRow, visitor: &Visitor) -> Result<UserRow, Denied> {
-        match self.store.change_user(&after, before.role != after.role)? {
-            Changed::Done => {
-                let actor = self.actor(&after, visitor);
-                let (old, new) = (users::audited(before), users::audited(&after));
-                self.note(&actor, "user.update", &object(before), Some(old), Some(new));
-                Ok(after)
-            }
+        let log = AuditRow {
+            before: users::audited(before),
+            after: users::audited(&after),
+            ..self.entry(&self.actor(&after, visitor), "update", Some(before))
+        };
+        match self.store.change_user(&after, before.role != after.role, Some(&log))? {
+            Changed::Done => Ok(after),
             // Nobody else could give the role back.
             Changed::LastOwner => Ok(before.clone()),
             other => users::outcome(other, &after).map(|()| after).map_err(Denied::from),

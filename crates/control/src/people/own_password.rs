@@ -2,10 +2,9 @@
 
 use policy::problem::Problem;
 use policy::secret::Secret;
-use serde_json::json;
 use store::people::{Changed, UserRow};
+use store::resources::row::AuditRow;
 
-use super::sessions::object;
 use super::token::{self, Purpose};
 use super::{Begun, Denied, INVITATION, Invitation, People, Visitor, millis, password, rank};
 use crate::actor::Actor;
@@ -34,7 +33,7 @@ impl People {
         check("new_password", new, &user.email)?;
         self.lockout.begin(visitor.ip, Some(&user.email), self.clock.now())?;
         if old.expose().len() > password::MAX_BYTES || !self.hasher.verify(old, user.password_hash.as_ref()) {
-            self.note(actor, "user.password.refused", &object(&user), None, None);
+            self.note(&self.entry(actor, "refuse_password", Some(&user)));
             return Err(Denied::WrongPassword);
         }
         self.lockout.succeeded(visitor.ip, Some(&user.email));
@@ -56,9 +55,7 @@ impl People {
         if user.disabled {
             return Err(Refusal::Conflict(format!("{} is disabled: enable them first", user.email)));
         }
-        let invitation = self.invite(&user)?;
-        self.note(actor, "user.password.reset", &object(&user), None, None);
-        Ok(invitation)
+        self.invite(&user, Some(&self.entry(actor, "reset_password", Some(&user))))
     }
 
     /// Sets the password of whoever holds a code, ends their other sessions and signs them in.
@@ -84,10 +81,11 @@ impl People {
         self.begin(&changed, "invitation", visitor)
     }
 
-    pub(super) fn invite(&self, user: &UserRow) -> Result<Invitation, Refusal> {
+    pub(super) fn invite(&self, user: &UserRow, log: Option<&AuditRow>) -> Result<Invitation, Refusal> {
         let (code, now) = (token::new_code()?, self.clock.unix_ms());
         let expires_at_ms = now.saturating_add(millis(INVITATION));
-        self.store.put_code(&token::hash(Purpose::Code, code.expose()), Some(user.id), now, expires_at_ms)?;
+        let hash = token::hash(Purpose::Code, code.expose());
+        self.store.put_code(&hash, Some(user.id), now, expires_at_ms, log)?;
         Ok(Invitation { code, expires_at_ms })
     }
 
@@ -98,13 +96,12 @@ impl People {
             updated_at_ms: self.clock.unix_ms(),
             ..user
         };
-        match self.store.change_user(&changed, true)? {
-            Changed::Done => {}
-            Changed::Stale(current) => return Err(Refusal::Stale { current }.into()),
-            Changed::Gone | Changed::Taken | Changed::LastOwner => return Err(Denied::WrongPassword),
+        let log = self.entry(actor, "set_password", Some(&changed));
+        match self.store.change_user(&changed, true, Some(&log))? {
+            Changed::Done => Ok(changed),
+            Changed::Stale(current) => Err(Refusal::Stale { current }.into()),
+            Changed::Gone | Changed::Taken | Changed::LastOwner => Err(Denied::WrongPassword),
         }
-        self.note(actor, "user.password", &object(&changed), None, Some(json!({"sessions": "ended"})));
-        Ok(changed)
     }
 }
 

@@ -8,7 +8,8 @@ use ir::id::ResourceId;
 use policy::secret::Secret;
 use serde::Serialize;
 use serde_json::json;
-use store::people::{SessionQuery, SessionRow, UserRow};
+use store::people::{Begin, Changed, SessionQuery, SessionRow, UserRow};
+use store::resources::row::AuditRow;
 
 use super::token::{self, Purpose};
 use super::{ABSOLUTE, Begun, Denied, IDLE, People, Visitor, email, millis, password, rank, stranger, users};
@@ -100,13 +101,13 @@ impl People {
             user_agent: printable(&visitor.user_agent),
         };
         let hash = token::hash(Purpose::Session, secret.expose());
-        if !self.store.begin_session(&session, &hash, user.version, KEEP)? {
+        let after = json!({"method": method, "session": session.id.to_string()}).to_string();
+        let log = AuditRow { after: Some(after), ..self.entry(&self.actor(user, visitor), "sign_in", Some(user)) };
+        let begin = Begin { hash: &hash, version: user.version, keep: KEEP };
+        if !self.store.begin_session(&session, begin, &log)? {
             // They were changed between the check of the password and now.
             return Err(Denied::WrongPassword);
         }
-        let actor = self.actor(user, visitor);
-        let after = json!({"method": method, "session": session.id.to_string()});
-        self.note(&actor, "session.create", &object(user), None, Some(after));
         let shown = UserRow { last_sign_in_at_ms: Some(now), ..user.clone() };
         Ok(Begun {
             csrf: token::csrf(&secret),
@@ -130,7 +131,7 @@ impl People {
         let now = self.clock.unix_ms();
         let idle = now.saturating_sub(session.last_seen_at_ms);
         if user.disabled || now >= session.expires_at_ms || idle >= millis(IDLE) {
-            self.store.end_session(session.id)?;
+            self.store.end_session(session.id, None)?;
             return Ok(None);
         }
         if idle >= TOUCH_MS {
@@ -189,22 +190,16 @@ impl People {
         if !own {
             rank::check(actor, rank::stored(&user.role))?;
         }
-        if !self.store.end_session(id)? {
-            return Err(unknown());
-        }
-        let before = json!({"session": id.to_string(), "own": own});
-        self.note(actor, "session.delete", &object(&user), Some(before), None);
-        Ok(())
+        let action = if own { "sign_out" } else { "end_session" };
+        let before = Some(json!({"session": id.to_string()}).to_string());
+        let log = AuditRow { before, ..self.entry(actor, action, Some(&user)) };
+        if self.store.end_session(id, Some(&log))? { Ok(()) } else { Err(unknown()) }
     }
 
     /// Writes down a failed sign-in. A name that nobody has is not written down: it may be a password.
     fn note_failure(&self, user: Option<&UserRow>, visitor: &Visitor) {
-        let (object, disabled) = match user {
-            Some(user) => (object(user), user.disabled),
-            None => ("users".to_owned(), false),
-        };
-        let after = disabled.then(|| json!({"disabled": true}));
-        self.note(&stranger(visitor), "session.refused", &object, None, after);
+        let after = user.filter(|user| user.disabled).map(|_| json!({"disabled": true}).to_string());
+        self.note(&AuditRow { after, ..self.entry(&stranger(visitor), "refuse_sign_in", user) });
     }
 
     /// Hashes the password anew when the stored hash was made with other parameters than today's.
@@ -212,8 +207,8 @@ impl People {
         let outdated = user.password_hash.as_ref().is_some_and(|hash| self.hasher.is_outdated(hash));
         let Some(hash) = outdated.then(|| self.hasher.hash(password).ok()).flatten() else { return user.clone() };
         let renewed = UserRow { password_hash: Some(hash), version: user.version + 1, ..user.clone() };
-        match self.store.change_user(&renewed, false) {
-            Ok(store::people::Changed::Done) => renewed,
+        match self.store.change_user(&renewed, false, None) {
+            Ok(Changed::Done) => renewed,
             _ => user.clone(),
         }
     }
@@ -228,11 +223,6 @@ pub enum Whose {
     Of(ResourceId),
     /// Those of all.
     Everybody,
-}
-
-/// Returns what the audit log calls a person.
-pub(super) fn object(user: &UserRow) -> String {
-    format!("users/{}", user.email)
 }
 
 fn view(row: &SessionRow, current: Option<ResourceId>) -> SessionView {

@@ -4,8 +4,8 @@ use ir::id::ResourceId;
 use policy::problem::Problem;
 use policy::secret::Secret;
 use store::people::{OWNER, SetUp, UserRow};
+use store::resources::row::AuditRow;
 
-use super::sessions::object;
 use super::token::{self, Purpose};
 use super::{Begun, Denied, People, SETUP_CODE, Visitor, email, millis, own_password, users};
 use crate::refusal::Refusal;
@@ -32,7 +32,7 @@ impl People {
         }
         let (code, now) = (token::new_code()?, self.clock.unix_ms());
         let expires = now.saturating_add(millis(SETUP_CODE));
-        self.store.put_code(&token::hash(Purpose::Code, code.expose()), None, now, expires)?;
+        self.store.put_code(&token::hash(Purpose::Code, code.expose()), None, now, expires, None)?;
         Ok(Some(code))
     }
 
@@ -72,17 +72,17 @@ impl People {
             updated_at_ms: now,
             last_sign_in_at_ms: None,
         };
-        match self.store.set_up(&user, &token::hash(Purpose::Code, code.expose()), now)? {
+        let actor = self.actor(&user, visitor);
+        let log = AuditRow { after: users::audited(&user), ..self.entry(&actor, "set_up", Some(&user)) };
+        match self.store.set_up(&user, &token::hash(Purpose::Code, code.expose()), now, &log)? {
             SetUp::Done => {}
             SetUp::AlreadyDone => return Err(done().into()),
             SetUp::WrongCode => {
-                self.note(&super::stranger(visitor), "setup.refused", "users", None, None);
+                self.note(&self.entry(&super::stranger(visitor), "refuse_set_up", None));
                 return Err(Denied::WrongCode);
             }
         }
         self.lockout.succeeded(visitor.ip, None);
-        let actor = self.actor(&user, visitor);
-        self.note(&actor, "setup", &object(&user), None, Some(users::audited(&user)));
         self.begin(&user, "setup", visitor)
     }
 }

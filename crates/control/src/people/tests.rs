@@ -2,16 +2,18 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::clock::{Clock, Hands};
 use policy::secret::Secret;
 use serde_json::{Value, json};
-use store::StoreError;
+use store::resources::ResourceReader;
+use store::resources::row::{AuditQuery, AuditRow};
+use store::resources::sqlite::SqliteResources;
 
 use super::password::Hasher;
-use super::{Audit, Begun, Denied, FirstPerson, People, Visitor};
+use super::{Begun, Denied, FirstPerson, People, Visitor};
 use crate::actor::{Actor, Role};
 use crate::refusal::Refusal;
 use crate::resource::{Expect, Spec};
@@ -23,31 +25,10 @@ mod signing_in;
 const NOW_MS: u64 = 1_795_000_000_000;
 const PASSWORD: &str = "correct horse battery";
 
-/// What was written down: actor, action, object, before, after.
-type Noted = (String, &'static str, String, Option<Value>, Option<Value>);
-
-#[derive(Default)]
-struct Log(Mutex<Vec<Noted>>);
-
-impl Audit for Log {
-    fn record(
-        &self,
-        actor: &Actor,
-        action: &'static str,
-        object: &str,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) -> Result<(), StoreError> {
-        self.0.lock().unwrap().push((actor.name.clone(), action, object.to_owned(), before, after));
-        Ok(())
-    }
-}
-
 /// People in a directory that goes away with the test.
 struct Town {
     people: People,
     hands: Arc<Hands>,
-    log: Arc<Log>,
     dir: PathBuf,
 }
 
@@ -70,9 +51,8 @@ impl Town {
         let dir = std::env::temp_dir().join(format!("crossway-people-{}", ir::id::ResourceId::new(NOW_MS)));
         let (clock, hands) = Clock::manual(NOW_MS);
         let store = Box::new(store::people::People::open(&dir).unwrap());
-        let log = Arc::new(Log::default());
-        let people = People::new(store, clock, Hasher::new(8, 1, 1), log.clone(), Arc::new(()));
-        Self { people, hands, log, dir }
+        let people = People::new(store, clock, Hasher::new(8, 1, 1), Arc::new(()));
+        Self { people, hands, dir }
     }
 
     /// With the owner `ann@x.test`.
@@ -108,8 +88,16 @@ impl Town {
         self.hands.advance(Duration::from_secs(seconds));
     }
 
-    fn actions(&self) -> Vec<&'static str> {
-        self.log.0.lock().unwrap().iter().map(|noted| noted.1).collect()
+    /// What was written down, oldest first.
+    fn log(&self) -> Vec<AuditRow> {
+        let resources = SqliteResources::open(&self.dir).unwrap();
+        let mut rows = resources.audit(&AuditQuery { limit: 10_000, ..AuditQuery::default() }).unwrap();
+        rows.reverse();
+        rows
+    }
+
+    fn actions(&self) -> Vec<String> {
+        self.log().into_iter().map(|row| row.action).collect()
     }
 }
 

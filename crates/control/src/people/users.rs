@@ -5,15 +5,15 @@ use ir::id::ResourceId;
 use policy::problem::Problem;
 use serde_json::{Map, Value, json};
 use store::people::{Changed, UserQuery, UserRow};
+use store::resources::row::AuditRow;
 
-use super::sessions::object;
 use super::{Invitation, People, email, rank};
 use crate::actor::{Actor, Role};
 use crate::refusal::Refusal;
 use crate::resource::{Expect, ListQuery, ManagedBy, Page, Resource, Spec};
 
 /// The kind of a person.
-const KIND: &str = "users";
+pub(super) const KIND: &str = "users";
 
 /// People on one page, when nothing is said, and at most.
 const PAGE: (usize, usize) = (50, 200);
@@ -77,7 +77,7 @@ impl People {
             id: ResourceId::new(now),
             email: checked.email,
             name: checked.name,
-            role: rank::name(checked.role).to_owned(),
+            role: checked.role.name().to_owned(),
             role_from_issuer: false,
             password_hash: None,
             identity: None,
@@ -87,9 +87,9 @@ impl People {
             updated_at_ms: now,
             last_sign_in_at_ms: None,
         };
-        outcome(self.store.create_user(&user)?, &user)?;
-        self.note(actor, "user.create", &object(&user), None, Some(audited(&user)));
-        let invitation = if user.disabled { None } else { Some(self.invite(&user)?) };
+        let log = AuditRow { after: audited(&user), ..self.entry(actor, "create", Some(&user)) };
+        outcome(self.store.create_user(&user, &log)?, &user)?;
+        let invitation = if user.disabled { None } else { Some(self.invite(&user, None)?) };
         Ok((show(&user), invitation))
     }
 
@@ -128,9 +128,8 @@ impl People {
         let user = self.find(name)?;
         rank::check(actor, rank::stored(&user.role))?;
         expected(&user, expect)?;
-        outcome(self.store.delete_user(user.id, user.version)?, &user)?;
-        self.note(actor, "user.delete", &object(&user), Some(audited(&user)), None);
-        Ok(())
+        let log = AuditRow { before: audited(&user), ..self.entry(actor, "delete", Some(&user)) };
+        outcome(self.store.delete_user(user.id, user.version, &log)?, &user)
     }
 
     /// Finds a person by their id or address.
@@ -157,15 +156,16 @@ impl People {
         let changed = UserRow {
             email: checked.email,
             name: checked.name,
-            role: rank::name(checked.role).to_owned(),
+            role: checked.role.name().to_owned(),
             role_from_issuer: user.role_from_issuer && checked.role == role,
             disabled: checked.disabled,
             version: user.version + 1,
             updated_at_ms: self.clock.unix_ms(),
             ..user.clone()
         };
-        outcome(self.store.change_user(&changed, !only_the_name)?, &changed)?;
-        self.note(actor, "user.update", &object(&user), Some(audited(&user)), Some(audited(&changed)));
+        let log =
+            AuditRow { before: audited(&user), after: audited(&changed), ..self.entry(actor, "update", Some(&user)) };
+        outcome(self.store.change_user(&changed, !only_the_name, Some(&log))?, &changed)?;
         Ok(show(&changed))
     }
 }
@@ -192,11 +192,11 @@ pub(super) fn show(user: &UserRow) -> Resource {
 }
 
 /// Returns a person as the audit log keeps them.
-pub(super) fn audited(user: &UserRow) -> Value {
+pub(super) fn audited(user: &UserRow) -> Option<String> {
     let mut spec = spec_of(user);
     spec.insert("has_password".to_owned(), user.password_hash.is_some().into());
     spec.insert("has_sso".to_owned(), user.identity.is_some().into());
-    Value::Object(spec)
+    Some(Value::Object(spec).to_string())
 }
 
 /// Checks what a person is called.
@@ -254,7 +254,7 @@ fn spec_of(user: &UserRow) -> Spec {
     let mut spec = Map::new();
     spec.insert("email".to_owned(), user.email.clone().into());
     spec.insert("name".to_owned(), user.name.clone().into());
-    spec.insert("role".to_owned(), rank::name(rank::stored(&user.role)).into());
+    spec.insert("role".to_owned(), rank::stored(&user.role).name().into());
     spec.insert("disabled".to_owned(), user.disabled.into());
     spec
 }

@@ -8,8 +8,9 @@ use policy::secret::Secret;
 use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params};
 
-use super::{Changed, Hash, OWNER, PeopleStore, SessionQuery, SessionRow, SetUp, UserQuery, UserRow};
-use crate::resources::SCHEMA;
+use super::{Begin, Changed, Hash, OWNER, PeopleStore, SessionQuery, SessionRow, SetUp, UserQuery, UserRow};
+use crate::resources::row::AuditRow;
+use crate::resources::sqlite::SCHEMA;
 use crate::{StoreError, from_sql, to_sql};
 
 const USER: &str = "users.id AS id, email, name, role, role_from_issuer, password_hash, oidc_issuer, oidc_subject,
@@ -90,11 +91,15 @@ impl PeopleStore for People {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn create_user(&self, user: &UserRow) -> Result<Changed, StoreError> {
-        self.change(|transaction| insert_user(transaction, user), |changed| *changed == Changed::Done)
+    fn create_user(&self, user: &UserRow, log: &AuditRow) -> Result<Changed, StoreError> {
+        let act = |transaction: &Transaction<'_>| {
+            write_down(transaction, Some(log))?;
+            insert_user(transaction, user)
+        };
+        self.change(act, |changed| *changed == Changed::Done)
     }
 
-    fn set_up(&self, user: &UserRow, code: &Hash, now_ms: u64) -> Result<SetUp, StoreError> {
+    fn set_up(&self, user: &UserRow, code: &Hash, now_ms: u64, log: &AuditRow) -> Result<SetUp, StoreError> {
         let act = |transaction: &Transaction<'_>| {
             if any_user(transaction)? {
                 return Ok(SetUp::AlreadyDone);
@@ -109,12 +114,13 @@ impl PeopleStore for People {
             }
             insert_user(transaction, user)?;
             transaction.execute("DELETE FROM codes WHERE user IS NULL", [])?;
+            write_down(transaction, Some(log))?;
             Ok(SetUp::Done)
         };
         self.change(act, |done| *done == SetUp::Done)
     }
 
-    fn change_user(&self, user: &UserRow, ends_sessions: bool) -> Result<Changed, StoreError> {
+    fn change_user(&self, user: &UserRow, ends_sessions: bool, log: Option<&AuditRow>) -> Result<Changed, StoreError> {
         let act = |transaction: &Transaction<'_>| {
             let owned = any_owner(transaction)?;
             let changed = update_user(transaction, user)?;
@@ -125,12 +131,13 @@ impl PeopleStore for People {
                 transaction.execute("DELETE FROM sessions WHERE user = ?1", [user.id.0])?;
                 transaction.execute("DELETE FROM codes WHERE user = ?1", [user.id.0])?;
             }
+            write_down(transaction, log)?;
             keep_an_owner(transaction, owned)
         };
         self.change(act, |changed| *changed == Changed::Done)
     }
 
-    fn delete_user(&self, id: ResourceId, version: u64) -> Result<Changed, StoreError> {
+    fn delete_user(&self, id: ResourceId, version: u64, log: &AuditRow) -> Result<Changed, StoreError> {
         let act = |transaction: &Transaction<'_>| {
             let owned = any_owner(transaction)?;
             let deleted =
@@ -138,17 +145,18 @@ impl PeopleStore for People {
             if deleted == 0 {
                 return missed(transaction, id);
             }
+            write_down(transaction, Some(log))?;
             keep_an_owner(transaction, owned)
         };
         self.change(act, |changed| *changed == Changed::Done)
     }
 
-    fn begin_session(&self, session: &SessionRow, hash: &Hash, version: u64, keep: usize) -> Result<bool, StoreError> {
+    fn begin_session(&self, session: &SessionRow, begin: Begin<'_>, log: &AuditRow) -> Result<bool, StoreError> {
         let act = |transaction: &Transaction<'_>| {
             let (user, now) = (session.user.0, to_sql(session.created_at_ms));
             let signed_in = transaction.execute(
                 "UPDATE users SET last_sign_in_at_ms = ?2 WHERE id = ?1 AND version = ?3 AND NOT disabled",
-                (user, now, to_sql(version)),
+                (user, now, to_sql(begin.version)),
             )?;
             if signed_in == 0 {
                 return Ok(false);
@@ -157,9 +165,10 @@ impl PeopleStore for People {
             transaction.execute(
                 "DELETE FROM sessions WHERE user = ?1 AND id NOT IN
                  (SELECT id FROM sessions WHERE user = ?1 ORDER BY id DESC LIMIT ?2)",
-                (user, limit(keep.saturating_sub(1))),
+                (user, limit(begin.keep.saturating_sub(1))),
             )?;
-            insert_session(transaction, session, hash)?;
+            insert_session(transaction, session, begin.hash)?;
+            write_down(transaction, Some(log))?;
             Ok(true)
         };
         self.change(act, |signed_in| *signed_in)
@@ -200,8 +209,12 @@ impl PeopleStore for People {
         Ok(())
     }
 
-    fn end_session(&self, id: ResourceId) -> Result<bool, StoreError> {
-        Ok(self.connection().execute("DELETE FROM sessions WHERE id = ?1", [id.0])? > 0)
+    fn end_session(&self, id: ResourceId, log: Option<&AuditRow>) -> Result<bool, StoreError> {
+        let act = |transaction: &Transaction<'_>| {
+            write_down(transaction, log)?;
+            Ok(transaction.execute("DELETE FROM sessions WHERE id = ?1", [id.0])? > 0)
+        };
+        self.change(act, |ended| *ended)
     }
 
     fn put_code(
@@ -210,6 +223,7 @@ impl PeopleStore for People {
         user: Option<ResourceId>,
         now_ms: u64,
         expires_at_ms: u64,
+        log: Option<&AuditRow>,
     ) -> Result<(), StoreError> {
         let act = |transaction: &Transaction<'_>| {
             let user = user.map(|id| id.0);
@@ -218,7 +232,7 @@ impl PeopleStore for People {
                 "INSERT INTO codes (hash, user, created_at_ms, expires_at_ms) VALUES (?1, ?2, ?3, ?4)",
                 (hash, user, to_sql(now_ms), to_sql(expires_at_ms)),
             )?;
-            Ok(())
+            write_down(transaction, log)
         };
         self.change(act, |()| true)
     }
@@ -228,6 +242,26 @@ impl PeopleStore for People {
         let found = self.connection().query_row(sql, (hash, to_sql(now_ms)), |row| row.get(0)).optional()?;
         Ok(found.map(ResourceId))
     }
+
+    fn log(&self, entry: &AuditRow) -> Result<(), StoreError> {
+        write_down(&self.connection(), Some(entry))
+    }
+}
+
+fn write_down(connection: &Connection, entry: Option<&AuditRow>) -> Result<(), StoreError> {
+    let Some(entry) = entry else { return Ok(()) };
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO audit (at_ms, actor, role, ip, request_id, action, kind, environment, name, resource_id, before,
+                            after)
+         VALUES (:at, :actor, :role, :ip, :request, :action, :kind, :environment, :name, :id, :before, :after)",
+    )?;
+    statement.execute(named_params! {
+        ":at": to_sql(entry.at_ms), ":actor": entry.actor, ":role": entry.role, ":ip": entry.ip,
+        ":request": entry.request_id, ":action": entry.action, ":kind": entry.kind,
+        ":environment": entry.environment, ":name": entry.name, ":id": entry.resource_id.map(|id| id.0),
+        ":before": entry.before, ":after": entry.after,
+    })?;
+    Ok(())
 }
 
 fn any_user(connection: &Connection) -> Result<bool, StoreError> {

@@ -101,7 +101,7 @@ fn other_domains_and_disabled_people_stay_out() {
     let patch = object(json!({"disabled": true}));
     town.merge_user(&Actor::local("test"), "eve@x.test", &patch, Expect::Any).unwrap();
     assert!(why(sign_in(&claimed("s1", "eve@x.test"))).contains("disabled"));
-    assert!(town.actions().contains(&"session.refused"));
+    assert!(town.actions().contains(&"refuse_sign_in".to_owned()));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::resource::ListQuery;
 fn the_matrix_of_ranks() {
     let (town, _) = Town::owned();
     let actors: Vec<Actor> = ROLES.iter().map(|(_, name)| town.add(&format!("a-{name}@x.test"), name)).collect();
-    let acts: [(&str, fn(&Town, &Actor, &str) -> Result<(), Refusal>); 6] = [
+    type Act = fn(&Town, &Actor, &str) -> Result<(), Refusal>;
+    let acts: [(&str, Act); 6] = [
         ("rename", |town, actor, name| {
             town.merge_user(actor, name, &object(json!({"name": "X"})), Expect::Any).map(drop)
         }),
@@ -212,11 +213,11 @@ fn changes_are_written_down_with_before_and_after() {
     town.merge_user(&operator, "bob@x.test", &object(json!({"role": "developer"})), Expect::Any).unwrap();
     town.reset_password(&operator, "bob@x.test").unwrap();
     town.delete_user(&operator, "bob@x.test", Expect::Any).unwrap();
-    let log = town.log.0.lock().unwrap();
-    let bobs: Vec<&Noted> = log.iter().filter(|noted| noted.2 == "users/bob@x.test").collect();
-    let actions: Vec<&str> = bobs.iter().map(|noted| noted.1).collect();
-    assert_eq!(actions, ["user.create", "user.update", "user.password.reset", "user.delete"]);
-    assert!(bobs.iter().all(|noted| noted.0 == "op@x.test"));
-    let (before, after) = (bobs[1].3.as_ref().unwrap(), bobs[1].4.as_ref().unwrap());
-    assert_eq!((&before["role"], &after["role"]), (&json!("viewer"), &json!("developer")));
+    let log = town.log();
+    let bobs: Vec<&AuditRow> = log.iter().filter(|row| row.name == "bob@x.test").collect();
+    let actions: Vec<&str> = bobs.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(actions, ["create", "update", "reset_password", "delete"]);
+    assert!(bobs.iter().all(|row| row.actor == "op@x.test" && row.role == "operator" && row.kind == "users"));
+    let role = |text: &Option<String>| serde_json::from_str::<Value>(text.as_ref().unwrap()).unwrap()["role"].clone();
+    assert_eq!((role(&bobs[1].before), role(&bobs[1].after)), (json!("viewer"), json!("developer")));
 }

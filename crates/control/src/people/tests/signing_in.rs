@@ -33,7 +33,7 @@ fn the_first_person_is_the_owner() {
     assert_eq!(kind(&again), "conflict");
     assert_eq!(
         town.actions(),
-        ["setup.refused", "setup.refused", "setup.refused", "setup", "session.create"],
+        ["refuse_set_up", "refuse_set_up", "refuse_set_up", "set_up", "sign_in"],
         "what is written down"
     );
 }
@@ -150,9 +150,10 @@ fn a_failure_names_nobody_who_does_not_exist() {
     let (town, _) = Town::owned();
     let _ = town.sign_in("my-password-by-mistake", &Secret::new("wrong password!"), &visitor());
     let _ = town.sign_in("ann@x.test", &Secret::new("wrong password!"), &visitor());
-    let log = town.log.0.lock().unwrap();
-    let failed: Vec<_> = log.iter().filter(|noted| noted.1 == "session.refused").map(|noted| &noted.2).collect();
-    assert_eq!(failed, ["users", "users/ann@x.test"]);
+    let log = town.log();
+    let failed: Vec<&str> =
+        log.iter().filter(|row| row.action == "refuse_sign_in").map(|row| row.name.as_str()).collect();
+    assert_eq!(failed, ["", "ann@x.test"]);
     assert!(!format!("{log:?}").contains("mistake"));
 }
 
@@ -327,7 +328,7 @@ fn no_secret_is_written_down_or_shown() {
     let sessions = town.list_sessions(&bob, Whose::Everybody, None, None, None).unwrap();
     let all = format!(
         "{:?} {} {} {begun:?}",
-        town.log.0.lock().unwrap(),
+        town.log(),
         serde_json::to_string(&users).unwrap(),
         serde_json::to_string(&sessions).unwrap()
     );
