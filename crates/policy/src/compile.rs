@@ -5,6 +5,7 @@ mod guard;
 mod header;
 mod model;
 mod names;
+mod oidc;
 mod provider;
 pub mod settings;
 

@@ -8,6 +8,7 @@ pub mod guardrail;
 pub mod key;
 pub mod literal;
 pub mod model;
+pub mod oidc;
 pub mod prompt;
 pub mod provider;
 pub mod settings;
