@@ -5,9 +5,14 @@
 
 pub mod access;
 pub mod actor;
+mod document;
+mod files;
+mod keys;
+pub mod kind;
 pub mod oidc;
 pub mod people;
 pub mod plane;
 pub mod publish;
 pub mod refusal;
 pub mod resource;
+mod set;

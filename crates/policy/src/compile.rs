@@ -159,7 +159,7 @@ fn compile_environment(specs: &Specs, report: &mut Report) -> Environment {
         report.add(origin, "meta_key", "that field of a reply has another meaning");
     }
     Environment {
-        name: Arc::from("default"),
+        name: Arc::from(if specs.environment.name.is_empty() { "default" } else { &specs.environment.name }),
         aliases,
         meta_key: Arc::from(meta_key),
         guards: guard::compile_guards(&specs.guardrails, report),

@@ -11,7 +11,7 @@ use super::oidc::Oidc;
 use crate::secret::Secret;
 
 /// The settings of the process, as written.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingsSpec {
     /// Where state is kept.
