@@ -17,13 +17,18 @@ pub mod call;
 pub mod frame;
 mod health;
 pub mod json;
+pub mod oidc;
+pub mod people;
 pub mod principal;
 pub mod problem;
 mod requests;
 pub mod route;
 pub mod serve;
+mod session;
+mod setup;
 pub mod table;
 pub mod throttle;
+mod users;
 
 /// What the admin side works with.
 pub struct Admin {
@@ -35,6 +40,8 @@ pub struct Admin {
     pub token: Option<Secret>,
     /// Who else is recognised, and how; asked in this order when it was not the token.
     pub authenticators: Vec<Box<dyn principal::Authenticator>>,
+    /// The people who may sign in.
+    pub people: Arc<people::Front>,
     /// Whether the journal can be written.
     pub journal_healthy: Box<dyn Fn() -> bool + Send + Sync>,
     /// The address it listens on.

@@ -54,6 +54,15 @@ impl People {
         self.begin(&user, "oidc", visitor)
     }
 
+    /// Writes down that a provider's word was not good enough to tell who it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn refuse_federated(&self, why: &str, visitor: &Visitor) -> Result<(), Denied> {
+        let after = Some(json!({"method": "oidc", "why": why}).to_string());
+        Ok(self.store.log(&AuditRow { after, ..self.entry(&stranger(visitor), "refuse_sign_in", None) })?)
+    }
+
     /// Finds who it is, without changing anything.
     fn admit(&self, claimed: &Claimed, rules: &Admission) -> Result<Found, Denied> {
         let address = claimed.email.as_deref().filter(|_| claimed.email_verified).and_then(|a| email::check(a).ok());

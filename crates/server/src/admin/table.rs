@@ -3,12 +3,14 @@
 use super::route::Route;
 
 mod health;
+mod people;
 mod requests;
 
 /// Returns every route.
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(requests::routes());
+    all.extend(people::routes());
     all
 }
 
