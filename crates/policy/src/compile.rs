@@ -1,5 +1,6 @@
 //! Checks everything that was written about an environment, whole, and yields a snapshot or every problem at once.
 
+pub mod effective;
 mod fallback;
 mod guard;
 mod header;

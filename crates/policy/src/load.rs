@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
 
+use crate::compile::effective::{Effective, effective};
 use crate::compile::settings::SettingsSource;
 use crate::compile::{compile, settings};
 use crate::problem::{Origin, Problem, Severity};
@@ -59,6 +60,8 @@ pub struct Parsed {
 pub struct Written {
     /// The settings of the process.
     pub settings: Settings,
+    /// The same for people: who said what.
+    pub effective: Vec<Effective>,
     /// The environment `default`, as the file and the variables say it.
     pub specs: Specs,
     /// Whether the demo provider among them only stands in, because no other is there.
@@ -193,8 +196,8 @@ fn complete(
         add_demo(&mut specs.providers);
     }
     let settings = settings::compile_settings(&source, &mut problems);
-    let warnings = Vec::new();
-    (Written { settings, specs, stand_in, warnings, sources, providers_configured }, problems)
+    let (effective, warnings) = (effective(&source, &settings), Vec::new());
+    (Written { settings, effective, specs, stand_in, warnings, sources, providers_configured }, problems)
 }
 
 /// Adds the demo provider, unless it is there.

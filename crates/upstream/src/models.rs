@@ -56,11 +56,7 @@ pub async fn list(
     }
 }
 
-async fn ask(
-    provider: &Provider,
-    target: &Target,
-    connector: &dyn Connector,
-) -> Result<Vec<String>, AttemptFailure> {
+async fn ask(provider: &Provider, target: &Target, connector: &dyn Connector) -> Result<Vec<String>, AttemptFailure> {
     let unreachable = |detail: String| AttemptFailure::new(Class::Connect, detail);
     let io = match timeout_at(after(DEADLINE.min(target.timeouts.connect)), connector.connect(&target.origin)).await {
         Ok(Ok(io)) => io,
@@ -84,8 +80,9 @@ async fn ask(
     if answer.status != 200 {
         return Err(classify(target, &answer, &body));
     }
-    names(&body).map(|names| names.iter().map(|name| target.scrub(name)).collect()).ok_or_else(|| {
-        AttemptFailure { status: Some(200), ..AttemptFailure::new(Class::Malformed, "what came is no list of models") }
+    names(&body).map(|names| names.iter().map(|name| target.scrub(name)).collect()).ok_or_else(|| AttemptFailure {
+        status: Some(200),
+        ..AttemptFailure::new(Class::Malformed, "what came is no list of models")
     })
 }
 

@@ -47,10 +47,7 @@ const Q: (&str, &str) = ("q", "Only those whose name holds this text, whatever t
 
 macro_rules! paths {
     ($name:literal) => {
-        (
-            concat!("/admin/v1/environments/{env}/", $name),
-            concat!("/admin/v1/environments/{env}/", $name, "/{name}"),
-        )
+        (concat!("/admin/v1/environments/{env}/", $name), concat!("/admin/v1/environments/{env}/", $name, "/{name}"))
     };
 }
 

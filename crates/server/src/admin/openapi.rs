@@ -123,8 +123,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         errors.entry(code.status().as_u16()).or_default().push(code);
     }
     for (status, codes) in errors {
-        let meanings: Vec<String> =
-            codes.iter().map(|code| format!("`{}`: {}", code.name(), code.meaning())).collect();
+        let meanings: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.name(), code.meaning())).collect();
         let error = generator.subschema_for::<Error>();
         let mut headers = Map::from_iter([header("x-request-id")]);
         if matches!(status, 429 | 503) {

@@ -1,9 +1,8 @@
 //! Connection tests: is a provider there, does it take the credential, which models does it have.
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
-use control::refusal::Refusal;
+use control::plane::provider::ProviderOf;
+use control::resource::Draft;
 use policy::snapshot::Provider;
 use serde_json::{Value, json};
 use upstream::failure::{AttemptFailure, Class};
@@ -11,7 +10,7 @@ use upstream::models;
 
 use super::call::{Call, json as answer};
 use super::principal::{Operator, Principal};
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::route::Outcome;
 
 /// How many models are listed.
@@ -20,27 +19,11 @@ const SHOWN: usize = 50;
 /// The longest text of a provider that is passed on, in characters.
 const SAID: usize = 500;
 
-/// Tests a provider as it is in effect.
+/// Tests a provider as it is stored, whether it is enabled or not.
 pub(super) async fn stored(mut call: Call, who: Operator) -> Outcome {
     call.object()?.finish("the body is empty")?;
-    let (environment, name) = (call.path("env").to_owned(), call.path("name").to_owned());
-    let actor = who.actor().clone();
-    let found = call
-        .blocking({
-            let environment = environment.clone();
-            move |admin| admin.plane.get(&actor, &environment, "providers", &name)
-        })
-        .await??;
-    let state = call.admin.gateway.state();
-    let live = state.environment(&environment).and_then(|live| {
-        let index = live.snapshot.provider_named(&found.name)?;
-        live.snapshot.provider(index)
-    });
-    match live {
-        Some(provider) => test(&call, provider).await,
-        None => Err(Problem::new(Code::Conflict, "the provider is not in effect")
-            .hint("enable it, or test a draft at …/providers/test")),
-    }
+    let which = ProviderOf::Stored(call.path("name").to_owned());
+    opened(call, who, which).await
 }
 
 /// Tests a provider that is not stored. Nothing of it is kept.
@@ -49,15 +32,13 @@ pub(super) async fn draft(mut call: Call, who: Operator) -> Outcome {
     let (name, spec) = (members.text("name")?, members.object("spec")?);
     members.finish("the body has `name` and `spec`: put it under spec")?;
     let spec = spec.ok_or_else(|| Problem::invalid("spec", "spec is missing"))?;
+    opened(call, who, ProviderOf::Draft(Draft { name, spec })).await
+}
+
+async fn opened(call: Call, who: Operator, which: ProviderOf) -> Outcome {
     let (environment, actor) = (call.path("env").to_owned(), who.actor().clone());
-    let provider = call
-        .blocking(move |admin| {
-            // Whose environment does not exist tests nothing.
-            admin.plane.get(&actor, "", "environments", &environment)?;
-            control::draft::provider(name.as_deref().unwrap_or("draft"), &spec)
-        })
-        .await?
-        .map_err(|refusal: Refusal| Problem::from(refusal))?;
+    let opening = call.blocking(move |admin| admin.plane.opened_provider(&actor, &environment, which));
+    let provider = opening.await??;
     test(&call, &provider).await
 }
 
@@ -68,7 +49,7 @@ async fn test(call: &Call, provider: &Provider) -> Outcome {
     let listed = if provider.base_url.host_str().is_none() {
         Ok(Vec::new())
     } else {
-        models::list(provider, &*Arc::clone(&call.admin.connector), &call.admin.user_agent).await
+        models::list(provider, &*call.admin.connector, &call.admin.user_agent).await
     };
     let latency_ms = clock.now().micros_since(started) / 1_000;
     let (names, failure) = match listed {

@@ -131,7 +131,8 @@ fn grace(members: &mut Members) -> Result<Duration, Problem> {
     let Some(text) = members.text("grace")? else { return Ok(USUAL_GRACE) };
     let grace = duration(&text).filter(|grace| *grace <= MAX_GRACE);
     grace.ok_or_else(|| {
-        Problem::invalid("grace", "grace must be a duration of at most 30 days").hint("write it like 24h, 15m, 7d or 0s")
+        Problem::invalid("grace", "grace must be a duration of at most 30 days")
+            .hint("write it like 24h, 15m, 7d or 0s")
     })
 }
 

@@ -153,7 +153,8 @@ impl<T: JsonSchema> JsonSchema for Written<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = T::json_schema(generator);
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-            properties.retain(|_, property| !property.to_string().contains("/Secret\"") || property["type"] == "object");
+            properties
+                .retain(|_, property| !property.to_string().contains("/Secret\"") || property["type"] == "object");
             for property in properties.values_mut() {
                 if property["type"] == "object" && property.to_string().contains("/Secret\"") {
                     property["additionalProperties"] = json!({ "type": "null" });

@@ -1,26 +1,31 @@
 //! How the installation is doing.
 
 use axum::http::StatusCode;
-use engine::state::Configuration;
+use control::access::Permission;
+use control::actor::Actor;
+use control::plane::Plane;
+use control::resource::ListQuery;
+use engine::state::{Configuration, DEFAULT_ENVIRONMENT};
 use policy::clock::Monotonic;
+use policy::problem::{Problem, Severity};
 use serde_json::{Value, json};
 use store::records::read::RecordsReader;
 
 use super::Admin;
 use super::call::{Call, json as answer};
 use super::principal::{Principal, SignedIn};
-use super::resources::environments_of;
 use super::route::Outcome;
 
 /// Version, uptime, environments, providers, databases, journal.
 pub(super) async fn get(call: Call, who: SignedIn) -> Outcome {
     let actor = who.actor().clone();
-    let (control, records, environments) = call
+    let (control, records, problems) = call
         .blocking(move |admin| {
-            let environments = environments_of(&admin.plane, &actor);
-            let control = environments.is_ok();
+            // A page of keys is read from the database, all else from memory.
+            let one = ListQuery { limit: Some(1), ..ListQuery::default() };
+            let control = admin.plane.list(&actor, DEFAULT_ENVIRONMENT, "keys", &one).is_ok();
             let records = RecordsReader::open(&admin.data_dir).is_ok();
-            (control, records, environments.unwrap_or_default())
+            (control, records, problems(&admin.plane, &actor))
         })
         .await?;
     let admin = &call.admin;
@@ -34,7 +39,7 @@ pub(super) async fn get(call: Call, who: SignedIn) -> Outcome {
         "uptime_seconds": uptime_seconds(admin),
         "draining": admin.gateway.is_draining(),
         "environments": live,
-        "problems": problems(&environments),
+        "problems": problems,
         "databases": {
             "control": word(control),
             "records": word(records),
@@ -78,12 +83,24 @@ fn environment(name: &str, live: &Configuration) -> Value {
     json!({ "name": name, "providers": providers, "models_enabled": enabled })
 }
 
-/// Returns what the gateway says about environments that has faults: their status, by name.
-fn problems(environments: &[control::resource::Resource]) -> Vec<Value> {
-    let faulty = |status: &Value| status.get("problems").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    let shown = |resource: &control::resource::Resource| {
-        faulty(&resource.status)
-            .then(|| json!({ "environment": resource.name, "problems": resource.status.get("problems") }))
+/// Returns what is wrong with what is stored, by environment. Who may not read the configuration sees how much it is.
+fn problems(plane: &Plane, actor: &Actor) -> Vec<Value> {
+    let detailed = actor.role.may(Permission::ReadConfiguration);
+    let environments = plane.environments();
+    let faulty = environments.iter().map(|name| (name, plane.problems(name))).filter(|(_, found)| !found.is_empty());
+    let shown = |(name, found): (&String, Vec<Problem>)| {
+        let listed: Vec<Value> = found
+            .iter()
+            .filter(|_| detailed)
+            .map(|problem| {
+                json!({
+                    "source": &*problem.file, "line": problem.line, "path": problem.path,
+                    "message": problem.message, "hint": problem.hint,
+                    "severity": if problem.severity == Severity::Error { "error" } else { "warning" },
+                })
+            })
+            .collect();
+        json!({ "environment": name, "count": found.len(), "problems": listed })
     };
-    environments.iter().filter_map(shown).collect()
+    faulty.map(shown).collect()
 }

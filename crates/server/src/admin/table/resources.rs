@@ -21,7 +21,8 @@ pub(super) const CURSOR: Parameter =
     Parameter::query("cursor", Form::Text { most: 1_024 }, "The `next_cursor` of the page before.");
 const IF_MATCH: Parameter =
     Parameter::header("If-Match", "The `ETag` that was read: nothing is changed when another has it by now.");
-const IF_NONE_MATCH: Parameter = Parameter::header("If-None-Match", "An `ETag` that is here already: 304 when it is current.");
+const IF_NONE_MATCH: Parameter =
+    Parameter::header("If-None-Match", "An `ETag` that is here already: 304 when it is current.");
 
 const READ: &[Code] = &[Code::NotFound, Code::DependencyUnavailable];
 const CHANGE: &[Code] = &[
