@@ -24,6 +24,7 @@ use crate::resource::Resource;
 mod email;
 mod federated;
 pub mod lockout;
+mod memberships;
 mod own_password;
 pub mod password;
 pub mod rank;
