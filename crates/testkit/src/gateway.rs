@@ -20,7 +20,7 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use crate::assembly::Assembly;
+use crate::assembly::{Assembly, USER_AGENT};
 use crate::client::{Client, Reply};
 use crate::pipe::PipeListener;
 use crate::provider::{Provider, Scripted};
@@ -40,6 +40,10 @@ pub const REQUEST: &str = r#"{"model":"m","messages":[{"role":"user","content":"
 
 /// The same as a stream.
 pub const STREAM: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
+
+/// Configuration of a provider `other` that alone serves the model `other`; nobody is there.
+pub const OTHER: &str = "[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://other.test/v1\"\n\
+     [[models]]\nslug = \"other\"\nprovider = \"other\"\n";
 
 /// Describes a gateway.
 pub struct Builder {
@@ -163,22 +167,27 @@ impl Builder {
         let providers: HashMap<_, _> =
             described.chain(self.hosts).map(|(name, scripts)| (name, Provider::new(scripts))).collect();
         let connector: Arc<dyn Connector> = Arc::new(Scripted { hosts: providers.clone(), private: self.private });
-        let worker = Arc::new(Worker::new(Arc::clone(&assembly.core), connector, assembly.journal.writer()));
+        let worker =
+            Arc::new(Worker::new(Arc::clone(&assembly.core), Arc::clone(&connector), assembly.journal.writer()));
         let (connections, accepting) = unbounded_channel();
         let stop = CancellationToken::new();
         let serving = data::serve(PipeListener(accepting), Arc::clone(&worker), stop.clone());
         assembly.core.tasks.spawn(serving);
         let checked = Cell::new(false);
-        let admin_router = router(admin(&assembly, self.admin_token));
+        let admin_router = router(admin(&assembly, connector, self.admin_token));
         Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_router }
     }
 }
 
 /// Puts the admin side together, as the binary does.
-fn admin(assembly: &Assembly, token: bool) -> Admin {
+fn admin(assembly: &Assembly, connector: Arc<dyn Connector>, token: bool) -> Admin {
     let journal = Arc::clone(&assembly.journal);
     Admin {
         gateway: Arc::clone(&assembly.core),
+        plane: Arc::clone(&assembly.plane),
+        connector,
+        user_agent: USER_AGENT.into(),
+        settings: assembly.settings.clone(),
         data_dir: assembly.directory.0.clone(),
         token: token.then(|| Secret::new(ADMIN_TOKEN)),
         authenticators: Vec::new(),
