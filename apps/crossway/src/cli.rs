@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use policy::load::{Written, read};
 use policy::problem::Problem;
 
-use crate::{check, keys, serve};
+use crate::{check, keys, people, serve};
 
 /// What a command fails with: one line, or several, for people.
 pub type Failure = Box<dyn std::error::Error>;
@@ -38,6 +38,9 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Invite and list people, and make codes for new passwords
+    #[command(subcommand)]
+    People(people::Command),
     /// Print the version
     Version,
 }
@@ -83,6 +86,7 @@ pub fn run() -> Result<ExitCode, Failure> {
         Command::Serve { config, demo } => serve::serve(&config, demo),
         Command::Check { config } => check::check(&config),
         Command::Keys(command) => keys::run(command),
+        Command::People(command) => people::run(command),
         Command::Version => {
             writeln!(std::io::stdout(), "crossway {}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ mod cli;
 mod greeting;
 mod keys;
 mod logging;
+mod people;
 mod serve;
 mod shutdown;
 

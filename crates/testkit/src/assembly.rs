@@ -15,6 +15,7 @@ use policy::clock::{Clock, Hands};
 use policy::compile::effective::Effective;
 use policy::load::read_text;
 use policy::spec::key::KeySpec;
+use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use server::publish::Publisher;
 use settle::drain::Drainer;
@@ -55,6 +56,10 @@ pub struct Assembly {
     pub plane: Arc<Plane>,
     /// The settings of the process, for people.
     pub settings: Vec<Effective>,
+    /// The OpenID provider.
+    pub oidc: Option<Oidc>,
+    /// Where people reach the admin side.
+    pub public_url: Option<String>,
     /// Where everything is.
     pub directory: Directory,
     drainer: Mutex<Drainer>,
@@ -104,7 +109,20 @@ impl Assembly {
         });
         let plane = Arc::new(plane.expect("a control plane"));
         let (settings, drainer) = (loaded.effective, Mutex::new(drainer));
-        Self { core, plane, settings, journal, disk, hands, directory, drainer, drained: AtomicUsize::new(0) }
+        let (oidc, public_url) = (loaded.settings.oidc, loaded.settings.public_url);
+        Self {
+            core,
+            plane,
+            settings,
+            oidc,
+            public_url,
+            journal,
+            disk,
+            hands,
+            directory,
+            drainer,
+            drained: AtomicUsize::new(0),
+        }
     }
 
     /// Creates an API key, which is in effect at once, and returns its secret.

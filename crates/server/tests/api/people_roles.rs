@@ -52,7 +52,8 @@ async fn the_matrix_of_ranks_and_permissions() {
 async fn people_are_resources() {
     let gateway = gateway();
     let owner = owner(&gateway).await;
-    let made = owner.ask(&gateway, &format!("POST {USERS}"), json!({"spec": {"email": "Bob@X.test", "role": "viewer"}})).await;
+    let made =
+        owner.ask(&gateway, &format!("POST {USERS}"), json!({"spec": {"email": "Bob@X.test", "role": "viewer"}})).await;
     let user = made.json();
     assert_eq!((made.status, made.header("etag")), (201, Some("\"1\"")));
     let path = format!("{USERS}/{}", user["id"].as_str().unwrap());
@@ -81,7 +82,8 @@ async fn people_are_resources() {
         let reply = owner.ask(&gateway, &format!("POST {USERS}"), body.clone()).await;
         assert_eq!((reply.status, &reply.json()["error"]["field"]), (400, &json!(field)), "{body}");
     }
-    let taken = owner.ask(&gateway, &format!("POST {USERS}"), json!({"spec": {"email": OWNER, "role": "viewer"}})).await;
+    let taken =
+        owner.ask(&gateway, &format!("POST {USERS}"), json!({"spec": {"email": OWNER, "role": "viewer"}})).await;
     assert_eq!((taken.status, &taken.json()["error"]["code"]), (409, &json!("name_taken")));
     let page = owner.get(&gateway, &format!("{USERS}?limit=1&role=auditor")).await.json();
     assert_eq!((&page["data"][0]["name"], &page["next_cursor"]), (&json!("bob@x.test"), &Value::Null));
@@ -110,11 +112,9 @@ async fn the_last_owner_stays() {
 async fn a_change_of_role_ends_sessions() {
     let gateway = gateway();
     owner(&gateway).await;
-    for (patch, ends) in [
-        (json!({"name": "Bob"}), false),
-        (json!({"role": "operator"}), true),
-        (json!({"disabled": true}), true),
-    ] {
+    for (patch, ends) in
+        [(json!({"name": "Bob"}), false), (json!({"role": "operator"}), true), (json!({"disabled": true}), true)]
+    {
         let email = format!("u{}@x.test", patch.to_string().len());
         let browser = add(&gateway, &email, "developer").await;
         let reply = with_token(&gateway, &format!("PATCH {USERS}/{email}"), json!({"spec": patch})).await;

@@ -19,7 +19,8 @@ async fn the_life_of_the_first_owner() {
         let reply = bare(&gateway, "POST /admin/v1/setup", body(wrong)).await;
         assert_eq!((reply.status, reply.header("set-cookie")), (401, None), "{wrong}");
     }
-    let weak = bare(&gateway, "POST /admin/v1/setup", json!({"code": code.expose(), "email": OWNER, "password": "a"})).await;
+    let weak =
+        bare(&gateway, "POST /admin/v1/setup", json!({"code": code.expose(), "email": OWNER, "password": "a"})).await;
     assert_eq!((weak.status, &weak.json()["error"]["field"]), (400, &json!("password")));
     let done = bare(&gateway, "POST /admin/v1/setup", body(code.expose())).await;
     assert_eq!(done.status, 201, "{}", done.text());
@@ -51,8 +52,11 @@ async fn the_life_of_the_first_owner() {
 async fn a_sign_in_over_https_has_a_secure_cookie() {
     let gateway = gateway();
     owner(&gateway).await;
-    for fields in ["host: localhost:8081\r\nx-forwarded-proto: https\r\n", "host: localhost\r\norigin: https://localhost\r\n"] {
-        let reply = ask(&gateway, "POST /admin/v1/session", fields, &json!({"email": OWNER, "password": PASSWORD})).await;
+    for fields in
+        ["host: localhost:8081\r\nx-forwarded-proto: https\r\n", "host: localhost\r\norigin: https://localhost\r\n"]
+    {
+        let reply =
+            ask(&gateway, "POST /admin/v1/session", fields, &json!({"email": OWNER, "password": PASSWORD})).await;
         assert!(reply.header("set-cookie").unwrap().ends_with("; Secure"), "{fields}");
     }
     gateway.none().await;
