@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import socket
@@ -78,7 +79,9 @@ def test_a_real_provider_signs_people_in(real: tuple[Gateway, RealProvider], who
     session = next(line for line in cookies if line.startswith("crossway_session="))
     assert "HttpOnly" in session and "SameSite=Strict" in session
     assert any(line.startswith("crossway_oidc=;") for line in cookies), "what bound the browser is gone"
-    seen = me(gateway, browser).json
+    shown = me(gateway, browser)
+    assert shown.status == 200, shown.body
+    seen = shown.json
     assert (seen["name"], seen["role"]) == (f"{who}@x.test", role)
     assert seen["user"]["status"]["has_sso"] and not seen["user"]["status"]["has_password"]
     again = Browser(f"127.0.0.{number}")
@@ -141,8 +144,6 @@ def test_the_exchange_proves_who_asks(lying: tuple[Gateway, LyingProvider]) -> N
     browser, back = come_back(lying, good)
     assert back.status == 303, back.body
     assert me(lying[0], browser).json["name"] == "eve@x.test"
-    import base64
-
     asked = lying[1].asked[-1]
     identifier, secret = base64.b64decode(asked["authorization"].removeprefix("Basic ")).decode().split(":")
     assert (unquote_plus(identifier), unquote_plus(secret)) == (CLIENT["client_id"], CLIENT["client_secret"])

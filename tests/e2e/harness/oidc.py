@@ -68,7 +68,7 @@ class Browser:
         connection.close()
         for line in answer.headers.get_all("set-cookie") or []:
             name, value = line.split(";")[0].split("=", 1)
-            if "max-age=0" in line.lower() or "1970" in line:
+            if re.search(r"; max-age=0\b|; expires=Thu, 01 Jan 1970", line, re.IGNORECASE):
                 jar.pop(name, None)
             else:
                 jar[name] = value
@@ -148,10 +148,10 @@ class LyingProvider:
         self.server.shutdown()
         self.server.server_close()
 
-    def claims(self, nonce: str, **changes: Any) -> dict[str, Any]:
+    def claims(self, nonce: str, /, **changes: Any) -> dict[str, Any]:
         """What a good token says, with changes; None leaves a claim out."""
         now = int(time.time())
-        good = {"iss": self.issuer, "aud": CLIENT["client_id"], "sub": "s1", "nonce": nonce, "iat": now}
+        good: dict[str, Any] = {"iss": self.issuer, "aud": CLIENT["client_id"], "sub": "s1", "nonce": nonce, "iat": now}
         good |= {"exp": now + 300, "email": "eve@x.test", "email_verified": True}
         return {name: value for name, value in (good | changes).items() if value is not None}
 
