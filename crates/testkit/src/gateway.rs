@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{Assembly, USER_AGENT};
 use crate::client::{Client, Reply};
+use crate::people::People as Named;
 use crate::pipe::PipeListener;
 use crate::provider::{Provider, Scripted};
 use crate::script::Script;
@@ -204,7 +205,7 @@ fn admin(assembly: &Assembly, people: &Arc<Front>, connector: Arc<dyn Connector>
         settings: assembly.settings.clone(),
         data_dir: assembly.directory.0.clone(),
         token: token.then(|| Secret::new(ADMIN_TOKEN)),
-        authenticators: vec![Box::new(Sessions(Arc::clone(people)))],
+        authenticators: vec![Box::new(Named), Box::new(Sessions(Arc::clone(people)))],
         people: Arc::clone(people),
         journal_healthy: Box::new(move || journal.healthy()),
         address: SocketAddr::from(([127, 0, 0, 1], 8081)),
@@ -323,6 +324,33 @@ impl Gateway {
         let mut client = self.admin_client("127.0.0.1:50000");
         client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n")).await;
         client.reply().await
+    }
+
+    /// Asks the admin API with the admin token, with a body when it is not null.
+    pub async fn api(&self, line: &str, body: &serde_json::Value) -> Reply {
+        self.api_with(line, &format!("authorization: Bearer {ADMIN_TOKEN}\r\n"), body).await
+    }
+
+    /// Asks the admin API as somebody with a role; see [`crate::people`].
+    pub async fn api_as(&self, who: &str, line: &str, body: &serde_json::Value) -> Reply {
+        self.api_with(line, &format!("authorization: Test {who}\r\n"), body).await
+    }
+
+    /// Asks the admin API with any header lines, each with its line end.
+    pub async fn api_with(&self, line: &str, fields: &str, body: &serde_json::Value) -> Reply {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let typed = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+        let mut client = self.admin_client("127.0.0.1:50000");
+        let length = body.len();
+        let fields = if fields.contains("content-type:") { fields.to_owned() } else { format!("{fields}{typed}") };
+        client
+            .send(format!("{line} HTTP/1.1\r\nhost: localhost\r\n{fields}content-length: {length}\r\n\r\n{body}"))
+            .await;
+        let mut reply = client.head().await;
+        if line.starts_with("HEAD ") || matches!(reply.status, 204 | 304) {
+            reply.headers.retain(|(name, _)| name != "content-length");
+        }
+        client.rest(reply).await
     }
 
     /// Opens a connection to the admin side from a peer.
