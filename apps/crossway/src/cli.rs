@@ -12,7 +12,7 @@ use policy::problem::Problem;
 use crate::apply::{self, FileArgs};
 use crate::export::{self, Format};
 use crate::remote::ServerArgs;
-use crate::{backup, check, keys, migrate, restore, serve};
+use crate::{backup, check, keys, migrate, people, restore, serve};
 
 /// What a command fails with: one line, or several, for people.
 pub type Failure = Box<dyn std::error::Error>;
@@ -99,6 +99,9 @@ enum Command {
     },
     /// Print the OpenAPI document of the admin API
     Openapi,
+    /// Invite and list people, and make codes for new passwords
+    #[command(subcommand)]
+    People(people::Command),
     /// Print the version
     Version,
 }
@@ -170,6 +173,7 @@ pub fn run() -> Result<ExitCode, Failure> {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&server::admin::openapi::document())?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::People(command) => people::run(command),
         Command::Version => {
             writeln!(std::io::stdout(), "crossway {}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ mod greeting;
 mod keys;
 mod logging;
 mod migrate;
+mod people;
 mod reload;
 mod remote;
 mod restore;

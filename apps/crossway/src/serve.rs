@@ -13,6 +13,8 @@ use engine::gateway::Gateway;
 use engine::worker::Worker;
 use net::connector::{Connector, TcpConnector};
 use policy::problem::Severity;
+use server::admin::oidc::Relying;
+use server::admin::people::{Front, Sessions};
 use server::admin::{Admin, router};
 use server::data;
 use server::listen::bind;
@@ -24,7 +26,7 @@ use crate::assemble::{Parts, USER_AGENT, assemble};
 use crate::cli::{ConfigArgs, Failure};
 use crate::reload::Reload;
 use crate::shutdown::Stop;
-use crate::{greeting, logging, shutdown};
+use crate::{greeting, logging, people, shutdown};
 
 /// How often the control database is asked whether another process changed it.
 const WATCH: Duration = Duration::from_millis(250);
@@ -60,12 +62,17 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
     watch(Arc::clone(&plane), reload)?;
-    greeting::greet(data_address, admin_address, first_key.as_ref())?;
+    let people = Arc::new(people::open(&settings.data_dir, gateway.clock.clone(), Arc::clone(&plane) as _)?);
+    let setup_code = people.offer_set_up()?;
+    let secrets = greeting::Secrets { first_key: first_key.as_ref(), setup_code: setup_code.as_ref() };
+    greeting::greet(data_address, admin_address, settings.public_url.as_deref(), secrets)?;
     warn_of_openness(&gateway, data_address);
     let journal_healthy = {
         let journal = Arc::clone(&journal);
         Box::new(move || journal.healthy())
     };
+    let oidc = settings.oidc.map(|oidc| Relying::new(oidc, Arc::clone(&connector), gateway.clock.clone()));
+    let front = Arc::new(Front::new(people, settings.public_url, oidc));
     let admin = Admin {
         gateway: Arc::clone(&gateway),
         plane,
@@ -76,7 +83,8 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         token: settings.admin_token,
         journal_healthy,
         address: admin_address,
-        authenticators: Vec::new(),
+        authenticators: vec![Box::new(Sessions(Arc::clone(&front)))],
+        people: front,
         buckets: Default::default(),
         blocking: Default::default(),
     };

@@ -9,6 +9,7 @@ pub mod key;
 pub mod limit;
 mod model;
 mod names;
+mod oidc;
 mod price;
 mod provider;
 pub mod settings;

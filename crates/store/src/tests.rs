@@ -18,6 +18,7 @@ use crate::resources::sqlite::SqliteResources;
 use crate::seal::{MasterKey, SealError, generate_secret};
 
 mod backup;
+mod people;
 mod requests;
 mod resources;
 mod seal;

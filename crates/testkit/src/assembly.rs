@@ -20,6 +20,7 @@ use policy::load::{Written, load_text, read_text};
 use policy::snapshot::KeyStatus;
 use policy::spec::Entry;
 use policy::spec::key::KeySpec;
+use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
 use server::publish::Publisher;
@@ -61,6 +62,10 @@ pub struct Assembly {
     pub plane: Arc<Plane>,
     /// The settings of the process, for people.
     pub settings: Vec<Effective>,
+    /// The OpenID provider.
+    pub oidc: Option<Oidc>,
+    /// Where people reach the admin side.
+    pub public_url: Option<String>,
     /// Where everything is.
     pub directory: Directory,
     drainer: Mutex<Drainer>,
@@ -109,9 +114,21 @@ impl Assembly {
         });
         let plane = Arc::new(plane.expect("a control plane"));
         let (settings, drainer) = (written.effective, Mutex::new(drainer));
-        let environments = Mutex::new(vec!["default".to_owned()]);
-        let drained = AtomicUsize::new(0);
-        Self { core, journal, disk, hands, plane, settings, directory, drainer, drained, environments }
+        let (oidc, public_url) = (written.settings.oidc, written.settings.public_url);
+        Self {
+            core,
+            plane,
+            settings,
+            oidc,
+            public_url,
+            journal,
+            disk,
+            hands,
+            directory,
+            drainer,
+            drained: AtomicUsize::new(0),
+            environments: Mutex::new(vec!["default".to_owned()]),
+        }
     }
 
     /// Creates an API key, puts it into effect and returns its secret.

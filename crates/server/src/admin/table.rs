@@ -4,6 +4,7 @@ use super::route::Route;
 
 mod health;
 mod legacy;
+mod people;
 mod requests;
 mod resources;
 mod system;
@@ -12,6 +13,7 @@ mod system;
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(requests::routes());
+    all.extend(people::routes());
     all.extend(resources::routes());
     all.extend(system::routes());
     all.extend(legacy::routes());

@@ -19,6 +19,7 @@ pub(crate) const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../migrations/control/0001_resources.sql"),
         include_str!("../../migrations/control/0002_documents.sql"),
+        include_str!("../../migrations/control/0003_people.sql"),
     ],
 };
 
