@@ -30,6 +30,11 @@ pub(super) fn first_at(unix_ms: u64) -> i64 {
     i64::try_from(unix_ms.min(MAX_MS)).unwrap_or(0) << RANDOM_BITS
 }
 
+/// Returns the instant of a place, Unix milliseconds.
+pub(super) fn instant(place: i64) -> u64 {
+    u64::try_from(place >> RANDOM_BITS).unwrap_or(0)
+}
+
 /// Returns the places in which a request may be.
 pub(super) fn places(id: RequestId) -> RangeInclusive<i64> {
     let first = first_at(id.unix_ms());
