@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::{Configuration, State};
+use engine::state::{Change, Configuration, KeyAndSecrets, State};
 use policy::clock::Clock;
 use policy::load::Loaded;
 use policy::secret::Secret;
@@ -18,6 +18,7 @@ use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
 use settle::journal::{Journal, JournalOptions};
 use settle::stop::StopSignal;
+use store::StoreError;
 use store::records::Records;
 use store::resources::Control;
 use store::seal::MasterKey;
@@ -114,11 +115,20 @@ pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
         ..Options::default()
     };
     let configuration = Arc::new(Configuration::new(loaded.snapshot, USER_AGENT));
-    let state = State { configuration, keys: std::collections::HashMap::new() };
-    let state = state.with_keys(control.all_keys_compiled()?);
+    let state = State::default().with([Change::Environment(configuration)]);
+    let state = state.with(state.changes_to(all_keys(&control)?));
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(state, hasher, clock, options));
     Ok(Parts { gateway, journal, control, first_key, background, _lock: lock })
+}
+
+/// Returns every stored key with the hashes of its secrets.
+///
+/// # Errors
+/// When the control database fails.
+pub fn all_keys(control: &Control) -> Result<Vec<KeyAndSecrets>, StoreError> {
+    let keys = control.all_keys_compiled()?;
+    Ok(keys.into_iter().map(|(hash, key)| (key, vec![(hash, None)])).collect())
 }
 
 /// Makes a key for a first start, and for every start of a demo.

@@ -19,7 +19,7 @@ use store::resources::Control;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-use crate::assemble::{Parts, assemble};
+use crate::assemble::{Parts, all_keys, assemble};
 use crate::cli::{ConfigArgs, Failure};
 use crate::shutdown::Stop;
 use crate::{greeting, logging, shutdown};
@@ -62,15 +62,20 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         token: settings.admin_token,
         journal_healthy,
         address: admin_address,
+        authenticators: Vec::new(),
+        buckets: Default::default(),
+        blocking: Default::default(),
     };
     let main = runtime::Builder::new_current_thread().enable_all().build()?;
     main.block_on(async {
-        let admin = axum::serve(TcpListener::from_std(admin_listener)?, router(admin));
+        let listener = TcpListener::from_std(admin_listener)?;
+        let admin = server::admin::serve::serve(listener, router(admin), gateway.clock.clone());
         // The admin side answers to the end: readiness is read while the data plane drains.
         tokio::select! {
-            ended = admin.into_future() => ended,
-            () = shutdown::drain(&gateway, &stop, settings.grace) => Ok(()),
+            () = admin => {}
+            () = shutdown::drain(&gateway, &stop, settings.grace) => {}
         }
+        Ok::<_, std::io::Error>(())
     })?;
     for worker in workers {
         // A worker that panicked has dropped its requests, and with them settled them.
@@ -121,9 +126,9 @@ fn watch_keys(control: Control, gateway: Arc<Gateway>) -> Result<(), Failure> {
             thread::park_timeout(WATCH);
             match control.change_counter() {
                 Ok(counter) if counter == seen => {}
-                Ok(counter) => match control.all_keys_compiled() {
+                Ok(counter) => match all_keys(&control) {
                     Ok(keys) => {
-                        gateway.swap(gateway.state().with_keys(keys));
+                        gateway.update(gateway.state().changes_to(keys));
                         seen = counter;
                     }
                     Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be read"),

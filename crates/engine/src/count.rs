@@ -89,9 +89,9 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
 
 /// Asks a target to count; `None` when it cannot, or does not.
 async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex, deadline: Instant) -> Option<u64> {
-    let state = Arc::clone(&gated.state);
-    let target = state.configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
-    let letter = Letter::count(gated, target, state.configuration.snapshot.model(model)?)?;
+    let configuration = Arc::clone(&gated.configuration);
+    let target = configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
+    let letter = Letter::count(gated, target, configuration.snapshot.model(model)?)?;
     let asking = letter.asking(&gated.call, target.dialect, Purpose::CountTokens);
     let mut answer = match exchange(target, worker.surroundings(), asking, deadline).await {
         Ok(answer) => answer,

@@ -1,21 +1,20 @@
 //! What all workers share.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use policy::clock::Clock;
 use policy::snapshot::CompiledKey;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::failed_logins::FailedLogins;
 use crate::metrics::Metrics;
 use crate::proofs::Kept;
 use crate::reservation::Held;
-use crate::state::{LiveKey, State};
+use crate::state::{Change, DEFAULT_ENVIRONMENT, LiveKey, State};
 
 /// Computes the keyed hash under which a key is known.
 pub type KeyHasher = dyn Fn(&str) -> [u8; 32] + Send + Sync;
@@ -59,6 +58,8 @@ impl Default for Options {
 /// What all workers share.
 pub struct Gateway {
     state: ArcSwap<State>,
+    /// Held by whoever makes the next state; requests never wait for it.
+    writer: Mutex<()>,
     hasher: Box<KeyHasher>,
     anonymous: Arc<LiveKey>,
     draining: AtomicBool,
@@ -83,15 +84,13 @@ pub struct Gateway {
 impl Gateway {
     /// Assembles the shared part.
     pub fn new(state: State, hasher: Box<KeyHasher>, clock: Clock, options: Options) -> Self {
-        let anonymous = CompiledKey {
-            name: "anonymous".into(),
-            environment: Arc::clone(&state.configuration.snapshot.environment.name),
-            ..CompiledKey::default()
-        };
+        let anonymous =
+            CompiledKey { name: "anonymous".into(), environment: DEFAULT_ENVIRONMENT.into(), ..CompiledKey::default() };
         Self {
             state: ArcSwap::from_pointee(state),
+            writer: Mutex::new(()),
             hasher,
-            anonymous: Arc::new(LiveKey { compiled: anonymous, revoked: CancellationToken::new() }),
+            anonymous: Arc::new(LiveKey::without_secret(anonymous)),
             draining: AtomicBool::new(false),
             clock,
             options,
@@ -104,14 +103,23 @@ impl Gateway {
         }
     }
 
-    /// Returns the current state. A request loads it once.
+    /// Returns the current state, to be kept.
     pub fn state(&self) -> Arc<State> {
         self.state.load_full()
     }
 
-    /// Puts another state in its place; requests in flight keep theirs.
-    pub fn swap(&self, state: State) {
-        self.state.store(Arc::new(state));
+    /// Returns the current state, to be looked at once: nothing is counted that other threads count too.
+    pub fn glance(&self) -> Guard<Arc<State>> {
+        self.state.load()
+    }
+
+    /// Makes changes, all at once for whoever looks. Requests in flight keep what they have seen. Writers wait for each
+    /// other, requests for nobody.
+    pub fn update(&self, changes: Vec<Change>) {
+        // A writer that panicked has put nothing in place.
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.glance().with(changes);
+        self.state.store(Arc::new(next));
     }
 
     /// Returns the keyed hash of a secret.

@@ -1,24 +1,43 @@
-//! What a request sees of the configuration: one immutable state, swapped whole.
+//! What requests see of the configuration: one immutable state, swapped whole.
+//!
+//! A state is persistent: the next one shares with it everything that a change does not touch, so that a change of one
+//! key among a hundred thousand copies a few hundred entries.
 
-use std::collections::HashMap;
+mod keys;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use ir::id::ResourceId;
 use ir::money::Prices;
 use policy::snapshot::{CompiledKey, ModelIndex, Provider, Snapshot};
 use tokio_util::sync::CancellationToken;
 use upstream::target::Target;
 
+pub use self::keys::{Keys, SecretHash, Slot};
 use crate::printable::header;
+
+/// The environment that always exists: the files describe it, and strangers act in it.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
 
 /// A key that requests may act as, and what stops them.
 #[derive(Debug)]
 pub struct LiveKey {
     /// The key as it is configured.
     pub compiled: CompiledKey,
-    /// Cancelled when the key is revoked: every request in flight wakes and ends.
+    /// Cancelled when the key is revoked, or gone: every request in flight wakes and ends.
     pub revoked: CancellationToken,
+    /// The hashes of its secrets, under which [`Keys`] knows it.
+    secrets: Box<[SecretHash]>,
+}
+
+impl LiveKey {
+    /// Returns a key that no secret leads to.
+    pub fn without_secret(compiled: CompiledKey) -> Self {
+        Self { compiled, revoked: CancellationToken::new(), secrets: Box::default() }
+    }
 }
 
 /// The configuration of one environment, made ready for requests.
@@ -43,20 +62,6 @@ pub struct Label {
     pub model: HeaderValue,
     /// `x-crossway-provider`
     pub provider: HeaderValue,
-}
-
-/// Everything a request sees: it is loaded once per request.
-pub struct State {
-    /// The configuration; it changes less often than the keys.
-    pub configuration: Arc<Configuration>,
-    /// The keys by the keyed hash of their secret.
-    pub keys: HashMap<[u8; 32], Arc<LiveKey>>,
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("keys", &self.keys.len()).finish_non_exhaustive()
-    }
 }
 
 impl Configuration {
@@ -84,34 +89,89 @@ impl Configuration {
     }
 }
 
-impl State {
-    /// Returns the same configuration with other keys. A key that stays keeps its token, a key that was revoked or
-    /// removed wakes the requests that act as it.
-    #[must_use]
-    pub fn with_keys(&self, keys: Vec<([u8; 32], CompiledKey)>) -> Self {
-        use policy::snapshot::KeyStatus;
-        let keys: HashMap<_, _> = keys
-            .into_iter()
-            .map(|(hash, compiled)| {
-                let before = self.keys.get(&hash);
-                let live = match before {
-                    Some(live) if live.compiled == compiled => Arc::clone(live),
-                    _ => {
-                        let revoked = before.map(|live| live.revoked.clone()).unwrap_or_default();
-                        if compiled.status == KeyStatus::Revoked {
-                            revoked.cancel();
-                        }
-                        Arc::new(LiveKey { compiled, revoked })
-                    }
-                };
-                (hash, live)
-            })
-            .collect();
-        for (hash, live) in &self.keys {
-            if !keys.contains_key(hash) {
-                live.revoked.cancel();
-            }
-        }
-        Self { configuration: Arc::clone(&self.configuration), keys }
+/// One step from a state to the next.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are keys")]
+pub enum Change {
+    /// An environment is new, or its configuration is: it is known by `snapshot.environment.name`.
+    Environment(Arc<Configuration>),
+    /// An environment was deleted: its keys are refused from now on, and requests in flight that act as them are cut
+    /// like those of a revoked key. The keys stay, in case it comes back. [`DEFAULT_ENVIRONMENT`] is never deleted.
+    EnvironmentGone(Arc<str>),
+    /// A key is new or changed, by its id.
+    ///
+    /// A secret that is not listed any more is gone; that does not cut the requests which came with it. A key that is
+    /// revoked cuts its requests. A key without an id is not taken: the only one is built in.
+    Key {
+        /// The key.
+        key: CompiledKey,
+        /// The keyed hashes of its secrets, each with the instant (Unix milliseconds) from which on it is refused.
+        secrets: Vec<(SecretHash, Option<u64>)>,
+    },
+    /// A key was deleted: requests in flight are cut like those of a revoked key.
+    KeyGone(ResourceId),
+}
+
+/// A key, and the keyed hashes of its secrets as in [`Change::Key`].
+pub type KeyAndSecrets = (CompiledKey, Vec<(SecretHash, Option<u64>)>);
+
+/// Everything that requests see. A request looks up its key and the key's environment once, and keeps those.
+#[derive(Clone, Default)]
+pub struct State {
+    /// The environments by name. They are few: a name is found by comparing, not by hashing.
+    pub environments: Arc<BTreeMap<Arc<str>, Arc<Configuration>>>,
+    /// The keys.
+    pub keys: Keys,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let environments: Vec<&str> = self.environments.keys().map(|name| &**name).collect();
+        f.debug_struct("State").field("environments", &environments).field("keys", &self.keys.len()).finish()
     }
 }
+
+impl State {
+    /// Returns the configuration of an environment.
+    pub fn environment(&self, name: &str) -> Option<&Arc<Configuration>> {
+        self.environments.get(name)
+    }
+
+    /// Returns the state after some changes, made in their order. This one stays as it is, apart from the tokens of
+    /// keys that end.
+    #[must_use]
+    pub fn with(&self, changes: impl IntoIterator<Item = Change>) -> Self {
+        let mut next = self.clone();
+        for change in changes {
+            match change {
+                Change::Environment(configuration) => {
+                    let name = Arc::clone(&configuration.snapshot.environment.name);
+                    Arc::make_mut(&mut next.environments).insert(name, configuration);
+                }
+                Change::EnvironmentGone(name) => {
+                    Arc::make_mut(&mut next.environments).remove(&name);
+                    next.keys.cut(&name);
+                }
+                Change::Key { mut key, secrets } => {
+                    // All keys of an environment share its name.
+                    if let Some((name, _)) = next.environments.get_key_value(&key.environment) {
+                        key.environment = Arc::clone(name);
+                    }
+                    next.keys.put(key, &secrets);
+                }
+                Change::KeyGone(id) => next.keys.remove(id),
+            }
+        }
+        next
+    }
+
+    /// Returns the changes after which these keys are all there are.
+    pub fn changes_to(&self, keys: Vec<KeyAndSecrets>) -> Vec<Change> {
+        let stay: std::collections::HashSet<ResourceId> = keys.iter().filter_map(|(key, _)| key.id).collect();
+        let gone = self.keys.ids().filter(|id| !stay.contains(id)).map(Change::KeyGone);
+        gone.chain(keys.into_iter().map(|(key, secrets)| Change::Key { key, secrets })).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

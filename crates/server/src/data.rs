@@ -9,14 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use dialect::lane::Surface;
 use engine::body::ReplyBody;
 use engine::pipeline::Arrival;
 use engine::worker::Worker;
 use http::header::{HOST, TRANSFER_ENCODING};
-use http::{Request, Response, Version};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderMap, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,7 +24,7 @@ use ir::id::RequestId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::io::{Impatient, Serving};
+use crate::io::{Impatient, Served, Serving};
 use crate::listen::Listener;
 use crate::surface;
 use engine::refusal::Refusal;
@@ -88,10 +86,10 @@ async fn handle(
     peer: SocketAddr,
     serving: &Serving,
     request: Request<Incoming>,
-) -> Result<Response<Served>, Infallible> {
+) -> Result<Response<Served<ReplyBody>>, Infallible> {
     serving.begin();
     let reply = respond(worker, peer, request).await;
-    Ok(reply.map(|body| Served { body, serving: serving.clone() }))
+    Ok(reply.map(|body| Served::new(body, serving.clone())))
 }
 
 async fn respond(worker: &Arc<Worker>, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
@@ -100,43 +98,11 @@ async fn respond(worker: &Arc<Worker>, peer: SocketAddr, request: Request<Incomi
     let (head, body) = request.into_parts();
     let head = Box::new(head);
     let surface = surface::of(&head);
-    if let Some(failure) = unacceptable(&head) {
+    if let Some(failure) = unacceptable(head.version, &head.headers) {
         return surface::error(surface, &Refusal::closing(id, failure));
     }
     let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
     Contained(pin!(surface::answer(worker, surface, arrival)), surface, id).await
-}
-
-/// The body of a reply; when it is over, the next request's head may come.
-struct Served {
-    body: ReplyBody,
-    serving: Serving,
-}
-
-impl Body for Served {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.serving.end();
-    }
 }
 
 /// The most that the names and values of a request's headers may take together.
@@ -146,9 +112,9 @@ const MAX_HEADER_BYTES: usize = 48 << 10;
 ///
 /// hyper drops Content-Length where Transfer-Encoding stands too, and closes the connection after it (RFC 9112 section
 /// 6.3); what is left to refuse is a coding other than one `chunked`.
-fn unacceptable(head: &http::request::Parts) -> Option<Failure> {
+pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Failure> {
     let (mut size, mut hosts, mut codings) = (0, 0, Vec::new());
-    for (name, value) in &head.headers {
+    for (name, value) in headers {
         size += name.as_str().len() + value.len();
         hosts += usize::from(name == HOST);
         if name == TRANSFER_ENCODING {
@@ -157,7 +123,7 @@ fn unacceptable(head: &http::request::Parts) -> Option<Failure> {
     }
     if let [coding, more @ ..] = codings.as_slice() {
         let plain = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && more.is_empty();
-        if !plain || head.version == Version::HTTP_10 {
+        if !plain || version == Version::HTTP_10 {
             let message = "the only Transfer-Encoding of a request is one `chunked`, in HTTP/1.1";
             return Some(Failure::new(Code::InvalidRequest, Fault::Caller, message));
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http_body::{Body, Frame, SizeHint};
 use net::deadline::after;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -35,6 +36,45 @@ impl Serving {
 
     fn is_on(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The body of a reply; when it is over, the next request's head may come.
+pub struct Served<B> {
+    body: B,
+    serving: Serving,
+}
+
+impl<B> Served<B> {
+    /// Wraps the body of a reply to the request that is being served.
+    pub fn new(body: B, serving: Serving) -> Self {
+        Self { body, serving }
+    }
+}
+
+impl<B: Body + Unpin> Body for Served<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Served<B> {
+    fn drop(&mut self) {
+        self.serving.end();
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+pub mod payloads;
 pub mod records;
 pub mod resources;
 pub mod seal;
@@ -47,29 +48,12 @@ pub enum StoreError {
     #[error("database error")]
     Database(#[from] rusqlite::Error),
     /// Another resource of the environment has the name.
-    #[error("a key named {name:?} already exists in environment {environment:?}")]
+    #[error("the name {name:?} is taken in environment {environment:?}")]
     NameTaken {
         /// The environment.
         environment: String,
         /// The name.
         name: String,
-    },
-    /// The name is empty, too long, or holds a control character.
-    #[error("a name has 1 to 128 characters and no control characters")]
-    InvalidName,
-    /// No key has the name, id or prefix.
-    #[error("no key {given:?} in environment {environment:?}")]
-    UnknownKey {
-        /// The environment.
-        environment: String,
-        /// What was asked for.
-        given: String,
-    },
-    /// Several keys have the prefix.
-    #[error("several keys start with {given:?}: name one, or give its id")]
-    AmbiguousPrefix {
-        /// What was asked for.
-        given: String,
     },
     /// A stored document cannot be read.
     #[error("the stored document of {what} cannot be read")]
@@ -101,6 +85,8 @@ pub enum StoreError {
 struct Schema {
     file: &'static str,
     page_bytes: u32,
+    /// `NORMAL` keeps the file whole when the power fails, `FULL` also the last commits.
+    synchronous: &'static str,
     migrations: &'static [&'static str],
 }
 
@@ -140,7 +126,7 @@ impl Schema {
         connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
             .map_err(|error| self.explain(error))?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "synchronous", self.synchronous)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         self.migrate(connection).map_err(|error| match error {
             StoreError::Database(error) => self.explain(error),

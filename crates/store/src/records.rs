@@ -29,7 +29,7 @@ pub mod read;
 pub mod record;
 pub mod retention;
 pub mod rollup;
-mod seq;
+pub(crate) mod seq;
 pub mod totals;
 pub mod usage;
 pub mod zone;
@@ -37,6 +37,7 @@ pub mod zone;
 const SCHEMA: Schema = Schema {
     file: "records.db",
     page_bytes: 8192,
+    synchronous: "NORMAL",
     migrations: &[
         include_str!("../migrations/records/0001_requests.sql"),
         include_str!("../migrations/records/0002_rollups.sql"),

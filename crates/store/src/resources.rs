@@ -1,247 +1,163 @@
-//! The control database: what people configure, as versioned documents in one table. API keys are the first kind.
+//! The control database: what people configure, as versioned documents in one table for every kind.
 //!
-//! A key's secret is returned once, by the call that creates it; the row keeps its keyed hash and the ten characters
-//! that people tell keys apart by.
+//! [`ResourceStore`] says what the control plane needs of a database, [`sqlite`] gives it. The store keeps documents as
+//! text and does not look into them: kinds, rules and secrets are the control plane's affair. A key's secret is never
+//! here, only its keyed hash and the ten characters that people tell keys apart by.
 
-use std::path::Path;
-use std::sync::Arc;
+pub mod row;
+pub mod sqlite;
 
 use ir::id::ResourceId;
-use policy::secret::Secret;
-use policy::snapshot::{CompiledKey, KeyStatus};
-use policy::spec::key::KeySpec;
-use policy::spec::timestamp::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params};
 
-use crate::seal::{self, MasterKey};
-use crate::{Schema, StoreError, from_sql, to_sql};
+use crate::StoreError;
+use row::{AuditQuery, AuditRow, Changes, KeyQuery, Reference, Referrer, Row, SecretRow};
 
-const SCHEMA: Schema = Schema {
-    file: "control.db",
-    page_bytes: 4096,
-    migrations: &[include_str!("../migrations/control/0001_resources.sql")],
-};
+/// The plural name of the kind that has secrets of its own making.
+pub const KEYS: &str = "keys";
 
-const KEY_KIND: &str = "api_key";
-const KEY_SCHEMA: i64 = 1;
-const NAME_CHARACTERS: usize = 128;
-
-/// A stored API key, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRow {
-    /// Its id.
-    pub id: ResourceId,
-    /// The environment it belongs to.
-    pub environment: String,
-    /// Its name, unique in the environment, also among revoked keys.
-    pub name: String,
-    /// The first characters of its secret.
-    pub prefix: String,
-    /// Counts the changes, from 1.
-    pub version: u64,
-    /// What people wrote.
-    pub spec: KeySpec,
-    /// When it was created, Unix milliseconds.
-    pub created_at_ms: u64,
-    /// When it was changed last, Unix milliseconds.
-    pub updated_at_ms: u64,
-    /// When it was revoked, Unix milliseconds.
-    pub revoked_at_ms: Option<u64>,
-}
-
-impl KeyRow {
-    /// Returns whether it may be used, apart from its expiry.
-    pub fn status(&self) -> KeyStatus {
-        match (self.revoked_at_ms, self.spec.enabled) {
-            (Some(_), _) => KeyStatus::Revoked,
-            (None, false) => KeyStatus::Disabled,
-            (None, true) => KeyStatus::Active,
-        }
-    }
-
-    /// Returns the key as a request sees it.
-    pub fn compile(&self) -> CompiledKey {
-        CompiledKey {
-            id: Some(self.id),
-            name: Arc::from(self.name.as_str()),
-            environment: Arc::from(self.environment.as_str()),
-            status: self.status(),
-            expires_unix_ms: self.spec.expires_at.map(Timestamp::unix_ms),
-            providers: self.spec.providers.iter().map(|name| name.as_str().into()).collect(),
-            models: self.spec.models.iter().map(|name| name.to_lowercase().into()).collect(),
-            team: self.spec.team.as_deref().map(Arc::from),
-            cost_tags: self.spec.cost_tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
-            ..CompiledKey::default()
-        }
-    }
-}
-
-/// A connection to the control database, used from one thread. Several processes may have one each.
-pub struct Control {
-    connection: Connection,
-}
-
-impl Control {
-    /// Opens `control.db`, creates it when it does not exist and brings its schema up to date.
+/// What can be read, inside a transaction and outside.
+pub trait ResourceReader {
+    /// Returns the number of the last change that was committed, by whichever process.
     ///
     /// # Errors
-    /// When it cannot be opened, is corrupt, or was written by a newer version.
-    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let connection = SCHEMA.open_writer(data_dir)?;
-        let verdict: String = connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(|error| SCHEMA.explain(error))?;
-        if verdict != "ok" {
-            return Err(StoreError::Corrupt { file: SCHEMA.file });
-        }
-        Ok(Self { connection })
-    }
+    /// When the database fails, as every function here.
+    fn sequence(&self) -> Result<u64, StoreError>;
 
-    /// Creates an API key and returns it with its secret, which cannot be read again.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidName`], [`StoreError::NameTaken`], or when the database fails.
-    pub fn create_key(
-        &self,
-        environment: &str,
-        name: &str,
-        spec: KeySpec,
-        master: &MasterKey,
-        now_ms: u64,
-    ) -> Result<(KeyRow, Secret), StoreError> {
-        check_name(name)?;
-        let secret = seal::generate_secret()?;
-        let row = KeyRow {
-            id: ResourceId::new(now_ms),
-            environment: environment.to_owned(),
-            name: name.to_owned(),
-            prefix: seal::shown_prefix(&secret),
-            version: 1,
-            spec,
-            created_at_ms: now_ms,
-            updated_at_ms: now_ms,
-            revoked_at_ms: None,
-        };
-        self.insert_key(&row, &master.key_hash(secret.expose()))?;
-        Ok((row, secret))
-    }
-
-    /// Revokes an API key, named by its name, its id or its prefix, for ever. Doing it again changes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::UnknownKey`], [`StoreError::AmbiguousPrefix`], or when the database fails.
-    pub fn revoke_key(&self, environment: &str, given: &str, now_ms: u64) -> Result<KeyRow, StoreError> {
-        let id = self.find_key(environment, given)?;
-        self.connection.execute(
-            "UPDATE resources SET revoked_at_ms = ?1, updated_at_ms = ?1, version = version + 1
-             WHERE kind = 'api_key' AND environment = ?2 AND id = ?3 AND revoked_at_ms IS NULL",
-            (to_sql(now_ms), environment, id.0),
-        )?;
-        let row = self
-            .connection
-            .query_row(&format!("{SELECT_KEYS} AND id = ?1"), [id.0], |row| Ok(read_key(row)))
-            .optional()?;
-        row.unwrap_or_else(|| {
-            Err(StoreError::UnknownKey { environment: environment.to_owned(), given: given.to_owned() })
-        })
-    }
-
-    /// Returns the API keys of one environment or of all, oldest first, revoked ones included.
-    ///
-    /// # Errors
-    /// When the database fails or holds a document that cannot be read.
-    pub fn list_keys(&self, environment: Option<&str>) -> Result<Vec<KeyRow>, StoreError> {
-        let sql = format!("{SELECT_KEYS} AND (?1 IS NULL OR environment = ?1) ORDER BY id");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_and_then([environment], read_key)?;
-        rows.collect()
-    }
-
-    /// Returns every API key as requests see it, by the hash of its secret, revoked ones included.
-    ///
-    /// # Errors
-    /// When the database fails or holds a document that cannot be read.
-    pub fn all_keys_compiled(&self) -> Result<Vec<([u8; 32], CompiledKey)>, StoreError> {
-        let sql = format!("{SELECT_KEYS} AND secret_hash IS NOT NULL ORDER BY id");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_and_then([], |row| Ok((row.get("secret_hash")?, read_key(row)?.compile())))?;
-        rows.collect()
-    }
-
-    /// Returns a number that changes when *another* connection, of this process or of another, has committed a change.
-    /// Changes made through this connection do not move it: whoever polls uses a connection that only reads.
+    /// Returns what changed after a change.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn change_counter(&self) -> Result<i64, StoreError> {
-        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
-        Ok(statement.query_row([], |row| row.get(0))?)
-    }
+    fn changes_after(&self, sequence: u64) -> Result<Changes, StoreError>;
 
-    fn insert_key(&self, row: &KeyRow, hash: &[u8; 32]) -> Result<(), StoreError> {
-        let spec = serde_json::to_string(&row.spec)
-            .map_err(|source| StoreError::Document { what: row.name.clone(), source })?;
-        let inserted = self.connection.execute(
-            "INSERT INTO resources (kind, environment, id, name, owner, version, schema, spec,
-                                    created_at_ms, updated_at_ms, secret_hash, prefix)
-             VALUES (:kind, :environment, :id, :name, :owner, 1, :schema, :spec, :now, :now, :hash, :prefix)",
-            named_params! {
-                ":kind": KEY_KIND, ":environment": row.environment, ":id": row.id.0, ":name": row.name,
-                ":owner": row.spec.owner, ":schema": KEY_SCHEMA, ":spec": spec,
-                ":now": to_sql(row.created_at_ms), ":hash": hash, ":prefix": row.prefix,
-            },
-        );
-        match inserted {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                Err(StoreError::NameTaken { environment: row.environment.clone(), name: row.name.clone() })
-            }
-            other => Ok(other.map(|_| ())?),
-        }
-    }
+    /// Returns a document by its name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn by_name(&self, kind: &str, environment: &str, name: &str) -> Result<Option<Row>, StoreError>;
 
-    /// A name wins over an id, an id over a prefix.
-    fn find_key(&self, environment: &str, given: &str) -> Result<ResourceId, StoreError> {
-        let id = ResourceId::parse(given).map(|id| id.0);
-        let mut statement = self.connection.prepare(
-            "SELECT id, CASE WHEN name = ?2 THEN 0 WHEN id = ?3 THEN 1 ELSE 2 END AS rank FROM resources
-             WHERE kind = 'api_key' AND environment = ?1 AND (name = ?2 OR id = ?3 OR prefix = ?2)
-             ORDER BY rank LIMIT 2",
-        )?;
-        let found: Vec<([u8; 16], i64)> = statement
-            .query_map((environment, given, id), |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        match found.as_slice() {
-            [] => Err(StoreError::UnknownKey { environment: environment.to_owned(), given: given.to_owned() }),
-            [(_, 2), _] => Err(StoreError::AmbiguousPrefix { given: given.to_owned() }),
-            [(id, _), ..] => Ok(ResourceId(*id)),
-        }
-    }
+    /// Returns a document by its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn by_id(&self, id: ResourceId) -> Result<Option<Row>, StoreError>;
+
+    /// Returns every document of every kind but keys, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn all_but_keys(&self) -> Result<Vec<Row>, StoreError>;
+
+    /// Returns a page of keys, in the order of their ids, each with its secrets.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn keys(&self, query: &KeyQuery) -> Result<Vec<(Row, Vec<SecretRow>)>, StoreError>;
+
+    /// Hands over every key with its secrets, in the order of their ids, without holding all of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn each_key(&self, visit: &mut dyn FnMut(Row, Vec<SecretRow>)) -> Result<(), StoreError>;
+
+    /// Returns the secrets of a key, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn secrets_of(&self, key: ResourceId) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Returns the ids of an environment's keys that have a secret of this prefix; at most two.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn keys_by_prefix(&self, environment: &str, prefix: &str) -> Result<Vec<ResourceId>, StoreError>;
+
+    /// Returns who refers to a name, at most so many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn referrers(&self, environment: &str, kind: &str, name: &str, limit: usize) -> Result<Vec<Referrer>, StoreError>;
+
+    /// Returns how many documents of each kind an environment has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn counts(&self, environment: &str) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Returns a page of the audit log, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// Returns a fact about the database itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn fact(&self, name: &str) -> Result<Option<String>, StoreError>;
 }
 
-const SELECT_KEYS: &str = "SELECT id, environment, name, prefix, version, spec, created_at_ms, updated_at_ms,
-     revoked_at_ms, secret_hash FROM resources WHERE kind = 'api_key'";
+/// A database of documents. It has one writer at a time among all processes.
+pub trait ResourceStore: ResourceReader + Send {
+    /// Begins to write. What is read in the transaction stays true until it ends.
+    ///
+    /// # Errors
+    /// When another process does not let go of the database in time, or the database fails.
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError>;
 
-fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
-    let name: String = row.get("name")?;
-    let spec = serde_json::from_str(row.get_ref("spec")?.as_str().map_err(rusqlite::Error::from)?)
-        .map_err(|source| StoreError::Document { what: format!("key {name:?}"), source })?;
-    Ok(KeyRow {
-        id: ResourceId(row.get("id")?),
-        environment: row.get("environment")?,
-        name,
-        prefix: row.get::<_, Option<String>>("prefix")?.unwrap_or_default(),
-        version: from_sql(row.get("version")?),
-        spec,
-        created_at_ms: from_sql(row.get("created_at_ms")?),
-        updated_at_ms: from_sql(row.get("updated_at_ms")?),
-        revoked_at_ms: row.get::<_, Option<i64>>("revoked_at_ms")?.map(from_sql),
-    })
+    /// Returns another connection, which only reads and waits for no writer.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn reader(&self) -> Result<Box<dyn ResourceReader + Send>, StoreError>;
 }
 
-fn check_name(name: &str) -> Result<(), StoreError> {
-    let characters = name.chars().count();
-    if characters == 0 || characters > NAME_CHARACTERS || name.chars().any(char::is_control) {
-        return Err(StoreError::InvalidName);
-    }
-    Ok(())
+/// Writes that take effect together, or, when it is dropped, not at all.
+pub trait Transaction: ResourceReader {
+    /// Adds a document.
+    ///
+    /// # Errors
+    /// [`StoreError::NameTaken`], or when the database fails.
+    fn insert(&mut self, row: &Row) -> Result<(), StoreError>;
+
+    /// Puts a document in the place of the one with its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn update(&mut self, row: &Row) -> Result<(), StoreError>;
+
+    /// Removes a document, its secrets and its references.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn delete(&mut self, row: &Row) -> Result<(), StoreError>;
+
+    /// Says what a document refers to, instead of what was said before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn refer(&mut self, environment: &str, from: ResourceId, references: &[Reference]) -> Result<(), StoreError>;
+
+    /// Says which secrets a key has, instead of what was said before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn put_secrets(&mut self, key: ResourceId, secrets: &[SecretRow]) -> Result<(), StoreError>;
+
+    /// Adds an entry to the audit log. Its number is given by the database.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn log(&mut self, entry: &AuditRow) -> Result<(), StoreError>;
+
+    /// Puts down a fact about the database itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn put_fact(&mut self, name: &str, value: &str) -> Result<(), StoreError>;
+
+    /// Makes it all so, on the disk, and returns the number of the last change.
+    ///
+    /// # Errors
+    /// When the database fails: then nothing was written.
+    fn commit(self: Box<Self>) -> Result<u64, StoreError>;
 }

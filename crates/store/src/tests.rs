@@ -27,13 +27,13 @@ mod requests;
 mod rollups;
 mod searching;
 
-const NOW_MS: u64 = 1_795_000_000_123;
+pub(crate) const NOW_MS: u64 = 1_795_000_000_123;
 
 /// A directory that goes away with the test.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("crossway-store-{}", ResourceId::new(NOW_MS)));
         fs::create_dir_all(&path).unwrap();
         Self(path)

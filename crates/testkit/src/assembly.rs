@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::{Configuration, State};
+use engine::state::{Change, Configuration, State};
 use policy::clock::{Clock, Hands};
 use policy::load::load_text;
 use policy::snapshot::CompiledKey;
@@ -79,7 +79,7 @@ impl Assembly {
             ..Options::default()
         };
         let configuration = Arc::new(Configuration::new(loaded.snapshot, "crossway/test"));
-        let state = State { configuration, keys: std::collections::HashMap::new() };
+        let state = State::default().with([Change::Environment(configuration)]);
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
         let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
         let core = Arc::new(Gateway::new(state, hasher, clock, options));
@@ -103,7 +103,8 @@ impl Assembly {
     }
 
     fn put_keys_into_effect(&self, keys: Vec<([u8; 32], CompiledKey)>) {
-        self.core.swap(self.core.state().with_keys(keys));
+        let keys = keys.into_iter().map(|(hash, key)| (key, vec![(hash, None)])).collect();
+        self.core.update(self.core.state().changes_to(keys));
     }
 
     /// Waits until nothing is in flight, in the time of the runtime.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::worker::Worker;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use net::connector::Connector;
 use policy::secret::Secret;
 use policy::spec::key::KeySpec;
+use server::admin::blocking::Blocking;
+use server::admin::serve::connection;
+use server::admin::throttle::Buckets;
 use server::admin::{Admin, router};
 use server::data;
 use store::records::record::RequestRecord;
@@ -169,8 +169,23 @@ impl Builder {
         let serving = data::serve(PipeListener(accepting), Arc::clone(&worker), stop.clone());
         assembly.core.tasks.spawn(serving);
         let checked = Cell::new(false);
-        let admin_token = self.admin_token;
-        Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_token }
+        let admin_router = router(admin(&assembly, self.admin_token));
+        Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_router }
+    }
+}
+
+/// Puts the admin side together, as the binary does.
+fn admin(assembly: &Assembly, token: bool) -> Admin {
+    let journal = Arc::clone(&assembly.journal);
+    Admin {
+        gateway: Arc::clone(&assembly.core),
+        data_dir: assembly.directory.0.clone(),
+        token: token.then(|| Secret::new(ADMIN_TOKEN)),
+        authenticators: Vec::new(),
+        journal_healthy: Box::new(move || journal.healthy()),
+        address: SocketAddr::from(([127, 0, 0, 1], 8081)),
+        buckets: Buckets::default(),
+        blocking: Blocking::default(),
     }
 }
 
@@ -192,7 +207,7 @@ pub struct Gateway {
     providers: HashMap<String, Arc<Provider>>,
     connections: UnboundedSender<(DuplexStream, SocketAddr)>,
     checked: Cell<bool>,
-    admin_token: bool,
+    admin_router: axum::Router,
 }
 
 impl Gateway {
@@ -279,21 +294,20 @@ impl Gateway {
 
     /// Asks the admin side.
     pub async fn admin(&self, line: &str, fields: &str) -> Reply {
-        let journal = Arc::clone(&self.assembly.journal);
-        let admin = Admin {
-            gateway: Arc::clone(&self.assembly.core),
-            data_dir: self.assembly.directory.0.clone(),
-            token: self.admin_token.then(|| Secret::new(ADMIN_TOKEN)),
-            journal_healthy: Box::new(move || journal.healthy()),
-            address: SocketAddr::from(([127, 0, 0, 1], 8081)),
-        };
-        let (ours, theirs) = duplex(PIPE_BYTES);
-        let service = TowerToHyperService::new(router(admin));
-        let serving = http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
-        self.assembly.core.tasks.spawn(serving);
-        let mut client = Client::new(Box::new(ours));
+        let mut client = self.admin_client("127.0.0.1:50000");
         client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n")).await;
         client.reply().await
+    }
+
+    /// Opens a connection to the admin side from a peer.
+    pub fn admin_client(&self, peer: &str) -> Client {
+        // So that nobody who asks one thing after another is refused for asking too often.
+        self.assembly.hands.advance(Duration::from_millis(50));
+        let (ours, theirs) = duplex(PIPE_BYTES);
+        let (router, clock) = (self.admin_router.clone(), self.assembly.core.clock.clone());
+        let serving = connection(theirs, peer.parse().expect("an address"), router, clock);
+        self.assembly.core.tasks.spawn(serving);
+        Client::new(Box::new(ours))
     }
 
     /// Returns requests, tokens and nano-dollars that are held now.

@@ -32,7 +32,10 @@ const NOT_PURE: [&str; 22] = [
 ];
 
 /// Single forbidden edges.
-const NEVER: [(&str, &str); 6] = [
+const NEVER: [(&str, &str); 9] = [
+    ("control", "engine"),
+    ("control", "server"),
+    ("control", "axum"),
     ("engine", "store"),
     ("engine", "server"),
     ("upstream", "engine"),

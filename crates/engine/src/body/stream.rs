@@ -63,7 +63,7 @@ impl StreamBody {
     /// Takes over a stream whose first content is there. `deadline` is the end of the whole request.
     pub fn new(worker: Arc<Worker>, gated: Gated, model: ModelIndex, begun: Begun, deadline: Instant) -> Self {
         let now = after(Duration::ZERO);
-        let timeouts = gated.state.configuration.target(model).map(|target| target.timeouts).unwrap_or_default();
+        let timeouts = gated.configuration.target(model).map(|target| target.timeouts).unwrap_or_default();
         let data_events = begun.stream.passed().data_events;
         let mut body = Self {
             revoked: Box::pin(gated.key.revoked.clone().cancelled_owned()),
@@ -166,7 +166,7 @@ impl StreamBody {
                 self.broken("the stream ended before the answer did");
             }
             Progress::Failed(report) => {
-                let target = self.gated.state.configuration.target(self.model);
+                let target = self.gated.configuration.target(self.model);
                 let failure = target.map(|target| in_band(target, report));
                 let overloaded = failure.as_ref().is_some_and(|failure| failure.class == Class::Overloaded);
                 let said = failure.and_then(|failure| failure.report.message).unwrap_or_default();
@@ -223,7 +223,7 @@ impl StreamBody {
         }
         let ending = ending(self.stream.passed(), 200);
         let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
-        let configuration = &self.gated.state.configuration;
+        let configuration = &self.gated.configuration;
         let route = route(configuration, &self.gated, self.model, self.policy.as_deref());
         let mut block = Vec::with_capacity(384);
         meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));
@@ -237,9 +237,10 @@ impl StreamBody {
     /// Keeps the connection if the provider ends its body now or soon.
     fn part(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let (worker, state, model) = (Arc::clone(&self.worker), Arc::clone(&self.gated.state), self.model);
+        let (worker, model) = (Arc::clone(&self.worker), self.model);
+        let configuration = Arc::clone(&self.gated.configuration);
         let keep = move |connection: Connection| {
-            if let Some(target) = state.configuration.target(model).filter(|_| connection.is_reusable()) {
+            if let Some(target) = configuration.target(model).filter(|_| connection.is_reusable()) {
                 worker.pool.put_back(&target.origin, connection, worker.gateway.clock.now().0);
             }
         };

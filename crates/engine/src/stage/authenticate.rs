@@ -12,7 +12,7 @@ use policy::snapshot::{Environment, KeyStatus};
 use crate::gateway::Gateway;
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
-use crate::state::{LiveKey, State};
+use crate::state::{Configuration, LiveKey, Slot};
 
 /// The header of Anthropic's SDKs.
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -25,10 +25,16 @@ static ENVIRONMENT: [HeaderName; 2] =
 pub struct Authenticated<B> {
     /// The request.
     pub arrival: Arrival<B>,
-    /// The one state that it sees.
-    pub state: Arc<State>,
-    /// The key it acts as.
+    /// Who asks.
+    pub identity: Identity,
+}
+
+/// Who asks, and where. It is all that a request sees of the state, from here to its end.
+pub struct Identity {
+    /// The key.
     pub key: Arc<LiveKey>,
+    /// The key's environment.
+    pub configuration: Arc<Configuration>,
 }
 
 /// Finds the key of a request.
@@ -37,9 +43,8 @@ pub struct Authenticated<B> {
 /// 401 for a key that is missing, unknown, revoked or expired, 403 for one that is switched off or belongs to another
 /// environment, 429 for a peer that sent too many wrong ones.
 pub fn authenticate<B>(gateway: &Gateway, arrival: Arrival<B>) -> Result<Authenticated<B>, Refusal> {
-    let state = gateway.state();
-    match identify(gateway, &state, arrival.headers(), arrival.peer.ip()) {
-        Ok(key) => Ok(Authenticated { arrival, state, key }),
+    match identify(gateway, arrival.headers(), arrival.peer.ip()) {
+        Ok(identity) => Ok(Authenticated { arrival, identity }),
         Err(failure) => Err(Refusal::closing(arrival.id, failure)),
     }
 }
@@ -48,30 +53,49 @@ pub fn authenticate<B>(gateway: &Gateway, arrival: Arrival<B>) -> Result<Authent
 ///
 /// # Errors
 /// As [`authenticate`].
-pub fn identify(gateway: &Gateway, state: &State, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<LiveKey>, Failure> {
+pub fn identify(gateway: &Gateway, headers: &HeaderMap, peer: IpAddr) -> Result<Identity, Failure> {
+    let state = gateway.glance();
     let known = secret(headers).and_then(|secret| state.keys.get(&gateway.hash(secret)));
-    let Some(key) = known else {
-        if let Some(anonymous) = gateway.anonymous(peer) {
-            return Ok(Arc::clone(anonymous));
+    let key = match known {
+        Some(slot) => {
+            usable(slot, gateway.clock.unix_ms())?;
+            &slot.key
         }
-        return Err(match gateway.failed_logins.count(peer, gateway.clock.now()) {
-            Some(wait) => Failure::new(Code::RateLimited, Fault::Caller, "too many wrong API keys from this address")
-                .with_retry_after(wait),
-            None => unknown(),
-        });
+        None => match gateway.anonymous(peer) {
+            Some(anonymous) => anonymous,
+            None => return Err(stranger(gateway, peer)),
+        },
     };
-    match key.compiled.status {
+    let configuration = state.environment(&key.compiled.environment).ok_or_else(unknown)?;
+    if known.is_some() {
+        agrees(headers, &configuration.snapshot.environment)?;
+    }
+    Ok(Identity { key: Arc::clone(key), configuration: Arc::clone(configuration) })
+}
+
+/// Counts a wrong key against its peer.
+fn stranger(gateway: &Gateway, peer: IpAddr) -> Failure {
+    match gateway.failed_logins.count(peer, gateway.clock.now()) {
+        Some(wait) => Failure::new(Code::RateLimited, Fault::Caller, "too many wrong API keys from this address")
+            .with_retry_after(wait),
+        None => unknown(),
+    }
+}
+
+/// Checks that a secret and its key may be used now.
+fn usable(slot: &Slot, now_ms: u64) -> Result<(), Failure> {
+    let key = &slot.key.compiled;
+    let past = |instant: Option<u64>| instant.is_some_and(|instant| now_ms >= instant);
+    let (code, message) = match key.status {
         KeyStatus::Revoked => return Err(revoked()),
-        KeyStatus::Disabled => {
-            return Err(Failure::new(Code::KeyDisabled, Fault::Caller, "this API key is switched off"));
+        _ if past(slot.until_unix_ms) => {
+            (Code::ExpiredApiKey, "this secret of the API key was rotated out: use the key's new secret")
         }
-        KeyStatus::Active => {}
-    }
-    if key.compiled.expires_unix_ms.is_some_and(|expires| gateway.clock.unix_ms() >= expires) {
-        return Err(Failure::new(Code::ExpiredApiKey, Fault::Caller, "this API key has expired"));
-    }
-    agrees(headers, &state.configuration.snapshot.environment)?;
-    Ok(Arc::clone(key))
+        KeyStatus::Disabled => (Code::KeyDisabled, "this API key is switched off"),
+        KeyStatus::Active if past(key.expires_unix_ms) => (Code::ExpiredApiKey, "this API key has expired"),
+        KeyStatus::Active => return Ok(()),
+    };
+    Err(Failure::new(code, Fault::Caller, message))
 }
 
 /// One text for every key that is not ours, whatever is wrong with it.

@@ -2,7 +2,6 @@
 
 mod heard;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,11 +15,10 @@ use net::deadline::{after, within};
 use policy::clock::Monotonic;
 
 use self::heard::Heard;
-use super::authenticate::Authenticated;
+use super::authenticate::{Authenticated, Identity};
 use crate::gateway::{Gateway, Options};
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
-use crate::state::{LiveKey, State};
 
 /// More hops through gateways than any sensible set-up has.
 const MAX_HOPS: usize = 8;
@@ -48,10 +46,8 @@ pub struct Call {
 pub struct Decoded {
     /// How it is to be served.
     pub call: Call,
-    /// The one state that it sees.
-    pub state: Arc<State>,
-    /// The key it acts as.
-    pub key: Arc<LiveKey>,
+    /// Who asks.
+    pub identity: Identity,
     /// What it asks for.
     pub request: Asked,
 }
@@ -64,7 +60,7 @@ pub async fn decode<B>(gateway: &Gateway, surface: Surface, authenticated: Authe
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Authenticated { arrival, state, key } = authenticated;
+    let Authenticated { arrival, identity } = authenticated;
     let id = arrival.id;
     let heard = Heard::of(arrival.headers());
     let call = call(gateway, &arrival, &heard).map_err(|failure| Refusal::closing(id, failure))?;
@@ -72,7 +68,7 @@ where
     let declared = heard.content_length.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = read(arrival, declared, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
     let request = Asked::decode(surface, body).map_err(|failure| Refusal::early(id, failure))?;
-    Ok(Decoded { call, state, key, request })
+    Ok(Decoded { call, identity, request })
 }
 
 fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>) -> Result<Call, Failure> {

@@ -135,7 +135,7 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
 
 /// Returns how long the request may take in all.
 fn total(gated: &Gated, plan: &routing::plan::Plan) -> Duration {
-    let configuration = &gated.state.configuration;
+    let configuration = &gated.configuration;
     let targets = plan.attempts.iter().filter_map(|planned| configuration.target(planned.model));
     let longest = targets.map(|target| target.timeouts.total).max().unwrap_or(FLEX_TOTAL);
     let usual = if gated.request.service_tier() == Some("flex") { longest.max(FLEX_TOTAL) } else { longest };
@@ -151,8 +151,7 @@ struct Answer {
 }
 
 async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) -> Result<Answer, Failure> {
-    let configuration = Arc::clone(&gated.state);
-    let configuration = &configuration.configuration;
+    let configuration = &Arc::clone(&gated.configuration);
     let (mut at, mut retries) = (0, 0);
     let mut said = None;
     loop {

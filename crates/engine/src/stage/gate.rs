@@ -7,9 +7,10 @@ use dialect::lane::asked::Asked;
 use ir::failure::{Code, Failure, Fault};
 use ir::settlement::Subject;
 
+use super::authenticate::Identity;
 use super::decode::{Call, Decoded};
 use crate::refusal::Refusal;
-use crate::state::{LiveKey, State};
+use crate::state::{Configuration, LiveKey};
 use crate::ticket::Ticket;
 use crate::worker::Worker;
 
@@ -20,8 +21,8 @@ const MAX_MODEL_BYTES: usize = 256;
 pub struct Gated {
     /// How it is to be served.
     pub call: Call,
-    /// The one state that it sees.
-    pub state: Arc<State>,
+    /// The configuration that it sees, which is its key's environment's.
+    pub configuration: Arc<Configuration>,
     /// The key it acts as.
     pub key: Arc<LiveKey>,
     /// What it asks for.
@@ -35,7 +36,7 @@ pub struct Gated {
 /// # Errors
 /// 503 when the journal has no room: a request that could not be accounted for is not served.
 pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
-    let Decoded { call, state, key, request } = decoded;
+    let Decoded { call, identity: Identity { key, configuration }, request } = decoded;
     let Ok(permit) = worker.journal.permit() else {
         return Err(Refusal::early(call.id, journal_unavailable()));
     };
@@ -52,9 +53,9 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
         stream: request.stream(),
     };
     let mut ticket = Ticket::open(&worker.gateway, permit, request.surface(), subject, call.arrived);
-    ticket.measure_against(state.configuration.baseline.as_ref());
+    ticket.measure_against(configuration.baseline.as_ref());
     // It walks through the rest of the corridor by its address.
-    Ok(Box::new(Gated { call, state, key, request, ticket }))
+    Ok(Box::new(Gated { call, configuration, key, request, ticket }))
 }
 
 /// What a caller is told when the journal cannot be written.

@@ -14,7 +14,7 @@ pub struct Guarded(pub Box<Gated>);
 /// # Errors
 /// 400 `guardrail_blocked`.
 pub fn guard(mut gated: Box<Gated>) -> Result<Guarded, Refusal> {
-    let environment = &gated.state.configuration.snapshot.environment;
+    let environment = &gated.configuration.snapshot.environment;
     let prompt = environment.prompt.clone();
     if let Some(Err(blocked)) = environment.guards.requests.as_deref().map(|rules| judge(rules, &gated)) {
         return Err(gated.ticket.refuse(blocked.failure(Subject::Request)));

@@ -21,7 +21,7 @@ pub struct Planned {
 pub fn plan(missed: Missed) -> Result<Planned, Refusal> {
     let gated = missed.0;
     let wish = Wish { model: gated.request.model(), provider: gated.call.provider.as_deref() };
-    match routing::plan::plan(&gated.state.configuration.snapshot, &gated.key.compiled, wish) {
+    match routing::plan::plan(&gated.configuration.snapshot, &gated.key.compiled, wish) {
         Ok(plan) => Ok(Planned { gated, plan }),
         Err(failure) => Err(gated.ticket.refuse(failure)),
     }

@@ -76,7 +76,7 @@ fn label(headers: &mut HeaderMap, gated: &Gated, trail: Trail) {
         headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
     }
     headers.insert(REQUEST_ID, id);
-    if let Some(label) = gated.state.configuration.labels.get(trail.model.0) {
+    if let Some(label) = gated.configuration.labels.get(trail.model.0) {
         headers.insert(MODEL, label.model.clone());
         headers.insert(PROVIDER, label.provider.clone());
     }

@@ -19,7 +19,7 @@ pub struct Reserved(pub Planned);
 /// 503 when the intent cannot be written.
 pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
     let Planned { mut gated, plan } = planned;
-    let snapshot = &gated.state.configuration.snapshot;
+    let snapshot = &gated.configuration.snapshot;
     // Every token has at least one byte: the bound. The estimate is what a settlement without a report uses.
     let bound = gated.request.body_bytes();
     let input = estimate_tokens(bound);

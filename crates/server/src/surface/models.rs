@@ -1,20 +1,16 @@
 //! `GET /v1/models`: what a key may use, in OpenAI's shape or, for Anthropic's clients, in theirs.
 
-use std::sync::Arc;
-
 use dialect::lane::Surface;
 use engine::body::ReplyBody;
 use engine::models::{self, ModelEntry};
 use engine::pipeline::Arrival;
 use engine::refusal::Refusal;
-use engine::stage::authenticate::identify;
-use engine::state::State;
+use engine::stage::authenticate::{Identity, identify};
 use engine::worker::Worker;
 use http::Response;
 use ir::civil::rfc3339;
 use ir::failure::{Code, Failure, Fault};
 use percent_encoding::percent_decode_str;
-use policy::snapshot::CompiledKey;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,8 +22,8 @@ const MAX_PAGE: usize = 1_000;
 
 /// Answers with every model that the key may use.
 pub(super) fn list<B>(worker: &Worker, surface: Surface, arrival: &Arrival<B>) -> Result<Response<ReplyBody>, Refusal> {
-    let (state, key) = asker(worker, arrival)?;
-    let entries = models::list(&state.configuration, &key);
+    let Identity { key, configuration } = asker(worker, arrival)?;
+    let entries = models::list(&configuration, &key.compiled);
     let body = match surface {
         Surface::OpenaiChat => json!({ "object": "list", "data": entries }),
         _ => page(&entries, arrival.head.uri.query().unwrap_or_default())
@@ -43,9 +39,9 @@ pub(super) fn one<B>(
     arrival: &Arrival<B>,
     name: &str,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let (state, key) = asker(worker, arrival)?;
-    let entries = models::list(&state.configuration, &key);
-    let snapshot = &state.configuration.snapshot;
+    let Identity { key, configuration } = asker(worker, arrival)?;
+    let entries = models::list(&configuration, &key.compiled);
+    let snapshot = &configuration.snapshot;
     // SDKs escape the slash in a name.
     let name = &*percent_decode_str(name).decode_utf8_lossy();
     let slug = snapshot.resolve(name).first().and_then(|index| snapshot.model(*index)).map(|model| &*model.slug);
@@ -60,11 +56,9 @@ pub(super) fn one<B>(
     Ok(reply(surface, arrival, &body))
 }
 
-fn asker<B>(worker: &Worker, arrival: &Arrival<B>) -> Result<(Arc<State>, CompiledKey), Refusal> {
-    let state = worker.gateway.state();
-    let key = identify(&worker.gateway, &state, &arrival.head.headers, arrival.peer.ip())
-        .map_err(|failure| Refusal::closing(arrival.id, failure))?;
-    Ok((state, key.compiled.clone()))
+fn asker<B>(worker: &Worker, arrival: &Arrival<B>) -> Result<Identity, Refusal> {
+    identify(&worker.gateway, &arrival.head.headers, arrival.peer.ip())
+        .map_err(|failure| Refusal::closing(arrival.id, failure))
 }
 
 fn reply<B>(surface: Surface, arrival: &Arrival<B>, body: &serde_json::Value) -> Response<ReplyBody> {

@@ -14,11 +14,12 @@ use std::collections::HashMap;
 use super::filter::{Filter, Resolved};
 use super::read::RecordsReader;
 use super::rollup::FastHash;
+use super::rollup::blob::DamagedRollup;
 use super::rollup::sums::Key;
 use super::rollup::write::read_marks;
 use super::zone::{Unit, Zone};
 use crate::StoreError;
-use gather::{Depth, Gather};
+use gather::{Depth, Gather, Part};
 use names::Words;
 
 pub use row::{Figures, Quantiles, UsageRow};
@@ -168,11 +169,9 @@ impl RecordsReader {
             return Err(StoreError::TooBroad("hours are kept for 90 days: group by day, or ask for a later time"));
         }
         let mut groups: HashMap<Group, Figures, FastHash> = HashMap::default();
-        let mut total = Figures::default();
-        let complete = gather.run(&spans, MAX_UNROLLED, MAX_RAGGED, |span, key, sums| {
-            total.add(key, sums);
-            groups.entry(Group::of(&query.group_by, span, key)).or_default().add(key, sums);
-            groups.len() <= MAX_GROUPS
+        let complete = gather.run(&spans, MAX_UNROLLED, MAX_RAGGED, |span, key, part| {
+            groups.entry(Group::of(&query.group_by, span, key)).or_default().add(key, part)?;
+            Ok(groups.len() <= MAX_GROUPS)
         })?;
         if groups.len() > MAX_GROUPS {
             return Err(StoreError::TooBroad("too many groups: group by less, or filter more"));
@@ -182,6 +181,8 @@ impl RecordsReader {
                 "this filter is not in the rollups and there are too many records to read: narrow the time",
             ));
         }
+        let mut total = Figures::default();
+        groups.values().for_each(|figures| total.merge(figures));
         let words = Words::load(&transaction, &query.environment, &query.group_by)?;
         let starts: Vec<String> = spans.iter().map(|(start, _)| query.zone.rfc3339(*start)).collect();
         Ok(Usage { rows: words.name(&query.group_by, &starts, groups), total })
@@ -212,11 +213,11 @@ impl RecordsReader {
             (start, end) = (end, end.saturating_add(width));
         }
         let spans: Vec<_> = bars.iter().map(|bar| (bar.start_ms, bar.end_ms)).collect();
-        let complete_from_ms = self.gather(environment, filter, &spans, Depth::Figures, |span, key, sums| {
-            if let Some(bar) = bars.get_mut(span) {
-                bar.figures.add(key, sums);
-            }
-        })?;
+        let complete_from_ms =
+            self.gather(environment, filter, &spans, Depth::Figures, |span, key, part| match bars.get_mut(span) {
+                Some(bar) => bar.figures.add(key, part),
+                None => Ok(()),
+            })?;
         Ok(Bars { bars, complete_from_ms })
     }
 
@@ -226,8 +227,9 @@ impl RecordsReader {
     /// When the database fails.
     pub fn count(&self, environment: &str, filter: &Filter, span: (u64, u64)) -> Result<Count, StoreError> {
         let mut count = 0u64;
-        let complete_from_ms = self.gather(environment, filter, &[span], Depth::Requests, |_, _, sums| {
-            count = count.saturating_add(sums.requests);
+        let complete_from_ms = self.gather(environment, filter, &[span], Depth::Requests, |_, _, part| {
+            count = count.saturating_add(part.requests()?);
+            Ok(())
         })?;
         Ok(Count { count, complete_from_ms })
     }
@@ -238,15 +240,15 @@ impl RecordsReader {
         filter: &Filter,
         spans: &[(u64, u64)],
         depth: Depth,
-        mut visit: impl FnMut(usize, &Key, &super::rollup::sums::Sums),
+        mut visit: impl FnMut(usize, &Key, &Part<'_>) -> Result<(), DamagedRollup>,
     ) -> Result<Option<u64>, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
         let marks = read_marks(&transaction)?;
         let Some(resolved) = Resolved::of(&transaction, environment, filter)? else { return Ok(None) };
         let gather = Gather { connection: &transaction, environment, resolved: &resolved, marks: &marks, depth };
-        gather.run(spans, MAX_UNROLLED, MAX_RAGGED, |span, key, sums| {
-            visit(span, key, sums);
-            true
+        gather.run(spans, MAX_UNROLLED, MAX_RAGGED, |span, key, part| {
+            visit(span, key, part)?;
+            Ok(true)
         })
     }
 }

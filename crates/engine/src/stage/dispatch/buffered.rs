@@ -47,7 +47,7 @@ pub(super) async fn ask(
     if answer.connection.is_reusable() {
         run.worker.pool.put_back(&target.origin, answer.connection, run.worker.gateway.clock.now().0);
     }
-    let environment = &gated.state.configuration.snapshot.environment;
+    let environment = &gated.configuration.snapshot.environment;
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
     let watch = environment.guards.replies.as_ref().map(ReplyWatch::new);
     let guard = watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
@@ -115,7 +115,7 @@ impl Whole {
         let (outcome, status) =
             if abandoned { (Outcome::Cancelled, CLIENT_CLOSED_REQUEST) } else { (Outcome::Succeeded, 200) };
         let account = gated.ticket.settle(outcome, Ending { status, ..ending });
-        let configuration = &gated.state.configuration;
+        let configuration = &gated.configuration;
         let route = super::route(configuration, gated, trail.model, policy);
         let mut block = Vec::with_capacity(384);
         meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));

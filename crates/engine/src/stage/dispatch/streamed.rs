@@ -61,12 +61,12 @@ pub(super) async fn ask(
     if !is_stream(target.dialect, kind) {
         return Err(not_a_stream(target, connection, deadline).await);
     }
-    let meta_key = &gated.state.configuration.snapshot.environment.meta_key;
+    let meta_key = &gated.configuration.snapshot.environment.meta_key;
     let mut block = Vec::with_capacity(192);
     meta::render(&mut block, meta_key, &route, None);
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
     let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, gated.request.wants_usage(), &label);
-    if let Some(rules) = &gated.state.configuration.snapshot.environment.guards.replies {
+    if let Some(rules) = &gated.configuration.snapshot.environment.guards.replies {
         stream = stream.guarded(ReplyWatch::new(rules));
     }
     let mut out = Vec::new();

@@ -91,17 +91,18 @@ impl Body<'_> {
         Reader(self.0).next()
     }
 
-    /// Returns everything but the durations.
-    pub(crate) fn figures(self) -> Result<Sums, DamagedRollup> {
-        read_figures(&mut Reader(self.0))
+    /// Adds everything but the durations to sums.
+    pub(crate) fn add_figures(self, to: &mut Sums) -> Result<(), DamagedRollup> {
+        to.merge_figures(&read_figures(&mut Reader(self.0))?);
+        Ok(())
     }
 
-    /// Returns everything.
-    pub(crate) fn sums(self) -> Result<Sums, DamagedRollup> {
+    /// Adds everything to sums.
+    pub(crate) fn add_all(self, to: &mut Sums) -> Result<(), DamagedRollup> {
         let mut reader = Reader(self.0);
-        let figures = read_figures(&mut reader)?;
-        let latency = read_histogram(&mut reader)?;
-        Ok(Sums { latency, first_content: read_histogram(&mut reader)?, ..figures })
+        to.merge_figures(&read_figures(&mut reader)?);
+        add_histogram(&mut reader, &mut to.latency)?;
+        add_histogram(&mut reader, &mut to.first_content)
     }
 }
 
@@ -128,15 +129,14 @@ fn read_figures(reader: &mut Reader<'_>) -> Result<Sums, DamagedRollup> {
     })
 }
 
-fn read_histogram(reader: &mut Reader<'_>) -> Result<Histogram, DamagedRollup> {
-    let mut histogram = Histogram::default();
+fn add_histogram(reader: &mut Reader<'_>, to: &mut Histogram) -> Result<(), DamagedRollup> {
     let mut bucket = 0u16;
     for _ in 0..reader.next()? {
         let step = u16::try_from(reader.next()?).map_err(|_| DamagedRollup)?;
         bucket = bucket.checked_add(step).ok_or(DamagedRollup)?;
-        histogram.add(bucket, reader.next()?);
+        to.add(bucket, reader.next()?);
     }
-    Ok(histogram)
+    Ok(())
 }
 
 fn push(out: &mut Vec<u8>, mut number: u64) {
@@ -189,10 +189,12 @@ mod tests {
         let mut read = Vec::new();
         each(&bytes, |key, body| {
             assert_eq!(body.requests()?, 2);
-            let mut figures = body.figures()?;
-            figures.latency = body.sums()?.latency;
-            assert_eq!(figures, body.sums()?);
-            read.push((key, body.sums()?));
+            let (mut figures, mut sums) = (Sums::default(), Sums::default());
+            body.add_figures(&mut figures)?;
+            body.add_all(&mut sums)?;
+            figures.latency = sums.latency.clone();
+            assert_eq!(figures, sums);
+            read.push((key, sums));
             Ok(())
         })
         .unwrap();
@@ -204,7 +206,7 @@ mod tests {
         let mut bytes = Vec::new();
         let (key, sums) = group(1, 5);
         write(&mut bytes, std::iter::once((&key, &sums)));
-        let sum_all = |bytes: &[u8]| each(bytes, |_, body| body.sums().map(drop));
+        let sum_all = |bytes: &[u8]| each(bytes, |_, body| body.add_all(&mut Sums::default()));
         sum_all(&bytes).unwrap();
         for cut in 2..bytes.len() {
             assert_eq!(sum_all(&bytes[..cut]), Err(DamagedRollup), "cut at {cut}");

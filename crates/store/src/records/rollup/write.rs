@@ -139,10 +139,7 @@ pub(super) fn put(connection: &Connection, level: Level, bucket: u64, groups: &G
 
 /// Adds what some bytes hold to groups.
 pub(super) fn collect(data: &[u8], groups: &mut Groups) -> Result<(), StoreError> {
-    blob::each(data, |key, body| {
-        groups.entry(key).or_default().merge(&body.sums()?);
-        Ok(())
-    })?;
+    blob::each(data, |key, body| body.add_all(groups.entry(key).or_default()))?;
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::super::cover::{Piece, cover};
 use super::super::filter::{Resolved, wildcard};
-use super::super::rollup::sums::{Key, Sums};
+use super::super::rollup::blob::{Body, DamagedRollup};
+use super::super::rollup::sums::{Key, Measured, Sums};
 use super::super::rollup::{Level, Marks, blob, bucket_of, place};
 use super::super::{columns, detail, seq};
 use crate::StoreError;
@@ -19,6 +20,35 @@ pub(super) enum Depth {
     Figures,
     /// Everything.
     Everything,
+}
+
+/// A group of a rollup, or one record.
+pub(super) enum Part<'a> {
+    /// Sums that are not decoded yet.
+    Stored(Body<'a>, Depth),
+    /// One record.
+    Record(&'a Measured),
+}
+
+impl Part<'_> {
+    /// Adds it to sums.
+    pub(super) fn add_to(&self, sums: &mut Sums) -> Result<(), DamagedRollup> {
+        match self {
+            Self::Record(one) => sums.add(one),
+            Self::Stored(body, Depth::Everything) => body.add_all(sums)?,
+            Self::Stored(body, Depth::Figures) => body.add_figures(sums)?,
+            Self::Stored(body, Depth::Requests) => sums.requests = sums.requests.saturating_add(body.requests()?),
+        }
+        Ok(())
+    }
+
+    /// Returns how many requests it is.
+    pub(super) fn requests(&self) -> Result<u64, DamagedRollup> {
+        match self {
+            Self::Record(_) => Ok(1),
+            Self::Stored(body, _) => body.requests(),
+        }
+    }
 }
 
 /// What is read, and with what.
@@ -46,7 +76,7 @@ impl Gather<'_> {
         spans: &[(u64, u64)],
         unrolled: u64,
         ragged: u64,
-        mut visit: impl FnMut(usize, &Key, &Sums) -> bool,
+        mut visit: impl FnMut(usize, &Key, &Part<'_>) -> Result<bool, DamagedRollup>,
     ) -> Result<Option<u64>, StoreError> {
         let rolled_up = self.resolved.is_rolled_up();
         let (oldest, newest) = self.recorded()?;
@@ -111,7 +141,7 @@ impl Gather<'_> {
         level: Level,
         piece: &Piece,
         span: usize,
-        visit: &mut impl FnMut(usize, &Key, &Sums) -> bool,
+        visit: &mut impl FnMut(usize, &Key, &Part<'_>) -> Result<bool, DamagedRollup>,
     ) -> Result<bool, StoreError> {
         let mut statement =
             self.connection.prepare_cached("SELECT data FROM rollups WHERE place >= ? AND place < ?")?;
@@ -121,12 +151,7 @@ impl Gather<'_> {
         while goes_on && let Some(row) = rows.next()? {
             blob::each(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?, |key, body| {
                 if goes_on && self.resolved.matches(&key) {
-                    let sums = match self.depth {
-                        Depth::Requests => Sums { requests: body.requests()?, ..Sums::default() },
-                        Depth::Figures => body.figures()?,
-                        Depth::Everything => body.sums()?,
-                    };
-                    goes_on = visit(span, &key, &sums);
+                    goes_on = visit(span, &key, &Part::Stored(body, self.depth))?;
                 }
                 Ok(())
             })?;
@@ -140,7 +165,7 @@ impl Gather<'_> {
         piece: &Piece,
         span: usize,
         left: &mut u64,
-        visit: &mut impl FnMut(usize, &Key, &Sums) -> bool,
+        visit: &mut impl FnMut(usize, &Key, &Part<'_>) -> Result<bool, DamagedRollup>,
     ) -> Result<Option<u64>, StoreError> {
         let mut before = seq::first_at(piece.to_ms);
         let lowest = seq::first_at(piece.from_ms);
@@ -176,7 +201,7 @@ impl Gather<'_> {
         &self,
         (from, to): (i64, i64),
         span: usize,
-        visit: &mut impl FnMut(usize, &Key, &Sums) -> bool,
+        visit: &mut impl FnMut(usize, &Key, &Part<'_>) -> Result<bool, DamagedRollup>,
     ) -> Result<(), StoreError> {
         let (conditions, values) = self.resolved.sql(self.environment);
         let pattern = self.resolved.requested_model.as_deref();
@@ -196,9 +221,7 @@ impl Gather<'_> {
                 continue;
             }
             let (_, key, measured) = columns::read(row)?;
-            let mut sums = Sums::default();
-            sums.add(&measured);
-            if !visit(span, &key, &sums) {
+            if !visit(span, &key, &Part::Record(&measured))? {
                 break;
             }
         }

@@ -6,8 +6,10 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::super::record::{as_exact_dollars, milliseconds};
+use super::super::rollup::blob::DamagedRollup;
 use super::super::rollup::histogram::Histogram;
 use super::super::rollup::sums::{Key, Sums};
+use super::gather::Part;
 
 /// Sums of a group, and how its requests ended.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,14 +37,16 @@ pub(super) fn class(status: u16) -> (u16, usize) {
 
 impl Figures {
     /// Adds a group.
-    pub(super) fn add(&mut self, key: &Key, sums: &Sums) {
-        self.sums.merge(sums);
+    pub(super) fn add(&mut self, key: &Key, part: &Part<'_>) -> Result<(), DamagedRollup> {
+        part.add_to(&mut self.sums)?;
+        let requests = part.requests()?;
         if let Some(count) = self.by_status.get_mut(class(key.status).1) {
-            *count = count.saturating_add(sums.requests);
+            *count = count.saturating_add(requests);
         }
         if key.fallback {
-            self.fallbacks = self.fallbacks.saturating_add(sums.requests);
+            self.fallbacks = self.fallbacks.saturating_add(requests);
         }
+        Ok(())
     }
 
     /// Adds another row.

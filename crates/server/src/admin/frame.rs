@@ -1,0 +1,259 @@
+//! The frame around every route: who asks, may they, how often, with which parameters and body; then the handler; then
+//! what every reply bears. A handler never sees a request that its route does not allow.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::header::{ALLOW, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use axum::routing::any;
+use control::access::Permission;
+use ir::id::RequestId;
+use percent_encoding::percent_decode_str;
+
+use super::call::Call;
+use super::principal::{Identity, Knock, identify, peer_name};
+use super::problem::{Code, Problem};
+use super::route::{Handler, Outcome, Parameter, Place, Route, Takes};
+use super::{Admin, body};
+
+/// The TCP peer of a request. Whoever serves the router puts it into the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Makes the router of a table.
+pub(super) fn router(admin: Arc<Admin>, table: Vec<Route>) -> Router {
+    let mut paths: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
+    for route in table {
+        paths.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in paths {
+        let (admin, routes) = (Arc::clone(&admin), Arc::new(routes));
+        router = router.route(path, any(move |request| serve(Arc::clone(&admin), Arc::clone(&routes), request)));
+    }
+    router.fallback(move |request| serve(Arc::clone(&admin), Arc::new(Vec::new()), request))
+}
+
+/// Answers a request for a path, with all its routes; without any the path is unknown.
+async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request) -> Response<Body> {
+    let id = RequestId::new(admin.gateway.clock.unix_ms());
+    let handling = Contained(Box::pin(answer(admin, routes, request, id)));
+    let mut response = handling.await.unwrap_or_else(|problem| problem.render(id));
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request, id: RequestId) -> Outcome {
+    let (mut head, body) = request.into_parts();
+    same_site_only(&admin, &head.headers)?;
+    let route = match choose(&routes, &head.method)? {
+        Choice::Route(route) => route,
+        Choice::Options(allow) => return Ok(options(&allow)),
+    };
+    let peer = head.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let identity = admit(&admin, route, &head, peer, id).await?;
+    let path = path_parameters(&mut head).await?;
+    let query = query_parameters(&route.parameters, head.uri.query().unwrap_or_default())?;
+    let body = match &route.takes {
+        Takes::Nothing => None,
+        Takes::Json { limit_bytes, optional, .. } => {
+            let body = body::read(&head.method, &head.headers, body, *limit_bytes).await?;
+            if body.is_none() && !optional {
+                return Err(Problem::new(Code::InvalidRequest, "the body is missing").hint("send a JSON object"));
+            }
+            body
+        }
+    };
+    let call = Call { admin, id, peer, headers: head.headers, path, query, body };
+    match (&route.handler, identity) {
+        (Handler::Open(run), _) => run(call).await,
+        (Handler::Closed(run), Some(identity)) => {
+            let role = identity.actor.role.name();
+            match run(call, identity) {
+                Some(running) => running.await,
+                None => Err(Problem::forbidden(format!("the role {role} may not do this"))),
+            }
+        }
+        // A handler behind the door on a route without one: nobody is let in.
+        (Handler::Closed(_), None) => Err(Problem::unauthorized("sign in first")),
+    }
+}
+
+enum Choice<'a> {
+    Route(&'a Route),
+    Options(String),
+}
+
+fn choose<'a>(routes: &'a [Route], method: &Method) -> Result<Choice<'a>, Problem> {
+    if routes.is_empty() {
+        return Err(Problem::not_found("unknown path").hint("/admin/v1/openapi.json lists them all"));
+    }
+    // hyper leaves the body of a reply to HEAD away.
+    let wanted = if *method == Method::HEAD { &Method::GET } else { method };
+    if let Some(route) = routes.iter().find(|route| route.method == *wanted) {
+        return Ok(Choice::Route(route));
+    }
+    let mut allow: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    if allow.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    allow.push("OPTIONS");
+    let allow = allow.join(", ");
+    if *method == Method::OPTIONS { Ok(Choice::Options(allow)) } else { Err(Problem::method_not_allowed(&allow)) }
+}
+
+fn options(allow: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if let Ok(value) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+/// Opens the door, or says why not: who asks, how often, with which role. `None` on a route that is open to everybody.
+async fn admit(
+    admin: &Admin,
+    route: &Route,
+    head: &Parts,
+    peer: IpAddr,
+    id: RequestId,
+) -> Result<Option<Identity>, Problem> {
+    let identity = if route.permission == Permission::Open {
+        None
+    } else {
+        let knock = Knock { method: &head.method, headers: &head.headers, peer, id };
+        Some(identify(admin, knock).await?)
+    };
+    let who = identity.as_ref().map_or_else(|| peer_name(peer), |identity| identity.actor.name.clone());
+    if let Err(wait) = admin.buckets.take(route.rate, &who, admin.gateway.clock.now()) {
+        return Err(Problem::rate_limited("too many requests", wait));
+    }
+    let Some(identity) = identity else { return Ok(None) };
+    if identity.actor.role.may(route.permission) {
+        return Ok(Some(identity));
+    }
+    let (role, permission) = (identity.actor.role.name(), route.permission.name());
+    tracing::warn!(
+        component = "admin",
+        actor = %identity.actor.name,
+        role,
+        permission,
+        route = %route.id,
+        request_id = %id,
+        "A role did not allow what was asked"
+    );
+    let roles: Vec<&str> = route.permission.roles().iter().map(|role| role.name()).collect();
+    Err(Problem::forbidden(format!("the role {role} does not have the permission {permission}"))
+        .hint(format!("ask somebody with one of these roles: {}", roles.join(", "))))
+}
+
+async fn path_parameters(head: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
+    // What is no text names nothing.
+    let Ok(found) = RawPathParams::from_request_parts(head, &()).await else {
+        return Err(Problem::not_found("the path is not UTF-8"));
+    };
+    let path: Vec<(String, String)> = found.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    if path.iter().any(|(_, value)| value.len() > 1_024 || value.chars().any(char::is_control)) {
+        return Err(Problem::not_found("no resource has such a name"));
+    }
+    Ok(path)
+}
+
+/// Reads the query: only what is declared, each once, in its form.
+fn query_parameters(declared: &[Parameter], query: &str) -> Result<Vec<(String, String)>, Problem> {
+    let mut read: Vec<(String, String)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decode(name)?, decode(value)?);
+        let known = declared.iter().find(|parameter| parameter.place == Place::Query && parameter.name == name);
+        let Some(parameter) = known else {
+            return Err(unknown_parameter(declared, &name));
+        };
+        if read.iter().any(|(other, _)| *other == name) {
+            return Err(Problem::invalid(parameter.name, format!("{name} stands more than once")));
+        }
+        if let Some(complaint) = parameter.form.complaint(&value) {
+            return Err(Problem::invalid(parameter.name, format!("{name} {complaint}")));
+        }
+        read.push((name, value));
+    }
+    let missing = |parameter: &&Parameter| {
+        parameter.required && parameter.place == Place::Query && !read.iter().any(|(name, _)| name == parameter.name)
+    };
+    match declared.iter().find(missing) {
+        Some(parameter) => Err(Problem::invalid(parameter.name, format!("{} is missing", parameter.name))),
+        None => Ok(read),
+    }
+}
+
+fn unknown_parameter(declared: &[Parameter], name: &str) -> Problem {
+    let names: Vec<&str> =
+        declared.iter().filter(|parameter| parameter.place == Place::Query).map(|parameter| parameter.name).collect();
+    let hint =
+        if names.is_empty() { "this path takes none".to_owned() } else { format!("known: {}", names.join(", ")) };
+    let name: String = name.chars().take(64).collect();
+    Problem::invalid(&name, "unknown query parameter").hint(hint)
+}
+
+fn decode(text: &str) -> Result<String, Problem> {
+    let spaced = text.replace('+', " ");
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(Problem::new(Code::InvalidRequest, "the query is not UTF-8")),
+    }
+}
+
+/// A page of another site must not reach a listener on this machine through the operator's browser (DNS rebinding).
+fn same_site_only(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
+    let local = admin.address.ip().is_loopback();
+    let foreign = |value: &HeaderValue| !value.to_str().is_ok_and(is_local);
+    let rebound = local && headers.get(HOST).is_some_and(foreign);
+    let crossed = headers.get(ORIGIN).is_some_and(|origin| local && foreign(origin));
+    if rebound || crossed {
+        return Err(Problem::forbidden("this host or origin may not use the admin listener"));
+    }
+    Ok(())
+}
+
+/// Whether a host or an origin names this machine.
+fn is_local(name: &str) -> bool {
+    let host = name.split_once("://").map_or(name, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Runs a handler; when it panics, that request alone fails.
+struct Contained<F>(Pin<Box<F>>);
+
+impl<F: Future<Output = Outcome>> Future for Contained<F> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let handler = &mut self.0;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
+            Ok(poll) => poll,
+            Err(_) => Poll::Ready(Err(Problem::internal("the gateway failed to handle this request"))),
+        }
+    }
+}
