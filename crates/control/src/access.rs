@@ -121,18 +121,6 @@ impl Role {
     /// Every role, in the order of the documents.
     pub const ALL: [Self; 6] = [Viewer, Auditor, Developer, TeamAdmin, Operator, Owner];
 
-    /// Returns its name, as it is written and stored.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Viewer => "viewer",
-            Auditor => "auditor",
-            Developer => "developer",
-            TeamAdmin => "team_admin",
-            Operator => "operator",
-            Owner => "owner",
-        }
-    }
-
     /// Returns whether somebody with this role has a permission.
     pub fn may(self, permission: Permission) -> bool {
         roles(permission).contains(&self)

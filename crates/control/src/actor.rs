@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use ir::id::ResourceId;
 use serde::{Deserialize, Serialize};
 
+use crate::refusal::Refusal;
+
 /// What somebody may do. `control::access` holds the whole table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,6 +23,20 @@ pub enum Role {
     Operator,
     /// An operator who also manages other operators.
     Owner,
+}
+
+impl Role {
+    /// Returns its name, as documents say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Auditor => "auditor",
+            Self::Developer => "developer",
+            Self::TeamAdmin => "team_admin",
+            Self::Operator => "operator",
+            Self::Owner => "owner",
+        }
+    }
 }
 
 /// Who does something, as the audit log names them.
@@ -56,5 +72,29 @@ impl Actor {
     /// Returns whether they see the resources of everybody.
     pub fn sees_all(&self) -> bool {
         !matches!(self.role, Role::Developer | Role::TeamAdmin)
+    }
+
+    /// Checks that they may change what everybody's requests depend on.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for everybody but operators and owners.
+    pub(crate) fn check_may_configure(&self) -> Result<(), Refusal> {
+        match self.role {
+            Role::Operator | Role::Owner => Ok(()),
+            role => Err(Refusal::Forbidden(format!("a {} may not change this: ask an operator", role.name()))),
+        }
+    }
+
+    /// Checks that they may change keys at all.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for those who only look.
+    pub(crate) fn check_may_change_keys(&self) -> Result<(), Refusal> {
+        match self.role {
+            Role::Viewer | Role::Auditor => {
+                Err(Refusal::Forbidden(format!("a {} may not change keys: ask an operator", self.role.name())))
+            }
+            _ => Ok(()),
+        }
     }
 }

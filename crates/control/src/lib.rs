@@ -5,7 +5,12 @@
 
 pub mod access;
 pub mod actor;
+mod document;
+mod files;
+mod keys;
+pub mod kind;
 pub mod plane;
 pub mod publish;
 pub mod refusal;
 pub mod resource;
+mod set;

@@ -1,103 +1,93 @@
 //! The control plane's one door: five verbs over every kind, and the few acts that are more than a verb.
+//!
+//! What is stored about environments is also kept here, compiled and ready to be looked at; keys are not, because there
+//! may be a hundred thousand of them. Reading never waits for a writer's database. Writers wait for each other.
 
-use std::time::Duration;
+pub mod apply;
+pub mod audit;
+mod edit;
+mod key_verbs;
+pub mod open;
+pub mod provider;
+mod read;
+mod refresh;
+mod verbs;
+mod write;
 
-use store::StoreError;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::actor::Actor;
-use crate::refusal::Refusal;
-use crate::resource::{Created, Draft, Expect, ListQuery, Page, Resource, Spec};
+use ir::id::ResourceId;
+use policy::clock::Clock;
+use store::resources::{ResourceReader, ResourceStore};
+
+use crate::files::Files;
+use crate::publish::Publish;
+use crate::set::{Environment, Tools};
 
 /// The control plane. Its calls block on the database: they run on a thread that may.
-pub struct Plane {}
+pub struct Plane {
+    tools: Tools,
+    clock: Clock,
+    publish: Arc<dyn Publish>,
+    key_totals: Option<Box<KeyTotals>>,
+    /// Whoever changes anything holds it from the first look to the publication.
+    writer: Mutex<Box<dyn ResourceStore>>,
+    /// Reads keys and the audit log.
+    reader: Mutex<Box<dyn ResourceReader + Send>>,
+    state: RwLock<State>,
+}
+
+/// Returns what keys used so far, by their ids.
+pub type KeyTotals = dyn Fn(&[ResourceId]) -> BTreeMap<ResourceId, KeyTotal> + Send + Sync;
+
+/// What a key used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyTotal {
+    /// When it was used last, Unix milliseconds.
+    pub last_used_at_ms: Option<u64>,
+    /// Its requests.
+    pub requests: u64,
+    /// Their input tokens.
+    pub input_tokens: u64,
+    /// Their output tokens.
+    pub output_tokens: u64,
+    /// What they cost.
+    pub spend: ir::money::NanoUsd,
+}
+
+/// What is in effect and what is stored, but for keys.
+#[derive(Default)]
+struct State {
+    /// The last change of the database that is in here.
+    sequence: u64,
+    environments: BTreeMap<String, Environment>,
+    files: Files,
+}
+
+impl State {
+    /// Returns what the configuration file says about an environment.
+    fn files_of(&self, environment: &str) -> Option<&Files> {
+        (environment == crate::files::FILE_ENVIRONMENT).then_some(&self.files)
+    }
+}
 
 impl Plane {
-    /// Returns a page of the resources of a kind that the actor may see, oldest first. `environments` is a kind whose
-    /// environment is empty.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] for an environment or a kind that does not exist, [`Refusal::BadParameter`] for a bad
-    /// cursor, limit or filter.
-    pub fn list(&self, _: &Actor, _environment: &str, _kind: &str, _: &ListQuery) -> Result<Page<Resource>, Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
+    fn look(&self) -> RwLockReadGuard<'_, State> {
+        // A writer changes the state in one step that does not panic.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a resource by its name, else by its id.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`], also for what the actor may not see.
-    pub fn get(&self, _: &Actor, _environment: &str, _kind: &str, _name: &str) -> Result<Resource, Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
+    fn change(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Creates a resource.
-    ///
-    /// # Errors
-    /// [`Refusal::Invalid`], [`Refusal::NameTaken`], [`Refusal::NotFound`] for the environment.
-    pub fn create(&self, _: &Actor, _environment: &str, _kind: &str, _: Draft) -> Result<Created, Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
+    fn writer(&self) -> MutexGuard<'_, Box<dyn ResourceStore>> {
+        // What a writer that panicked had begun was rolled back.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces a resource's spec. Secrets that are absent from it stay as they are.
-    ///
-    /// # Errors
-    /// As [`Plane::create`], and [`Refusal::Stale`], [`Refusal::ReadOnly`], [`Refusal::NotFound`].
-    pub fn replace(
-        &self,
-        _: &Actor,
-        _environment: &str,
-        _kind: &str,
-        _name: &str,
-        _: Spec,
-        _: Expect,
-    ) -> Result<Resource, Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
-    }
-
-    /// Merges a patch into a resource's spec (RFC 7396): null clears a member.
-    ///
-    /// # Errors
-    /// As [`Plane::replace`].
-    pub fn merge(
-        &self,
-        _: &Actor,
-        _environment: &str,
-        _kind: &str,
-        _name: &str,
-        _patch: Spec,
-        _: Expect,
-    ) -> Result<Resource, Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
-    }
-
-    /// Deletes a resource; what refers to it forbids that, or forgets it, as its kind's rules say.
-    ///
-    /// # Errors
-    /// [`Refusal::InUse`], [`Refusal::Stale`], [`Refusal::ReadOnly`], [`Refusal::NotFound`].
-    pub fn delete(&self, _: &Actor, _environment: &str, _kind: &str, _name: &str, _: Expect) -> Result<(), Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
-    }
-
-    /// Gives a key a new secret. The old one works for the grace time; zero ends it at once.
-    ///
-    /// # Errors
-    /// [`Refusal::Conflict`] for a revoked key, else as [`Plane::replace`].
-    pub fn rotate_key(
-        &self,
-        _: &Actor,
-        _environment: &str,
-        _name: &str,
-        _grace: Duration,
-        _: Expect,
-    ) -> Result<Created, Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
-    }
-
-    /// Revokes a key for ever: the next request fails, and those in flight are cut off. Doing it again changes nothing.
-    ///
-    /// # Errors
-    /// As [`Plane::replace`].
-    pub fn revoke_key(&self, _: &Actor, _environment: &str, _name: &str, _: Expect) -> Result<Resource, Refusal> {
-        Err(Refusal::Unavailable(StoreError::BadCursor))
+    fn reader(&self) -> MutexGuard<'_, Box<dyn ResourceReader + Send>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,6 @@
 //! Checks everything that was written about an environment, whole, and yields a snapshot or every problem at once.
 
+pub mod effective;
 mod fallback;
 mod guard;
 mod header;
@@ -158,7 +159,7 @@ fn compile_environment(specs: &Specs, report: &mut Report) -> Environment {
         report.add(origin, "meta_key", "that field of a reply has another meaning");
     }
     Environment {
-        name: Arc::from("default"),
+        name: Arc::from(if specs.environment.name.is_empty() { "default" } else { &specs.environment.name }),
         aliases,
         meta_key: Arc::from(meta_key),
         guards: guard::compile_guards(&specs.guardrails, report),

@@ -16,7 +16,7 @@ use crate::guard::Guards;
 use crate::secret::Secret;
 
 /// Everything a request needs to know about the configuration of one environment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The environment's own settings.
     pub environment: Environment,
@@ -72,7 +72,7 @@ pub struct ProviderIndex(pub usize);
 pub struct ModelIndex(pub usize);
 
 /// The settings of an environment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     /// Its name; `default` always exists.
     pub name: Arc<str>,
@@ -87,6 +87,7 @@ pub struct Environment {
 }
 
 /// A configured upstream. Its `Debug` shows the names of its headers, not their values, which may be credentials.
+#[derive(Clone)]
 pub struct Provider {
     /// Its name, unique in the environment.
     pub name: Arc<str>,
@@ -137,7 +138,7 @@ pub mod http_name {
 }
 
 /// One credential of a provider.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Credential {
     /// The credential itself.
     pub value: Secret,
@@ -171,7 +172,7 @@ impl Default for Timeouts {
 }
 
 /// One model served by one provider.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Model {
     /// The name in our catalogue.
     pub slug: Arc<str>,
@@ -198,7 +199,7 @@ pub struct Model {
 }
 
 /// What happens when a model fails.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fallback {
     /// The models tried next, in order.
     pub models: Vec<ModelIndex>,

@@ -8,20 +8,34 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use control::plane::Plane;
 use engine::gateway::Gateway;
+use net::connector::Connector;
+use policy::compile::effective::Effective;
 use policy::secret::Secret;
 
+mod audit;
 pub mod blocking;
 mod body;
 pub mod call;
+mod catalogue;
+mod documents;
 pub mod frame;
 mod health;
 pub mod json;
+mod kinds;
+mod me;
+pub mod openapi;
 pub mod principal;
+mod probe;
 pub mod problem;
 mod requests;
+mod resources;
 pub mod route;
+pub mod schemas;
 pub mod serve;
+mod settings;
+mod status;
 pub mod table;
 pub mod throttle;
 
@@ -29,6 +43,14 @@ pub mod throttle;
 pub struct Admin {
     /// The data plane, for health and metrics.
     pub gateway: Arc<Gateway>,
+    /// The control plane.
+    pub plane: Arc<Plane>,
+    /// How providers are reached, for tests of a connection.
+    pub connector: Arc<dyn Connector>,
+    /// Names the product and its version to providers.
+    pub user_agent: Box<str>,
+    /// The settings of the process, for people.
+    pub settings: Vec<Effective>,
     /// Where the databases are.
     pub data_dir: PathBuf,
     /// The token with an owner's rights; without one there is no token access.

@@ -7,4 +7,5 @@ pub mod admin;
 pub mod data;
 pub mod io;
 pub mod listen;
+pub mod publish;
 pub mod surface;

@@ -10,7 +10,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{hmac, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use policy::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -22,6 +25,15 @@ const SHOWN_CHARACTERS: usize = 10;
 
 const FILE: &str = "master.key";
 const KEY_HASH_LABEL: &[u8] = b"crossway api key hash v1";
+const SEAL_LABEL: &[u8] = b"crossway sealed secret v1";
+
+/// What every sealed secret starts with.
+pub const SEALED_PREFIX: &str = "sealed:v1:";
+
+/// The fact of a database that tells a wrong master key.
+pub const CHECK: &str = "master_key_check";
+
+const CHECK_TEXT: &str = "crossway";
 
 /// Why there is no master key.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +53,25 @@ pub enum SealError {
     /// The system gave no random bytes.
     #[error("the system's random generator failed")]
     Random,
+    /// A secret cannot be sealed.
+    #[error("a secret cannot be sealed")]
+    Seal,
+    /// A sealed secret cannot be opened: it was changed, moved to another place, or sealed with another key.
+    #[error("a stored secret cannot be opened: write it again")]
+    Open,
+    /// The database was set up with another master key.
+    #[error(
+        "the master key is not the one that this database was set up with: restore master.key, or set \
+         CROSSWAY_MASTER_KEY to the key it had"
+    )]
+    WrongMasterKey,
 }
 
 /// What the master key is used for. The 32 bytes themselves are wiped as soon as the subkeys are derived; what is left
 /// cannot be printed.
 pub struct MasterKey {
     key_hash: hmac::Key,
+    sealing: LessSafeKey,
 }
 
 impl fmt::Debug for MasterKey {
@@ -68,7 +93,57 @@ impl MasterKey {
         };
         let master = hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice());
         let subkey = hmac::sign(&master, KEY_HASH_LABEL);
-        Ok(Self { key_hash: hmac::Key::new(hmac::HMAC_SHA256, subkey.as_ref()) })
+        let sealing = Zeroizing::new(hmac::sign(&master, SEAL_LABEL).as_ref().to_vec());
+        let sealing = UnboundKey::new(&AES_256_GCM, &sealing).map_err(|_| SealError::Seal)?;
+        Ok(Self { key_hash: hmac::Key::new(hmac::HMAC_SHA256, subkey.as_ref()), sealing: LessSafeKey::new(sealing) })
+    }
+
+    /// Encrypts a secret with AES-256-GCM and a random nonce. It can be opened only for the same `place`.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn seal(&self, place: &str, secret: &Secret) -> Result<String, SealError> {
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).map_err(|_| SealError::Random)?;
+        let mut text = secret.expose().as_bytes().to_vec();
+        self.sealing
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()), &mut text)
+            .map_err(|_| SealError::Seal)?;
+        let mut bytes = nonce.to_vec();
+        bytes.extend_from_slice(&text);
+        Ok(format!("{SEALED_PREFIX}{}", STANDARD_NO_PAD.encode(bytes)))
+    }
+
+    /// Opens what [`MasterKey::seal`] made for the same place.
+    ///
+    /// # Errors
+    /// [`SealError::Open`].
+    pub fn open(&self, place: &str, sealed: &str) -> Result<Secret, SealError> {
+        let text = sealed.strip_prefix(SEALED_PREFIX).ok_or(SealError::Open)?;
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| SealError::Open)?;
+        let (nonce, text) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Open)?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let opened = self
+            .sealing
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(place.as_bytes()), &mut text)
+            .map_err(|_| SealError::Open)?;
+        std::str::from_utf8(opened).map(Secret::new).map_err(|_| SealError::Open)
+    }
+
+    /// Returns a value by which [`MasterKey::recognise`] tells this master key from others.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn check_value(&self) -> Result<String, SealError> {
+        self.seal(CHECK, &Secret::new(CHECK_TEXT))
+    }
+
+    /// Checks a value that [`MasterKey::check_value`] made.
+    ///
+    /// # Errors
+    /// [`SealError::WrongMasterKey`].
+    pub fn recognise(&self, check_value: &str) -> Result<(), SealError> {
+        self.open(CHECK, check_value).map(|_| ()).map_err(|_| SealError::WrongMasterKey)
     }
 
     /// Returns the hash under which an API key's secret is stored: HMAC-SHA256 with a subkey of the master key.

@@ -4,5 +4,6 @@ pub mod attempt;
 pub mod classify;
 pub mod failure;
 pub mod fetch;
+pub mod models;
 mod path;
 pub mod target;

@@ -179,6 +179,10 @@ fn credentials(entry: &Entry<ProviderSpec>, vendor: Option<&Vendor>, report: &mu
         if !(1..=1_000_000).contains(&weight) {
             report.add(origin, &format!("credentials[{index}].weight"), "not between 1 and 1000000");
         }
+        let names = spec.credentials.iter().take(index).filter_map(|other| other.name.as_deref());
+        if let Some(name) = one.name.as_deref() {
+            check_credential_name(name, names, origin, &format!("credentials[{index}].name"), report);
+        }
         let field = format!("credentials[{index}].value");
         match &one.value {
             Some(value) => credential(value, weight, origin, &field, report, &mut found),
@@ -193,6 +197,21 @@ fn credentials(entry: &Entry<ProviderSpec>, vendor: Option<&Vendor>, report: &mu
         report.add_hint(origin, "api_key", format!("missing: {} wants a credential", vendor.title), hint);
     }
     found
+}
+
+fn check_credential_name<'a>(
+    name: &str,
+    mut before: impl Iterator<Item = &'a str>,
+    origin: &Origin,
+    field: &str,
+    report: &mut Report,
+) {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(valid) {
+        report.add(origin, field, "not a name: 1 to 63 letters, digits, dots, dashes or underscores");
+    } else if before.any(|other| other == name) {
+        report.add(origin, field, "another credential of the provider has this name");
+    }
 }
 
 /// Checks a credential. Space around it, such as the line break at the end of a mounted file, is cut off.

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn names_the_fields() {
-        assert_eq!(fields_of::<CredentialSpec>(), ["value", "weight"]);
+        assert_eq!(fields_of::<CredentialSpec>(), ["name", "value", "weight"]);
         assert!(fields_of::<String>().is_empty());
     }
 }

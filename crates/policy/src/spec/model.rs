@@ -1,11 +1,12 @@
 //! A model of the operator's own, or changes to one of the catalogue: `[[models]]`.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::literal::Literal;
 
 /// A model served by one provider. Fields that are left out come from the catalogue when it knows the model.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSpec {
     /// Its name with us.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::ser::{Serialize, Serializer};
+use serde::{Deserialize, Serialize as SerializeFields};
 
 use crate::secret::Secret;
 
 /// A configured upstream.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, SerializeFields, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderSpec {
     /// Its vendor; its own name by default.
@@ -15,6 +17,7 @@ pub struct ProviderSpec {
     /// Where requests go; the vendor's address by default.
     pub base_url: Option<String>,
     /// Its only credential: short for `credentials` with one entry.
+    #[serde(skip_serializing)]
     pub api_key: Option<Secret>,
     /// Its credentials.
     pub credentials: Vec<CredentialSpec>,
@@ -23,6 +26,7 @@ pub struct ProviderSpec {
     /// Whether the client's `model` is ignored.
     pub force_default_model: bool,
     /// Headers added to every request to it.
+    #[serde(serialize_with = "names_alone")]
     pub headers: BTreeMap<String, Secret>,
     /// Whether it is used; true by default.
     pub enabled: Option<bool>,
@@ -43,11 +47,19 @@ pub struct ProviderSpec {
 }
 
 /// One credential of a provider.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, SerializeFields, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CredentialSpec {
+    /// What people tell it apart by, unique in the provider.
+    pub name: Option<String>,
     /// The credential itself.
+    #[serde(skip_serializing)]
     pub value: Option<Secret>,
     /// Its share among the provider's credentials; 1 by default.
     pub weight: Option<u32>,
+}
+
+/// Writes the names of headers, without their values, which may be credentials.
+fn names_alone<S: Serializer>(headers: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    headers.keys().map(|name| (name, ())).collect::<BTreeMap<_, _>>().serialize(serializer)
 }

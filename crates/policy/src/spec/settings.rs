@@ -10,7 +10,7 @@ use super::literal::Literal;
 use crate::secret::Secret;
 
 /// The settings of the process, as written.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingsSpec {
     /// Where state is kept.

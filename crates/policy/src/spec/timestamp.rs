@@ -1,8 +1,10 @@
 //! An instant that people write.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ir::civil::{parse_rfc3339, rfc3339};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
@@ -32,6 +34,23 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// The last second of the year 9999, the last that RFC 3339 can write.
 const LAST: u64 = 253_402_300_799;
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An instant: RFC 3339 text, or whole Unix seconds. It is answered as text in UTC.",
+            "anyOf": [
+                { "type": "string", "format": "date-time" },
+                { "type": "integer", "minimum": 0, "maximum": LAST },
+            ],
+            "examples": ["2027-01-31T00:00:00Z"],
+        })
+    }
+}
 
 struct TimestampVisitor;
 

@@ -172,6 +172,11 @@ pub(super) fn version(tag: &str) -> Option<u64> {
 pub struct Members(Map<String, Value>);
 
 impl Members {
+    /// Returns the members of an object.
+    pub fn of(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
     /// Takes a member. Null is as good as none.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.0.shift_remove(name).filter(|value| !value.is_null())

@@ -81,20 +81,26 @@ impl Admit for Operator {
 }
 
 impl SignedIn {
-    /// Returns who it is.
-    pub fn actor(&self) -> &Actor {
-        &self.0.actor
-    }
-
     /// Returns the id of their session, when they came with one.
     pub fn session(&self) -> Option<&str> {
         self.0.session.as_deref()
     }
 }
 
-impl Operator {
+/// Somebody who acts, of whichever type.
+pub trait Principal: Send + 'static {
     /// Returns who it is.
-    pub fn actor(&self) -> &Actor {
+    fn actor(&self) -> &Actor;
+}
+
+impl Principal for SignedIn {
+    fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+}
+
+impl Principal for Operator {
+    fn actor(&self) -> &Actor {
         &self.0.actor
     }
 }

@@ -174,6 +174,14 @@ impl Problem {
         self
     }
 
+    /// Says that the member that is blamed is one of another.
+    #[must_use]
+    pub fn below(mut self, place: &str) -> Self {
+        let field = self.0.field.take();
+        self.0.field = Some(field.map_or_else(|| place.to_owned(), |field| format!("{place}.{field}")));
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -4,11 +4,15 @@ use super::route::Route;
 
 mod health;
 mod requests;
+mod resources;
+mod system;
 
 /// Returns every route.
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(requests::routes());
+    all.extend(resources::routes());
+    all.extend(system::routes());
     all
 }
 

@@ -77,7 +77,7 @@ pub fn redact(body: &[u8]) -> Vec<u8> {
             continue;
         }
         let length = rest.iter().take_while(|byte| is_word(**byte)).count();
-        if length == 0 {
+        if !byte.is_ascii_alphanumeric() {
             out.push(*byte);
             at += 1;
             continue;
@@ -93,9 +93,6 @@ pub fn redact(body: &[u8]) -> Vec<u8> {
 /// Returns what stands for a word, if it must not be kept.
 fn replaced(word: &[u8], after_bearer: bool) -> Option<&'static [u8]> {
     let text = std::str::from_utf8(word).ok()?;
-    if is_email(text) {
-        return Some(b"[email]");
-    }
     if IDS.iter().any(|prefix| text.starts_with(prefix)) {
         return None;
     }
@@ -114,11 +111,15 @@ fn replaced(word: &[u8], after_bearer: bool) -> Option<&'static [u8]> {
         })
     });
     let secret = key || hex || mixed || web_token || (after_bearer && word.len() >= 8);
-    secret.then_some(b"[secret]")
+    match (secret, is_email(text)) {
+        (true, _) => Some(b"[secret]"),
+        (false, true) => Some(b"[email]"),
+        (false, false) => None,
+    }
 }
 
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.+/=@%:".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-_.+/@%".contains(&byte)
 }
 
 fn is_email(text: &str) -> bool {
@@ -143,7 +144,7 @@ fn digits(rest: &[u8]) -> Option<usize> {
         }
         at += 1;
     }
-    let word = rest.get(length).is_some_and(|next| is_word(*next) && !b".:-/".contains(next));
+    let word = rest.get(length).is_some_and(|next| is_word(*next) && !b".-/".contains(next));
     (length > 0 && !word).then_some(length)
 }
 
@@ -189,13 +190,13 @@ mod tests {
     fn keys_are_replaced() {
         check("my key is sk-cw-0123456789abcdef, thanks", "my key is [secret], thanks");
         check(r#"{"content":"first\nsk-ant-api03-AbCdEf"}"#, r#"{"content":"first\n[secret]"}"#);
-        check("token=ghp_abcdefghijklmnop", "[secret]");
+        check("token=ghp_abcdefghijklmnop", "token=[secret]");
         check("AKIAIOSFODNN7EXAMPLE", "[secret]");
         check("Authorization: Bearer abc.def-ghi", "Authorization: Bearer [secret]");
         check("eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl", "[secret]");
         check("0123456789abcdef0123456789abcdef", "[secret]");
         check("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1", "[secret]");
-        check("https://u:ghp_0123456789abc@example.com/x", "[secret]");
+        check("https://u:ghp_0123456789abc@example.com/x", "https://u:[secret]");
     }
 
     #[test]

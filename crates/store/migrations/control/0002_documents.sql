@@ -63,11 +63,11 @@ CREATE INDEX refs_by_source ON refs (from_id);
 
 INSERT INTO refs SELECT environment, 'teams', team, id, 'team' FROM resources WHERE team IS NOT NULL;
 INSERT OR IGNORE INTO refs
-SELECT environment, 'providers', lower(j.value), id, 'providers[' || j.key || ']'
-FROM resources, json_each(spec, '$.providers') j WHERE json_type(spec, '$.providers') = 'array';
+SELECT r.environment, 'providers', lower(j.value), r.id, 'providers[' || j.key || ']'
+FROM resources r, json_each(r.spec, '$.providers') j WHERE json_type(r.spec, '$.providers') = 'array';
 INSERT OR IGNORE INTO refs
-SELECT environment, 'models', replace(lower(j.value), '.', '-'), id, 'models[' || j.key || ']'
-FROM resources, json_each(spec, '$.models') j WHERE json_type(spec, '$.models') = 'array';
+SELECT r.environment, 'models', replace(lower(j.value), '.', '-'), r.id, 'models[' || j.key || ']'
+FROM resources r, json_each(r.spec, '$.models') j WHERE json_type(r.spec, '$.models') = 'array';
 
 CREATE TABLE changes (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,

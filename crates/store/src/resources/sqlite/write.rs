@@ -121,7 +121,7 @@ impl Transaction for SqliteTransaction<'_> {
 
 impl SqliteTransaction<'_> {
     /// Notes a change for other processes.
-    fn note(&mut self, row: &Row) -> Result<(), StoreError> {
+    fn note(&self, row: &Row) -> Result<(), StoreError> {
         let mut statement =
             self.transaction.prepare_cached("INSERT INTO changes (environment, kind, id) VALUES (?1, ?2, ?3)")?;
         statement.execute((&row.environment, &row.kind, row.id.0))?;

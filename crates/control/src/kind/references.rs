@@ -1,0 +1,70 @@
+//! What documents refer to, and what becomes of that when the thing is deleted.
+
+use catalog::model::fold_name;
+use serde_json::Value;
+use store::resources::row::Reference;
+
+use super::Kind;
+use crate::resource::Spec;
+
+/// A field that names resources of a kind.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// The field; `[]` at its end for a list of names.
+    pub(crate) field: &'static str,
+    /// The plural name of the kind.
+    pub(crate) kind: &'static str,
+    /// What becomes of it.
+    pub(crate) on_delete: OnDelete,
+}
+
+/// What becomes of a field when what it names is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDelete {
+    /// It forbids that.
+    Restrict,
+    /// It is cleared.
+    Null,
+}
+
+/// Returns what a document refers to.
+pub(crate) fn of(kind: &Kind, name: &str, spec: &Spec) -> Vec<Reference> {
+    let mut found = Vec::new();
+    for rule in kind.references {
+        let mut add = |field: String, name: &str| {
+            found.push(Reference { kind: rule.kind, name: normal(rule.kind, name), field });
+        };
+        match rule.field.strip_suffix("[]") {
+            Some(list) => {
+                let items = spec.get(list).and_then(Value::as_array).into_iter().flatten();
+                for (index, item) in items.enumerate() {
+                    if let Some(name) = item.as_str() {
+                        add(format!("{list}[{index}]"), name);
+                    }
+                }
+            }
+            None => match spec.get(rule.field).and_then(Value::as_str) {
+                Some(name) => add(rule.field.to_owned(), name),
+                None if kind.name_field == Some(rule.field) => add(rule.field.to_owned(), name),
+                None => {}
+            },
+        }
+    }
+    found
+}
+
+/// Returns the field of keys that is cleared when a resource of a kind is deleted.
+pub(crate) fn cleared_in_keys(kind: &Kind) -> Option<&'static str> {
+    let keys = super::kind(super::KEYS)?;
+    let mut rules = keys.references.iter();
+    rules.find(|rule| rule.kind == kind.plural && rule.on_delete == OnDelete::Null).map(|rule| rule.field)
+}
+
+/// Returns a name in the form in which names of the kind are compared.
+pub(crate) fn normal(kind: &str, name: &str) -> String {
+    match kind {
+        "models" => fold_name(name),
+        "providers" => name.trim().to_ascii_lowercase(),
+        _ => name.to_owned(),
+    }
+}

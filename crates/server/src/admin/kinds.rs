@@ -1,0 +1,188 @@
+//! The kinds of resources as the API serves them: where, to whom, with which schema. What they mean is
+//! `control::kind`'s.
+
+use control::access::Permission;
+use policy::spec::environment::EnvironmentSpec;
+use policy::spec::fallback::FallbackSpec;
+use policy::spec::guardrail::GuardrailSpec;
+use policy::spec::key::KeySpec;
+use policy::spec::model::ModelSpec;
+use policy::spec::prompt::PromptSpec;
+use policy::spec::provider::ProviderSpec;
+use policy::spec::team::TeamSpec;
+use serde_json::{Value, json};
+
+use super::schemas::Schemas;
+
+/// The kind that environments are.
+pub const ENVIRONMENTS: &str = "environments";
+
+/// One kind.
+pub struct Kind {
+    /// Its plural name, in paths.
+    pub name: &'static str,
+    /// Its name in sentences.
+    pub singular: &'static str,
+    /// Its name in schemas and in the names of operations.
+    pub title: &'static str,
+    /// The path of the collection.
+    pub collection: &'static str,
+    /// The path of one of them.
+    pub item: &'static str,
+    /// Who may read it.
+    pub read: Permission,
+    /// Who may change it.
+    pub write: Permission,
+    /// Its schemas.
+    pub schemas: Schemas,
+    /// A body that makes one.
+    pub example: fn() -> Value,
+    /// A change of that one.
+    pub patch: fn() -> Value,
+    /// Its filters, and what they compare.
+    pub filters: &'static [(&'static str, &'static str)],
+}
+
+const Q: (&str, &str) = ("q", "Only those whose name holds this text, whatever the case.");
+
+macro_rules! paths {
+    ($name:literal) => {
+        (concat!("/admin/v1/environments/{env}/", $name), concat!("/admin/v1/environments/{env}/", $name, "/{name}"))
+    };
+}
+
+const PROVIDERS: (&str, &str) = paths!("providers");
+const MODELS: (&str, &str) = paths!("models");
+const KEYS: (&str, &str) = paths!("keys");
+const TEAMS: (&str, &str) = paths!("teams");
+const FALLBACKS: (&str, &str) = paths!("fallbacks");
+const GUARDRAILS: (&str, &str) = paths!("guardrails");
+const PROMPTS: (&str, &str) = paths!("prompts");
+
+/// Every kind.
+pub static KINDS: [Kind; 8] = [
+    Kind {
+        name: ENVIRONMENTS,
+        singular: "environment",
+        title: "Environment",
+        collection: "/admin/v1/environments",
+        item: "/admin/v1/environments/{env}",
+        read: Permission::ReadModels,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<EnvironmentSpec>(),
+        example: || json!({ "name": "staging", "spec": { "aliases": ["test"] } }),
+        patch: || json!({ "spec": { "aliases": ["test", "preview"] } }),
+        filters: &[Q],
+    },
+    Kind {
+        name: "providers",
+        singular: "provider",
+        title: "Provider",
+        collection: PROVIDERS.0,
+        item: PROVIDERS.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<ProviderSpec>(),
+        example: || {
+            json!({ "name": "local", "spec": {
+                "kind": "openai-compatible", "base_url": "http://10.0.0.5:8000/v1",
+                "credentials": [{ "value": "…", "weight": 1 }],
+            } })
+        },
+        patch: || json!({ "spec": { "timeout_ms": 60_000 } }),
+        filters: &[Q, ("kind", "Only those of this vendor.")],
+    },
+    Kind {
+        name: "models",
+        singular: "model",
+        title: "Model",
+        collection: MODELS.0,
+        item: MODELS.1,
+        read: Permission::ReadModels,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<ModelSpec>(),
+        example: || {
+            json!({ "name": "small", "spec": {
+                "slug": "small", "provider": "local", "upstream_name": "qwen3-8b", "input_price": "0.05",
+                "output_price": "0.20", "max_output_tokens": 8_192,
+            } })
+        },
+        patch: || json!({ "spec": { "output_price": "0.25", "aliases": ["tiny"] } }),
+        filters: &[Q, ("provider", "Only those of this provider.")],
+    },
+    Kind {
+        name: "keys",
+        singular: "key",
+        title: "Key",
+        collection: KEYS.0,
+        item: KEYS.1,
+        read: Permission::ReadKeys,
+        write: Permission::WriteKeys,
+        schemas: Schemas::of::<KeySpec>(),
+        example: || {
+            json!({ "name": "billing-service", "spec": {
+                "description": "the nightly reports", "labels": { "service": "billing" },
+                "expires_at": "2099-01-31T00:00:00Z",
+            } })
+        },
+        patch: || json!({ "spec": { "enabled": false } }),
+        filters: &[
+            Q,
+            ("team", "Only those of this team."),
+            ("owner", "Only those of this owner."),
+            ("status", "Only those that are `active`, `disabled`, `expired` or `revoked`."),
+        ],
+    },
+    Kind {
+        name: "teams",
+        singular: "team",
+        title: "Team",
+        collection: TEAMS.0,
+        item: TEAMS.1,
+        read: Permission::ReadTeams,
+        write: Permission::WriteTeams,
+        schemas: Schemas::of::<TeamSpec>(),
+        example: || json!({ "name": "search", "spec": { "description": "search and ranking" } }),
+        patch: || json!({ "spec": { "members": ["ada@example.com"] } }),
+        filters: &[Q],
+    },
+    Kind {
+        name: "fallbacks",
+        singular: "fallback policy",
+        title: "Fallback",
+        collection: FALLBACKS.0,
+        item: FALLBACKS.1,
+        read: Permission::ReadModels,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<FallbackSpec>(),
+        example: || json!({ "name": "m", "spec": { "model": "m", "fallbacks": ["small"] } }),
+        patch: || json!({ "spec": { "on": ["5xx", "timeout"] } }),
+        filters: &[Q, ("model", "Only those of this model.")],
+    },
+    Kind {
+        name: "guardrails",
+        singular: "guardrail",
+        title: "Guardrail",
+        collection: GUARDRAILS.0,
+        item: GUARDRAILS.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<GuardrailSpec>(),
+        example: || json!({ "name": "names", "spec": { "banned_phrases": ["project aurora"] } }),
+        patch: || json!({ "spec": { "enabled": false } }),
+        filters: &[Q],
+    },
+    Kind {
+        name: "prompts",
+        singular: "prompt",
+        title: "Prompt",
+        collection: PROMPTS.0,
+        item: PROMPTS.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<PromptSpec>(),
+        example: || json!({ "name": "tone", "spec": { "text": "Answer in plain words." } }),
+        patch: || json!({ "spec": { "enabled": false } }),
+        filters: &[Q],
+    },
+];
