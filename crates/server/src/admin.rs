@@ -38,6 +38,7 @@ mod settings;
 mod status;
 pub mod table;
 pub mod throttle;
+mod usage;
 
 /// What the admin side works with.
 pub struct Admin {
@@ -57,6 +58,8 @@ pub struct Admin {
     pub token: Option<Secret>,
     /// Who else is recognised, and how; asked in this order when it was not the token.
     pub authenticators: Vec<Box<dyn principal::Authenticator>>,
+    /// New records, for those who watch.
+    pub tail: settle::tail::Tail,
     /// Whether the journal can be written.
     pub journal_healthy: Box<dyn Fn() -> bool + Send + Sync>,
     /// The address it listens on.

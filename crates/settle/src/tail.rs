@@ -27,6 +27,11 @@ impl Tail {
         Watch(self.0.subscribe())
     }
 
+    /// Returns how many watch.
+    pub fn watchers(&self) -> usize {
+        self.0.receiver_count()
+    }
+
     /// Shows a batch that was committed, apart from those that were recorded before. Costs nothing when nobody watches.
     pub fn show(&self, batch: &[Settlement], known: &[usize]) {
         if self.0.receiver_count() == 0 {
