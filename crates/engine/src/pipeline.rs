@@ -12,8 +12,10 @@ use ir::id::RequestId;
 use policy::clock::Monotonic;
 
 use crate::body::ReplyBody;
+use crate::capture::Capture;
 use crate::refusal::Refusal;
 use crate::stage::cache::Looked;
+use crate::stage::gate::Gated;
 use crate::stage::{authenticate, cache, decode, dispatch, gate, guard, plan, reply, reserve};
 use crate::worker::Worker;
 
@@ -53,6 +55,15 @@ where
     let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
     let decoded = decode::decode(&worker.gateway, surface, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
+    let capture = Capture::begin(&worker.gateway, &gated);
+    match answer(worker, gated).await {
+        Ok(reply) => Ok(Capture::around(capture, reply)),
+        Err(refusal) => Err(Refusal { capture, ..refusal }),
+    }
+}
+
+/// Answers a request that is admitted.
+async fn answer(worker: &Arc<Worker>, gated: Box<Gated>) -> Result<Response<ReplyBody>, Refusal> {
     let guarded = guard::guard(gated)?;
     let missed = match cache::look_up(guarded)? {
         Looked::Hit(reply) => return Ok(reply),

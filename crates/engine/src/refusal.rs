@@ -3,6 +3,8 @@
 use ir::failure::Failure;
 use ir::id::RequestId;
 
+use crate::capture::Capture;
+
 /// What the caller is told instead of an answer. Behind the gate only a settled ticket yields one
 /// ([`crate::ticket::Ticket::refuse`]), so that nothing that was admitted goes without its settlement.
 #[derive(Debug)]
@@ -17,12 +19,14 @@ pub struct Refusal {
     pub admitted: bool,
     /// Whether the connection must not be used again: the request's body was not read to its end.
     pub close: bool,
+    /// The content of the request, where that is kept: what the caller is told belongs to it.
+    pub capture: Option<Box<Capture>>,
 }
 
 impl Refusal {
     /// Refuses a request before the gate.
     pub fn early(id: RequestId, failure: Failure) -> Self {
-        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false }
+        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, capture: None }
     }
 
     /// Refuses it, and closes the connection because its body was not read.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::lane::Surface;
 use engine::body::ReplyBody;
+use engine::capture::Capture;
 use engine::count::count_tokens;
 use engine::pipeline::{Arrival, chat};
 use engine::refusal::Refusal;
@@ -87,7 +88,8 @@ where
         if !refusal.admitted {
             worker.gateway.metrics.rejected();
         }
-        error(surface, &refusal)
+        let reply = error(surface, &refusal);
+        Capture::around(refusal.capture, reply)
     })
 }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 use ir::id::RequestId;
 use policy::clock::Clock;
 use store::StoreError;
-use store::payloads::{Part, Payloads, State, StoredPayload};
+pub use store::payloads::Part;
+use store::payloads::{Payloads, State, StoredPayload};
 
 use crate::stop::StopSignal;
 

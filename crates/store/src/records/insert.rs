@@ -51,7 +51,8 @@ impl Inserter {
         batch: &[Settlement],
         sums: &mut Batch,
     ) -> Result<bool, StoreError> {
-        let order = self.take_order(batch);
+        let mut order = self.take_order(batch);
+        spread(&mut order);
         let (groups, rest) = order.as_chunks::<GROUP>();
         let mut insert = transaction.prepare_cached(&self.insert_group)?;
         let mut free = true;
@@ -134,6 +135,18 @@ impl Inserter {
     /// Forgets what a failed transaction may have taken back.
     pub(super) fn forget(&mut self) {
         self.names.forget();
+    }
+}
+
+/// Gives those of a batch that want one place the next ones: most requests of a millisecond are in one batch. Whoever
+/// looks for a request begins at the place that it wants, and goes on as this does.
+fn spread(order: &mut [(i64, usize)]) {
+    let mut last = None;
+    for (place, _) in order {
+        if let Some(last) = last.filter(|last| *place <= *last) {
+            *place = seq::after(last);
+        }
+        last = Some(*place);
     }
 }
 
