@@ -6,27 +6,32 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use catalog::load::Vendors;
+use catalog::model::Catalogue;
+use control::actor::Actor;
+use control::plane::{Plane, open};
+use control::publish::Publish;
+use control::refusal::Refusal;
+use control::resource::{Draft, ListQuery, Spec};
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::{Change, Configuration, KeyAndSecrets, State};
+use engine::state::{DEFAULT_ENVIRONMENT, State};
 use policy::clock::Clock;
-use policy::load::Loaded;
+use policy::load::Written;
 use policy::secret::Secret;
-use policy::spec::key::KeySpec;
-use policy::spec::settings;
-use policy::spec::timestamp::Timestamp;
+use policy::spec::settings::{self, Settings};
+use server::publish::Publisher;
 use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
 use settle::journal::{Journal, JournalOptions};
 use settle::stop::StopSignal;
-use store::StoreError;
 use store::records::Records;
-use store::resources::Control;
+use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
 
-use crate::cli::Failure;
+use crate::cli::{Failure, all};
 
 /// How the gateway names itself to providers.
-const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
 
 /// How long the key of a first start is good for, in seconds.
 const FIRST_KEY_SECONDS: u64 = 30 * 24 * 3_600;
@@ -37,8 +42,8 @@ pub struct Parts {
     pub gateway: Arc<Gateway>,
     /// The journal.
     pub journal: Arc<Journal>,
-    /// The control database, for watching the keys.
-    pub control: Control,
+    /// The control plane.
+    pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
     /// The threads of journal and drainer, and what stops them.
@@ -95,14 +100,12 @@ fn lock(path: &Path) -> Result<File, Failure> {
 ///
 /// # Errors
 /// When a part cannot be opened.
-pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
-    let settings = &loaded.settings;
+pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
+    let settings = &written.settings;
     let clock = Clock::system();
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
-    let master = MasterKey::load_or_create(&settings.data_dir, settings.master_key.as_ref().map(|key| key.expose()))?;
-    let control = Control::open(&settings.data_dir)?;
-    let first_key = first_key(&control, &master, &clock, demo)?;
+    let hashing = master_key(settings)?;
     let (journal, background) = journal(&settings.data_dir, &clock)?;
     let options = Options {
         body_limit: usize::try_from(settings.request_body_limit_bytes)?,
@@ -114,36 +117,56 @@ pub fn assemble(loaded: Loaded, demo: bool) -> Result<Parts, Failure> {
         },
         ..Options::default()
     };
-    let configuration = Arc::new(Configuration::new(loaded.snapshot, USER_AGENT));
-    let state = State::default().with([Change::Environment(configuration)]);
-    let state = state.with(state.changes_to(all_keys(&control)?));
-    let hasher = Box::new(move |secret: &str| master.key_hash(secret));
-    let gateway = Arc::new(Gateway::new(state, hasher, clock, options));
-    Ok(Parts { gateway, journal, control, first_key, background, _lock: lock })
+    let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
+    let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+    let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
+    let plane = Arc::new(open_plane(written, publish, clock.clone())?);
+    let first_key = first_key(&plane, &clock, demo)?;
+    Ok(Parts { gateway, plane, journal, first_key, background, _lock: lock })
 }
 
-/// Returns every stored key with the hashes of its secrets.
+fn master_key(settings: &Settings) -> Result<MasterKey, Failure> {
+    let given = settings.master_key.as_ref().map(|key| key.expose());
+    Ok(MasterKey::load_or_create(&settings.data_dir, given)?)
+}
+
+/// Opens the control plane on the data directory. What it holds takes effect in `publish`.
 ///
 /// # Errors
-/// When the control database fails.
-pub fn all_keys(control: &Control) -> Result<Vec<KeyAndSecrets>, StoreError> {
-    let keys = control.all_keys_compiled()?;
-    Ok(keys.into_iter().map(|(hash, key)| (key, vec![(hash, None)])).collect())
+/// With every problem of the configuration, or when the database cannot be opened.
+pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: Clock) -> Result<Plane, Failure> {
+    let Written { settings, specs, stand_in, .. } = written;
+    let opened = Plane::open(open::Options {
+        store: Box::new(SqliteResources::open(&settings.data_dir)?),
+        master: master_key(&settings)?,
+        vendors: Arc::new(Vendors::builtin()),
+        catalogue: Arc::new(Catalogue::builtin()),
+        written: specs,
+        stand_in,
+        publish,
+        clock,
+        key_totals: None,
+    });
+    opened.map_err(|refusal| match refusal {
+        Refusal::Invalid(problems) => all(&problems),
+        other => other.into(),
+    })
 }
 
 /// Makes a key for a first start, and for every start of a demo.
-fn first_key(control: &Control, master: &MasterKey, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
-    if !demo && !control.list_keys(None)?.is_empty() {
+fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
+    let actor = Actor::local("command line");
+    let one = ListQuery { limit: Some(1), ..ListQuery::default() };
+    if !demo && !plane.list(&actor, DEFAULT_ENVIRONMENT, "keys", &one)?.data.is_empty() {
         return Ok(None);
     }
     let now = clock.unix_ms();
-    let spec = KeySpec {
-        description: "made at start, to try the gateway".to_owned(),
-        expires_at: Some(Timestamp(now / 1_000 + FIRST_KEY_SECONDS)),
-        ..KeySpec::default()
-    };
-    let (_, secret) = control.create_key("default", &format!("first-steps-{now}"), spec, master, now)?;
-    Ok(Some(secret))
+    let spec = Spec::from_iter([
+        ("description".to_owned(), "made at start, to try the gateway".into()),
+        ("expires_at".to_owned(), (now / 1_000 + FIRST_KEY_SECONDS).into()),
+    ]);
+    let draft = Draft { name: Some(format!("first-steps-{now}")), spec };
+    Ok(plane.create(&actor, DEFAULT_ENVIRONMENT, "keys", draft)?.secret)
 }
 
 /// Opens the journal, settles what an earlier process left, and starts the threads that write.

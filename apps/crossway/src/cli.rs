@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use policy::load::{Loaded, load};
+use policy::load::{Written, read};
 use policy::problem::Problem;
 
 use crate::{check, keys, serve};
@@ -51,18 +51,18 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Loads the configuration.
+    /// Reads the configuration.
     ///
     /// # Errors
     /// With every problem.
-    pub fn load(&self, demo: bool) -> Result<Loaded, Failure> {
+    pub fn read(&self, demo: bool) -> Result<Written, Failure> {
         let cwd = std::env::current_dir()?;
-        load(self.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), demo).map_err(|problems| all(&problems))
+        read(self.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), demo).map_err(|problems| all(&problems))
     }
 }
 
 /// Joins problems into one failure.
-fn all(problems: &[Problem]) -> Failure {
+pub fn all(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
 }

@@ -2,16 +2,20 @@
 
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Subcommand;
+use control::actor::Actor;
+use control::plane::Plane;
+use control::publish::{Change, Publish};
+use control::refusal::Refusal;
+use control::resource::{Draft, Expect, ListQuery, Resource};
 use policy::clock::Clock;
 use policy::spec::key::KeySpec;
 use policy::spec::timestamp::Timestamp;
-use store::resources::Control;
-use store::seal::MasterKey;
 
-use crate::assemble::prepare_data_dir;
-use crate::cli::{ConfigArgs, Failure};
+use crate::assemble::{open_plane, prepare_data_dir};
+use crate::cli::{ConfigArgs, Failure, all};
 
 /// The environment that always exists.
 const ENVIRONMENT: &str = "default";
@@ -70,41 +74,82 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Create { name, environment, team, description, providers, models, expires_at, config } => {
             let expires_at = expires_at.map(Timestamp);
             let spec = KeySpec { team, description, providers, models, expires_at, ..KeySpec::default() };
-            create(&config, &environment, &name, spec)?;
+            create(&config, &environment, &name, &spec)?;
         }
         Command::List { config } => list(&config)?,
         Command::Revoke { key, environment, config } => {
-            let control = open(&config)?.0;
-            let row = control.revoke_key(&environment, &key, Clock::system().unix_ms())?;
-            writeln!(stderr(), "revoked {} ({}…)", row.name, row.prefix)?;
+            revoke(&open(&config)?, &environment, &key)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(config: &ConfigArgs) -> Result<(Control, MasterKey), Failure> {
-    let settings = config.load(false)?.settings;
-    prepare_data_dir(&settings.data_dir)?;
-    let master = MasterKey::load_or_create(&settings.data_dir, settings.master_key.as_ref().map(|key| key.expose()))?;
-    Ok((Control::open(&settings.data_dir)?, master))
+fn open(config: &ConfigArgs) -> Result<Plane, Failure> {
+    let written = config.read(false)?;
+    prepare_data_dir(&written.settings.data_dir)?;
+    open_plane(written, Arc::new(Nobody), Clock::system())
 }
 
-fn create(config: &ConfigArgs, environment: &str, name: &str, spec: KeySpec) -> Result<(), Failure> {
-    if environment != ENVIRONMENT {
-        return Err(format!("there is no environment `{environment}`; the environment is `{ENVIRONMENT}`").into());
+/// A gateway that runs sees the change in the database.
+struct Nobody;
+
+impl Publish for Nobody {
+    fn publish(&self, _: Vec<Change>) {}
+}
+
+fn actor() -> Actor {
+    Actor::local("command line")
+}
+
+fn explained(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Invalid(problems) => all(&problems),
+        other => other.into(),
     }
-    let (control, master) = open(config)?;
-    let (_, secret) = control.create_key(environment, name, spec, &master, Clock::system().unix_ms())?;
-    writeln!(stdout(), "{}", secret.expose())?;
+}
+
+fn create(config: &ConfigArgs, environment: &str, name: &str, spec: &KeySpec) -> Result<(), Failure> {
+    let serde_json::Value::Object(mut spec) = serde_json::to_value(spec)? else { return Err("not a spec".into()) };
+    spec.retain(|_, value| !value.is_null());
+    let draft = Draft { name: Some(name.to_owned()), spec };
+    let created = open(config)?.create(&actor(), environment, "keys", draft).map_err(explained)?;
+    writeln!(stdout(), "{}", created.secret.as_ref().map_or("", |secret| secret.expose()))?;
+    Ok(())
+}
+
+/// A name wins over an id, an id over a prefix.
+fn revoke(plane: &Plane, environment: &str, given: &str) -> Result<(), Failure> {
+    let found = match plane.get(&actor(), environment, "keys", given) {
+        Err(Refusal::NotFound(_)) => plane.key_by_prefix(&actor(), environment, given),
+        other => other,
+    };
+    let name = found.map_err(explained)?.name;
+    let revoked = plane.revoke_key(&actor(), environment, &name, Expect::Any).map_err(explained)?;
+    writeln!(stderr(), "revoked {} ({}…)", revoked.name, status(&revoked, "prefix"))?;
     Ok(())
 }
 
 fn list(config: &ConfigArgs) -> Result<(), Failure> {
+    let plane = open(config)?;
     let mut out = stdout().lock();
     writeln!(out, "{:<12} {:<10} {:<12} NAME", "PREFIX", "STATUS", "ENVIRONMENT")?;
-    for row in open(config)?.0.list_keys(None)? {
-        let status = format!("{:?}", row.status());
-        writeln!(out, "{:<12} {status:<10} {:<12} {}", format!("{}…", row.prefix), row.environment, row.name)?;
+    for environment in plane.environments() {
+        let mut query = ListQuery { limit: Some(200), ..ListQuery::default() };
+        loop {
+            let page = plane.list(&actor(), &environment, "keys", &query).map_err(explained)?;
+            for key in &page.data {
+                let (prefix, state) = (format!("{}…", status(key, "prefix")), status(key, "state"));
+                writeln!(out, "{prefix:<12} {state:<10} {environment:<12} {}", key.name)?;
+            }
+            query.cursor = page.next_cursor;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
     }
     Ok(())
+}
+
+fn status<'a>(key: &'a Resource, member: &str) -> &'a str {
+    key.status.get(member).and_then(serde_json::Value::as_str).unwrap_or_default()
 }

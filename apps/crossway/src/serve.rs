@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use control::plane::Plane;
 use demo::connector::DemoConnector;
 use engine::gateway::Gateway;
 use engine::worker::Worker;
@@ -15,11 +16,10 @@ use server::admin::{Admin, router};
 use server::data;
 use server::listen::bind;
 use settle::journal::Journal;
-use store::resources::Control;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-use crate::assemble::{Parts, all_keys, assemble};
+use crate::assemble::{Parts, USER_AGENT, assemble};
 use crate::cli::{ConfigArgs, Failure};
 use crate::shutdown::Stop;
 use crate::{greeting, logging, shutdown};
@@ -35,21 +35,24 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the configuration is faulty or a part cannot be started.
 pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
-    let loaded = config.load(demo)?;
-    logging::start(&loaded.settings.log)?;
-    for problem in loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning) {
+    let written = config.read(demo)?;
+    logging::start(&written.settings.log)?;
+    for problem in written.warnings.iter().filter(|problem| problem.severity == Severity::Warning) {
         tracing::warn!(component = "configuration", "{problem}");
     }
     shutdown::raise_descriptor_limit();
-    let settings = loaded.settings.clone();
+    let settings = written.settings.clone();
     let data_listener = listen(settings.listen)?;
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
-    let Parts { gateway, journal, control, first_key, background, .. } = assemble(loaded, demo)?;
+    let effective = written.effective.clone();
+    let Parts { gateway, plane, journal, first_key, background, .. } = assemble(written, demo)?;
     let stop = Stop::default();
-    let workers = start_workers(&gateway, &journal, &data_listener, &stop)?;
+    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
+    let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    watch_keys(control, Arc::clone(&gateway))?;
+    warn_of_problems(&plane);
+    watch(Arc::clone(&plane))?;
     greeting::greet(data_address, admin_address, first_key.as_ref())?;
     warn_of_openness(&gateway, data_address);
     let journal_healthy = {
@@ -58,6 +61,10 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     };
     let admin = Admin {
         gateway: Arc::clone(&gateway),
+        plane,
+        connector,
+        user_agent: USER_AGENT.into(),
+        settings: effective,
         data_dir: settings.data_dir,
         token: settings.admin_token,
         journal_healthy,
@@ -92,15 +99,15 @@ fn listen(address: SocketAddr) -> Result<StdListener, Failure> {
 
 fn start_workers(
     gateway: &Arc<Gateway>,
+    connector: &Arc<dyn Connector>,
     journal: &Arc<Journal>,
     listener: &StdListener,
     stop: &Stop,
 ) -> Result<Vec<thread::JoinHandle<()>>, Failure> {
-    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let count = thread::available_parallelism().map_or(1, usize::from);
     let mut workers = Vec::with_capacity(count);
     for number in 0..count {
-        let worker = Arc::new(Worker::new(Arc::clone(gateway), Arc::clone(&connector), journal.writer()));
+        let worker = Arc::new(Worker::new(Arc::clone(gateway), Arc::clone(connector), journal.writer()));
         let (listener, stop) = (listener.try_clone()?, stop.clone());
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
@@ -118,27 +125,33 @@ fn start_workers(
     Ok(workers)
 }
 
-/// Puts changed keys into effect. The thread ends with the process.
-fn watch_keys(control: Control, gateway: Arc<Gateway>) -> Result<(), Failure> {
-    let mut seen = control.change_counter()?;
+/// Puts into effect what other processes change. The thread ends with the process.
+fn watch(plane: Arc<Plane>) -> Result<(), Failure> {
     let watch = move || {
         loop {
             thread::park_timeout(WATCH);
-            match control.change_counter() {
-                Ok(counter) if counter == seen => {}
-                Ok(counter) => match all_keys(&control) {
-                    Ok(keys) => {
-                        gateway.update(gateway.state().changes_to(keys));
-                        seen = counter;
-                    }
-                    Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be read"),
-                },
-                Err(error) => tracing::warn!(component = "keys", error = %error, "The keys cannot be watched"),
+            if let Err(error) = plane.refresh() {
+                tracing::warn!(component = "control", error = %error, "The control database cannot be watched");
             }
         }
     };
-    thread::Builder::new().name("keys".into()).spawn(watch)?;
+    thread::Builder::new().name("control".into()).spawn(watch)?;
     Ok(())
+}
+
+fn warn_of_problems(plane: &Plane) {
+    for environment in plane.environments() {
+        for problem in plane.problems(&environment) {
+            tracing::warn!(component = "configuration", environment = %environment, "{problem}");
+        }
+    }
+    if plane.demo_stands_in() {
+        let hint = "set OPENAI_API_KEY or another provider's variable, or write crossway.toml";
+        tracing::warn!(
+            component = "configuration",
+            "no provider is configured: only the demo provider answers, with made-up text ({hint})"
+        );
+    }
 }
 
 fn warn_of_openness(gateway: &Gateway, address: SocketAddr) {

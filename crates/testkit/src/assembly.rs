@@ -4,13 +4,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use catalog::load::Vendors;
+use catalog::model::Catalogue;
+use control::actor::Actor;
+use control::plane::{Plane, open};
+use control::resource::{Draft, Expect};
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::{Change, Configuration, State};
+use engine::state::State;
 use policy::clock::{Clock, Hands};
-use policy::load::load_text;
-use policy::snapshot::CompiledKey;
+use policy::compile::effective::Effective;
+use policy::load::read_text;
 use policy::spec::key::KeySpec;
 use policy::spec::settings;
+use server::publish::Publisher;
 use settle::drain::Drainer;
 use settle::journal::disk::RealDisk;
 use settle::journal::faults::FaultyDisk;
@@ -18,7 +24,7 @@ use settle::journal::{Journal, JournalOptions};
 use store::records::Records;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
-use store::resources::Control;
+use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
 
 use crate::directory::Directory;
@@ -28,6 +34,9 @@ pub const NOW_MS: u64 = 1_795_000_000_000;
 
 /// The master key of every test.
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// How the gateway of a test names itself to providers.
+pub const USER_AGENT: &str = "crossway/test";
 
 /// Room for some thirty requests.
 const SEGMENT_BYTES: u64 = 256 << 10;
@@ -42,11 +51,12 @@ pub struct Assembly {
     pub disk: FaultyDisk,
     /// The hands of the clock.
     pub hands: Arc<Hands>,
-    /// The control database.
-    pub control: Mutex<Control>,
+    /// The control plane, on a database of its own.
+    pub plane: Arc<Plane>,
+    /// The settings of the process, for people.
+    pub settings: Vec<Effective>,
     /// Where everything is.
     pub directory: Directory,
-    master: MasterKey,
     drainer: Mutex<Drainer>,
     drained: AtomicUsize,
 }
@@ -54,13 +64,13 @@ pub struct Assembly {
 impl Assembly {
     /// Puts a gateway together from the text of a `crossway.toml`.
     pub fn new(config: &str) -> Self {
-        let loaded = load_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
+        let loaded = read_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
             panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         });
         let directory = Directory::new();
         let (clock, hands) = Clock::manual(NOW_MS);
         let master = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
-        let control = Control::open(&directory.0).expect("a control database");
+        let store = SqliteResources::open(&directory.0).expect("a control database");
         let mut records = Records::open(&directory.0).expect("a records database");
         let disk = FaultyDisk::new(Arc::new(RealDisk));
         let options = JournalOptions { segment_bytes: SEGMENT_BYTES, ..JournalOptions::default() };
@@ -78,33 +88,37 @@ impl Assembly {
             fetch_private: loaded.settings.fetch_private,
             ..Options::default()
         };
-        let configuration = Arc::new(Configuration::new(loaded.snapshot, "crossway/test"));
-        let state = State::default().with([Change::Environment(configuration)]);
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
         let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
-        let core = Arc::new(Gateway::new(state, hasher, clock, options));
-        let (control, drainer) = (Mutex::new(control), Mutex::new(drainer));
-        Self { core, journal, disk, hands, control, directory, master, drainer, drained: AtomicUsize::new(0) }
+        let core = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+        let plane = Plane::open(open::Options {
+            store: Box::new(store),
+            master,
+            vendors: Arc::new(Vendors::builtin()),
+            catalogue: Arc::new(Catalogue::builtin()),
+            written: loaded.specs,
+            stand_in: loaded.stand_in,
+            publish: Arc::new(Publisher::new(Arc::clone(&core), USER_AGENT)),
+            clock,
+            key_totals: None,
+        });
+        let plane = Arc::new(plane.expect("a control plane"));
+        let (settings, drainer) = (loaded.effective, Mutex::new(drainer));
+        Self { core, plane, settings, journal, disk, hands, directory, drainer, drained: AtomicUsize::new(0) }
     }
 
-    /// Creates an API key, puts it into effect and returns its secret.
+    /// Creates an API key, which is in effect at once, and returns its secret.
     pub fn create_key(&self, name: &str, spec: KeySpec) -> String {
-        let control = self.control.lock().expect("the control database");
-        let created = control.create_key("default", name, spec, &self.master, NOW_MS).expect("a new key");
-        self.put_keys_into_effect(control.all_keys_compiled().expect("the keys"));
-        created.1.expose().to_owned()
+        let Ok(serde_json::Value::Object(mut spec)) = serde_json::to_value(spec) else { panic!("a spec is an object") };
+        spec.retain(|_, value| !value.is_null());
+        let draft = Draft { name: Some(name.to_owned()), spec };
+        let created = self.plane.create(&Actor::local("test"), "default", "keys", draft).expect("a new key");
+        created.secret.expect("a key has a secret").expose().to_owned()
     }
 
-    /// Revokes a key and puts that into effect.
+    /// Revokes a key, which is in effect at once.
     pub fn revoke_key(&self, name: &str) {
-        let control = self.control.lock().expect("the control database");
-        control.revoke_key("default", name, NOW_MS).expect("a key to revoke");
-        self.put_keys_into_effect(control.all_keys_compiled().expect("the keys"));
-    }
-
-    fn put_keys_into_effect(&self, keys: Vec<([u8; 32], CompiledKey)>) {
-        let keys = keys.into_iter().map(|(hash, key)| (key, vec![(hash, None)])).collect();
-        self.core.update(self.core.state().changes_to(keys));
+        self.plane.revoke_key(&Actor::local("test"), "default", name, Expect::Any).expect("a key to revoke");
     }
 
     /// Waits until nothing is in flight, in the time of the runtime.

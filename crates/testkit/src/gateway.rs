@@ -20,8 +20,9 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use crate::assembly::Assembly;
+use crate::assembly::{Assembly, USER_AGENT};
 use crate::client::{Client, Reply};
+use crate::people::People;
 use crate::pipe::PipeListener;
 use crate::provider::{Provider, Scripted};
 use crate::script::Script;
@@ -40,6 +41,10 @@ pub const REQUEST: &str = r#"{"model":"m","messages":[{"role":"user","content":"
 
 /// The same as a stream.
 pub const STREAM: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
+
+/// Configuration of a provider `other` that alone serves the model `other`; nobody is there.
+pub const OTHER: &str = "[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://other.test/v1\"\n\
+     [[models]]\nslug = \"other\"\nprovider = \"other\"\n";
 
 /// Describes a gateway.
 pub struct Builder {
@@ -163,25 +168,30 @@ impl Builder {
         let providers: HashMap<_, _> =
             described.chain(self.hosts).map(|(name, scripts)| (name, Provider::new(scripts))).collect();
         let connector: Arc<dyn Connector> = Arc::new(Scripted { hosts: providers.clone(), private: self.private });
-        let worker = Arc::new(Worker::new(Arc::clone(&assembly.core), connector, assembly.journal.writer()));
+        let worker =
+            Arc::new(Worker::new(Arc::clone(&assembly.core), Arc::clone(&connector), assembly.journal.writer()));
         let (connections, accepting) = unbounded_channel();
         let stop = CancellationToken::new();
         let serving = data::serve(PipeListener(accepting), Arc::clone(&worker), stop.clone());
         assembly.core.tasks.spawn(serving);
         let checked = Cell::new(false);
-        let admin_router = router(admin(&assembly, self.admin_token));
+        let admin_router = router(admin(&assembly, connector, self.admin_token));
         Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_router }
     }
 }
 
 /// Puts the admin side together, as the binary does.
-fn admin(assembly: &Assembly, token: bool) -> Admin {
+fn admin(assembly: &Assembly, connector: Arc<dyn Connector>, token: bool) -> Admin {
     let journal = Arc::clone(&assembly.journal);
     Admin {
         gateway: Arc::clone(&assembly.core),
+        plane: Arc::clone(&assembly.plane),
+        connector,
+        user_agent: USER_AGENT.into(),
+        settings: assembly.settings.clone(),
         data_dir: assembly.directory.0.clone(),
         token: token.then(|| Secret::new(ADMIN_TOKEN)),
-        authenticators: Vec::new(),
+        authenticators: vec![Box::new(People)],
         journal_healthy: Box::new(move || journal.healthy()),
         address: SocketAddr::from(([127, 0, 0, 1], 8081)),
         buckets: Buckets::default(),
@@ -297,6 +307,33 @@ impl Gateway {
         let mut client = self.admin_client("127.0.0.1:50000");
         client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n")).await;
         client.reply().await
+    }
+
+    /// Asks the admin API with the admin token, with a body when it is not null.
+    pub async fn api(&self, line: &str, body: &serde_json::Value) -> Reply {
+        self.api_with(line, &format!("authorization: Bearer {ADMIN_TOKEN}\r\n"), body).await
+    }
+
+    /// Asks the admin API as somebody with a role; see [`crate::people`].
+    pub async fn api_as(&self, who: &str, line: &str, body: &serde_json::Value) -> Reply {
+        self.api_with(line, &format!("authorization: Test {who}\r\n"), body).await
+    }
+
+    /// Asks the admin API with any header lines, each with its line end.
+    pub async fn api_with(&self, line: &str, fields: &str, body: &serde_json::Value) -> Reply {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let typed = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+        let mut client = self.admin_client("127.0.0.1:50000");
+        let length = body.len();
+        let fields = if fields.contains("content-type:") { fields.to_owned() } else { format!("{fields}{typed}") };
+        client
+            .send(format!("{line} HTTP/1.1\r\nhost: localhost\r\n{fields}content-length: {length}\r\n\r\n{body}"))
+            .await;
+        let mut reply = client.head().await;
+        if line.starts_with("HEAD ") || matches!(reply.status, 204 | 304) {
+            reply.headers.retain(|(name, _)| name != "content-length");
+        }
+        client.rest(reply).await
     }
 
     /// Opens a connection to the admin side from a peer.

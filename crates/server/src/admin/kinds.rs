@@ -86,7 +86,7 @@ pub static KINDS: [Kind; 8] = [
         example: || {
             json!({ "name": "local", "spec": {
                 "kind": "openai-compatible", "base_url": "http://10.0.0.5:8000/v1",
-                "credentials": [{ "value": "…", "weight": 1 }],
+                "credentials": [{ "value": "REPLACE-ME", "weight": 1 }],
             } })
         },
         patch: || json!({ "spec": { "timeout_ms": 60_000 } }),

@@ -20,6 +20,9 @@ pub(super) async fn serve(_: Call) -> Outcome {
     json(StatusCode::OK, &document())
 }
 
+/// Replies that several routes give, by name.
+type Shared = BTreeMap<String, Value>;
+
 /// Returns the document.
 pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
@@ -27,10 +30,11 @@ pub fn document() -> Value {
         settings.meta_schema = None;
     });
     let mut generator = settings.into_generator();
+    let mut shared = Shared::new();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for route in &table::routes() {
         let method = route.method.as_str().to_ascii_lowercase();
-        paths.entry(route.path).or_default().insert(method, operation(route, &mut generator));
+        paths.entry(route.path).or_default().insert(method, operation(route, &mut generator, &mut shared));
     }
     // Everything that fails has this schema, so that it is there in any case.
     generator.subschema_for::<Error>();
@@ -50,12 +54,13 @@ pub fn document() -> Value {
             "securitySchemes": { "adminToken": {
                 "type": "http", "scheme": "bearer", "description": "The value of CROSSWAY_ADMIN_TOKEN.",
             } },
+            "responses": shared,
             "schemas": schemas,
         },
     })
 }
 
-fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
+fn operation(route: &Route, generator: &mut SchemaGenerator, shared: &mut Shared) -> Value {
     let mut operation = Map::new();
     operation.insert("operationId".into(), json!(route.id));
     operation.insert("tags".into(), json!([route.tag]));
@@ -77,7 +82,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         let body = json!({ "required": !optional, "content": content, "x-limit-bytes": limit_bytes });
         operation.insert("requestBody".into(), body);
     }
-    operation.insert("responses".into(), responses(route, generator));
+    operation.insert("responses".into(), responses(route, generator, shared));
     Value::Object(operation)
 }
 
@@ -105,7 +110,7 @@ fn parameter(parameter: &Parameter) -> Value {
     })
 }
 
-fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
+fn responses(route: &Route, generator: &mut SchemaGenerator, shared: &mut Shared) -> Value {
     let gives = &route.gives;
     let mut responses = BTreeMap::new();
     let mut headers: Map<String, Value> = gives.headers.iter().map(|name| header(name)).collect();
@@ -123,21 +128,28 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         errors.entry(code.status().as_u16()).or_default().push(code);
     }
     for (status, codes) in errors {
-        let meanings: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.name(), code.meaning())).collect();
-        let error = generator.subschema_for::<Error>();
-        let mut headers = Map::from_iter([header("x-request-id")]);
-        if matches!(status, 429 | 503) {
-            headers.extend([header("Retry-After")]);
+        // Probes are told in words.
+        if route.id == "getReadiness" {
+            let content = json!({ "text/plain": { "schema": { "type": "string" } } });
+            responses.insert(status.to_string(), json!({ "description": "It is not ready.", "content": content }));
+            continue;
         }
-        let content = match route.id.as_str() {
-            // Probes are told in words.
-            "getReadiness" => json!({ "text/plain": { "schema": { "type": "string" } } }),
-            _ => json!({ JSON: { "schema": error } }),
-        };
-        let response = json!({ "description": meanings.join(" "), "headers": headers, "content": content });
-        responses.insert(status.to_string(), response);
+        let names: Vec<&str> = codes.iter().map(|code| code.name()).collect();
+        let name = format!("{status}-{}", names.join("-"));
+        responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
+        shared.entry(name).or_insert_with(|| error_response(status, &codes, generator));
     }
     json!(responses)
+}
+
+fn error_response(status: u16, codes: &[Code], generator: &mut SchemaGenerator) -> Value {
+    let meanings: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.name(), code.meaning())).collect();
+    let mut headers = Map::from_iter([header("x-request-id")]);
+    if matches!(status, 429 | 503) {
+        headers.extend([header("Retry-After")]);
+    }
+    let content = json!({ JSON: { "schema": generator.subschema_for::<Error>() } });
+    json!({ "description": meanings.join(" "), "headers": headers, "content": content })
 }
 
 fn header(name: &str) -> (String, Value) {

@@ -4,6 +4,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod admin;
+mod admin_access;
+mod admin_documents;
+mod admin_resources;
+mod admin_system;
 mod authentication;
 mod cancelling;
 mod corridor;
