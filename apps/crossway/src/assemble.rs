@@ -20,10 +20,14 @@ use policy::load::Written;
 use policy::secret::Secret;
 use policy::spec::settings::{self, Settings};
 use server::publish::Publisher;
+use server::totals::key_totals;
 use settle::drain::Drainer;
+use settle::housekeeping::{Housekeeping, Kept, RECORDS_KEPT};
 use settle::journal::disk::RealDisk;
 use settle::journal::{Journal, JournalOptions};
+use settle::payloads::{CONTENT_KEPT, Queue, Writer};
 use settle::stop::StopSignal;
+use settle::tail::Tail;
 use store::records::Records;
 use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
@@ -46,7 +50,9 @@ pub struct Parts {
     pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
-    /// The threads of journal and drainer, and what stops them.
+    /// New records, for those who watch.
+    pub tail: Tail,
+    /// The threads of journal, drainer and payloads, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
     _lock: File,
@@ -106,7 +112,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
     let hashing = master_key(settings)?;
-    let (journal, background) = journal(&settings.data_dir, &clock)?;
+    let (journal, records) = journal(&settings.data_dir, &clock)?;
     let options = Options {
         body_limit: usize::try_from(settings.request_body_limit_bytes)?,
         fetch_private: settings.fetch_private,
@@ -119,10 +125,12 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     };
     let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+    let tail = Tail::default();
+    let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, clock.clone())?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, plane, journal, first_key, background, _lock: lock })
+    Ok(Parts { gateway, plane, journal, first_key, tail, background, _lock: lock })
 }
 
 fn master_key(settings: &Settings) -> Result<MasterKey, Failure> {
@@ -145,7 +153,7 @@ pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: Clock) -> 
         stand_in,
         publish,
         clock,
-        key_totals: None,
+        key_totals: Some(key_totals(settings.data_dir.clone())),
     });
     opened.map_err(|refusal| match refusal {
         Refusal::Invalid(problems) => all(&problems),
@@ -169,8 +177,8 @@ fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>,
     Ok(plane.create(&actor, DEFAULT_ENVIRONMENT, "keys", draft)?.secret)
 }
 
-/// Opens the journal, settles what an earlier process left, and starts the threads that write.
-fn journal(data_dir: &Path, clock: &Clock) -> Result<(Arc<Journal>, Background), Failure> {
+/// Opens the journal and the records, and settles what an earlier process left.
+fn journal(data_dir: &Path, clock: &Clock) -> Result<(Arc<Journal>, Records), Failure> {
     let mut records = Records::open(data_dir)?;
     let (journal, recovery) = Journal::open(data_dir, Arc::new(RealDisk), JournalOptions::default(), clock.clone())?;
     let report = recovery.recover(&mut records)?;
@@ -183,8 +191,36 @@ fn journal(data_dir: &Path, clock: &Clock) -> Result<(Arc<Journal>, Background),
             "Recovered what an earlier process left"
         );
     }
+    Ok((journal, records))
+}
+
+/// Starts the threads that write.
+fn background(
+    gateway: &Arc<Gateway>,
+    journal: &Arc<Journal>,
+    records: Records,
+    tail: Tail,
+    data_dir: &Path,
+) -> Result<Background, Failure> {
+    let clock = gateway.clock.clone();
+    let environments = {
+        let gateway = Arc::clone(gateway);
+        move || gateway.state().environments.keys().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>()
+    };
+    let records_kept = {
+        let environments = environments.clone();
+        move || environments().into_iter().map(|environment| Kept { environment, records: RECORDS_KEPT }).collect()
+    };
+    let content_kept = move || environments().into_iter().map(|environment| (environment, CONTENT_KEPT)).collect();
     let stop = Arc::new(StopSignal::default());
-    let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone()).spawn(Arc::clone(&stop))?;
-    let writer = journal.spawn(Arc::clone(&stop))?;
-    Ok((journal, Background { stop, threads: vec![drainer, writer] }))
+    let drainer = Drainer::new(Arc::clone(journal), records, clock.clone())
+        .with_tail(tail)
+        .with_housekeeping(Housekeeping::new(Box::new(records_kept)))
+        .spawn(Arc::clone(&stop))?;
+    let queue = Arc::new(Queue::default());
+    let writer = Writer::new(Arc::clone(&queue), data_dir.to_owned(), Box::new(content_kept), clock);
+    // It is set here alone.
+    let _ = gateway.payloads.set(queue);
+    let threads = vec![drainer, journal.spawn(Arc::clone(&stop))?, writer.spawn(Arc::clone(&stop))?];
+    Ok(Background { stop, threads })
 }

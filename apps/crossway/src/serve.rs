@@ -46,7 +46,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
     let effective = written.effective.clone();
-    let Parts { gateway, plane, journal, first_key, background, .. } = assemble(written, demo)?;
+    let Parts { gateway, plane, journal, first_key, tail, background, .. } = assemble(written, demo)?;
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
@@ -67,6 +67,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         settings: effective,
         data_dir: settings.data_dir,
         token: settings.admin_token,
+        tail,
         journal_healthy,
         address: admin_address,
         authenticators: Vec::new(),

@@ -183,7 +183,7 @@ fn sums(dir: &Path) -> Result<(), Box<dyn Error>> {
     let (p50, p95, count) = measured(|| Ok(RecordsReader::open(dir)?.count("default", &filters[2].1, span)?))?;
     println!("{:<44} {p50:>9.2} {p95:>9.2} {:>6}", "count, 30 days, 5xx", count.count);
     let ids: Vec<_> = (0..KEYS as u8).map(|n| ResourceId([n; 16])).collect();
-    let (p50, p95, totals) = measured(|| Ok(RecordsReader::open(dir)?.totals("default", &ids)?))?;
+    let (p50, p95, totals) = measured(|| Ok(RecordsReader::open(dir)?.totals(&ids)?))?;
     println!("{:<44} {p50:>9.2} {p95:>9.2} {:>6}", "totals of 50 keys", totals.len());
     Ok(())
 }

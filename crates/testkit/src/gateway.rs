@@ -192,6 +192,7 @@ fn admin(assembly: &Assembly, connector: Arc<dyn Connector>, token: bool) -> Adm
         data_dir: assembly.directory.0.clone(),
         token: token.then(|| Secret::new(ADMIN_TOKEN)),
         authenticators: vec![Box::new(People)],
+        tail: assembly.tail.clone(),
         journal_healthy: Box::new(move || journal.healthy()),
         address: SocketAddr::from(([127, 0, 0, 1], 8081)),
         buckets: Buckets::default(),

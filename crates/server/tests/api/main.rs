@@ -6,6 +6,7 @@
 mod admin;
 mod admin_access;
 mod admin_documents;
+mod admin_requests;
 mod admin_resources;
 mod admin_system;
 mod authentication;

@@ -26,11 +26,12 @@ pub struct Totals {
 }
 
 impl RecordsReader {
-    /// Returns the totals of those keys of an environment that have been used, in no order. One query, however many keys.
+    /// Returns the totals of those keys that have been used, in no order. One query, however many keys; an id is a key of
+    /// one environment.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn totals(&self, environment: &str, keys: &[ResourceId]) -> Result<Vec<(ResourceId, Totals)>, StoreError> {
+    pub fn totals(&self, keys: &[ResourceId]) -> Result<Vec<(ResourceId, Totals)>, StoreError> {
         let wanted: Vec<String> = keys.iter().map(|id| id.to_string().trim_start_matches("res_").to_owned()).collect();
         // A key has a caller for every name and team that it had.
         let mut statement = self.connection.prepare_cached(
@@ -38,9 +39,9 @@ impl RecordsReader {
                 sum(t.unknown_cost), max(t.last_used_ms)
             FROM json_each(?1) w CROSS JOIN callers c ON c.key_id = unhex(w.value)
                 JOIN caller_totals t ON t.caller = c.id
-            WHERE c.environment = ?2 GROUP BY c.key_id",
+            GROUP BY c.key_id",
         )?;
-        let rows = statement.query_map((format!("{wanted:?}"), environment), |row| {
+        let rows = statement.query_map([format!("{wanted:?}")], |row| {
             let count = |index: usize| row.get(index).map(from_sql);
             let totals = Totals {
                 requests: count(1)?,

@@ -53,7 +53,7 @@ fn a_file_of_version_1_keeps_its_rows_and_is_summed() {
     let span = UsageQuery { environment: "default".into(), from_ms: 0, to_ms: u64::MAX >> 20, ..UsageQuery::default() };
     let total = reader.usage(&span).unwrap().total;
     assert_eq!((total.sums.requests, total.sums.cost_nanos, total.fallbacks), (3, 3 * 122_500, 1));
-    assert_eq!(reader.totals("default", &[ResourceId([2; 16])]).unwrap()[0].1.requests, 1);
+    assert_eq!(reader.totals(&[ResourceId([2; 16])]).unwrap()[0].1.requests, 1);
     let retried = ListQuery { filter: Filter { fallback: Some(true), ..Filter::default() }, ..query() };
     assert_eq!(reader.list(&retried).unwrap().data[0].id, given[1].subject.id);
 

@@ -221,7 +221,7 @@ fn totals_of_keys_are_read_at_once() {
     records.commit(&batch, &[], &[]).unwrap();
     records.commit(&batch, &[], &[]).unwrap();
     let reader = RecordsReader::open(&dir).unwrap();
-    let mut totals = reader.totals("default", &keys).unwrap();
+    let mut totals = reader.totals(&keys).unwrap();
     totals.sort_by_key(|(id, _)| *id);
     let shown: Vec<_> = totals.iter().map(|(id, one)| (*id, serde_json::to_string(one).unwrap())).collect();
     let expect = |requests: u64, cost: &str, unknown: u64, last: u64| {
@@ -235,5 +235,5 @@ fn totals_of_keys_are_read_at_once() {
         shown,
         [(keys[0], expect(3, "0.000245", 1, NOW_MS + 4)), (keys[1], expect(2, "0.000245", 0, NOW_MS + 3))]
     );
-    assert_eq!(reader.totals("other", &keys).unwrap(), []);
+    assert_eq!(reader.totals(&[ResourceId([9; 16])]).unwrap(), []);
 }
