@@ -5,34 +5,37 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
 use control::actor::Actor;
+use control::kind::KEYS;
 use control::plane::{Plane, open};
 use control::publish::Publish;
-use control::refusal::Refusal;
-use control::resource::{Draft, ListQuery, Spec};
+use control::resource::{Draft, ListQuery};
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::{DEFAULT_ENVIRONMENT, State};
+use engine::state::State;
 use policy::clock::Clock;
 use policy::load::Written;
 use policy::secret::Secret;
-use policy::spec::settings::{self, Settings};
+use policy::snapshot::Retention;
+use policy::spec::settings;
+use serde_json::{Value, json};
 use server::publish::Publisher;
 use server::totals::key_totals;
 use settle::drain::Drainer;
-use settle::housekeeping::{Housekeeping, Kept, RECORDS_KEPT};
+use settle::housekeeping::{Housekeeping, Kept};
 use settle::journal::disk::RealDisk;
 use settle::journal::{Journal, JournalOptions};
-use settle::payloads::{CONTENT_KEPT, Queue, Writer};
+use settle::payloads::{Queue, Writer};
 use settle::stop::StopSignal;
 use settle::tail::Tail;
 use store::records::Records;
 use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
 
-use crate::cli::{Failure, all};
+use crate::cli::{Failure, explained};
 
 /// How the gateway names itself to providers.
 pub const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
@@ -55,7 +58,7 @@ pub struct Parts {
     /// The threads of journal, drainer and payloads, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
-    _lock: File,
+    pub lock: File,
 }
 
 /// The threads that write down what happened.
@@ -105,13 +108,12 @@ fn lock(path: &Path) -> Result<File, Failure> {
 /// Assembles everything but the listeners.
 ///
 /// # Errors
-/// When a part cannot be opened.
+/// When a part cannot be opened, and when the configuration is faulty.
 pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
-    let settings = &written.settings;
+    let settings = written.settings.clone();
     let clock = Clock::system();
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
-    let hashing = master_key(settings)?;
     let (journal, records) = journal(&settings.data_dir, &clock)?;
     let options = Options {
         body_limit: usize::try_from(settings.request_body_limit_bytes)?,
@@ -123,58 +125,59 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
         },
         ..Options::default()
     };
-    let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
+    let master = master_key(&settings)?;
+    let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
     let tail = Tail::default();
     let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
-    let plane = Arc::new(open_plane(written, publish, clock.clone())?);
+    let plane = Arc::new(open_plane(written, publish, &clock)?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, plane, journal, first_key, tail, background, _lock: lock })
+    Ok(Parts { gateway, journal, plane, first_key, tail, background, lock })
 }
 
-fn master_key(settings: &Settings) -> Result<MasterKey, Failure> {
+/// Opens the control plane of a configuration's data directory.
+///
+/// # Errors
+/// When it cannot be opened, and when the configuration is faulty.
+pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) -> Result<Plane, Failure> {
+    prepare_data_dir(&written.settings.data_dir)?;
+    let opened = Plane::open(open::Options {
+        store: Box::new(SqliteResources::open(&written.settings.data_dir)?),
+        master: master_key(&written.settings)?,
+        vendors: Arc::new(Vendors::builtin()),
+        catalogue: Arc::new(Catalogue::builtin()),
+        written: written.specs,
+        stand_in: written.stand_in,
+        publish,
+        clock: clock.clone(),
+        key_totals: Some(key_totals(written.settings.data_dir.clone())),
+    });
+    opened.map_err(explained)
+}
+
+fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
     let given = settings.master_key.as_ref().map(|key| key.expose());
     Ok(MasterKey::load_or_create(&settings.data_dir, given)?)
 }
 
-/// Opens the control plane on the data directory. What it holds takes effect in `publish`.
-///
-/// # Errors
-/// With every problem of the configuration, or when the database cannot be opened.
-pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: Clock) -> Result<Plane, Failure> {
-    let Written { settings, specs, stand_in, .. } = written;
-    let opened = Plane::open(open::Options {
-        store: Box::new(SqliteResources::open(&settings.data_dir)?),
-        master: master_key(&settings)?,
-        vendors: Arc::new(Vendors::builtin()),
-        catalogue: Arc::new(Catalogue::builtin()),
-        written: specs,
-        stand_in,
-        publish,
-        clock,
-        key_totals: Some(key_totals(settings.data_dir.clone())),
-    });
-    opened.map_err(|refusal| match refusal {
-        Refusal::Invalid(problems) => all(&problems),
-        other => other.into(),
-    })
-}
-
 /// Makes a key for a first start, and for every start of a demo.
 fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
-    let actor = Actor::local("command line");
+    let actor = Actor::local("first start");
     let one = ListQuery { limit: Some(1), ..ListQuery::default() };
-    if !demo && !plane.list(&actor, DEFAULT_ENVIRONMENT, "keys", &one)?.data.is_empty() {
-        return Ok(None);
+    for environment in plane.environments() {
+        if !demo && !plane.list(&actor, &environment, KEYS, &one).map_err(explained)?.data.is_empty() {
+            return Ok(None);
+        }
     }
     let now = clock.unix_ms();
-    let spec = Spec::from_iter([
-        ("description".to_owned(), "made at start, to try the gateway".into()),
-        ("expires_at".to_owned(), (now / 1_000 + FIRST_KEY_SECONDS).into()),
-    ]);
+    let expires_at = now / 1_000 + FIRST_KEY_SECONDS;
+    let Value::Object(spec) = json!({"description": "made at start, to try the gateway", "expires_at": expires_at})
+    else {
+        return Ok(None);
+    };
     let draft = Draft { name: Some(format!("first-steps-{now}")), spec };
-    Ok(plane.create(&actor, DEFAULT_ENVIRONMENT, "keys", draft)?.secret)
+    Ok(plane.create(&actor, "default", KEYS, draft).map_err(explained)?.secret)
 }
 
 /// Opens the journal and the records, and settles what an earlier process left.
@@ -203,15 +206,25 @@ fn background(
     data_dir: &Path,
 ) -> Result<Background, Failure> {
     let clock = gateway.clock.clone();
-    let environments = {
+    let retention = {
         let gateway = Arc::clone(gateway);
-        move || gateway.state().environments.keys().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>()
+        move || -> Vec<(String, Retention)> {
+            let state = gateway.state();
+            let kept = state.environments.values().map(|configuration| &configuration.snapshot.environment);
+            kept.map(|environment| (environment.name.as_ref().to_owned(), environment.retention)).collect()
+        }
     };
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
     let records_kept = {
-        let environments = environments.clone();
-        move || environments().into_iter().map(|environment| Kept { environment, records: RECORDS_KEPT }).collect()
+        let retention = retention.clone();
+        move || {
+            let kept =
+                |(environment, kept): (String, Retention)| Kept { environment, records: days(kept.records_days) };
+            retention().into_iter().map(kept).collect()
+        }
     };
-    let content_kept = move || environments().into_iter().map(|environment| (environment, CONTENT_KEPT)).collect();
+    let content_kept =
+        move || retention().into_iter().map(|(environment, kept)| (environment, days(kept.content_days))).collect();
     let stop = Arc::new(StopSignal::default());
     let drainer = Drainer::new(Arc::clone(journal), records, clock.clone())
         .with_tail(tail)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use control::refusal::Refusal;
 use policy::load::{Written, read};
 use policy::problem::Problem;
 
@@ -35,7 +36,7 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Create, list and revoke API keys
+    /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Print the version
@@ -51,7 +52,7 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Reads the configuration.
+    /// Reads the configuration. Whether it goes together with what is stored is for the control plane to say.
     ///
     /// # Errors
     /// With every problem.
@@ -62,9 +63,18 @@ impl ConfigArgs {
 }
 
 /// Joins problems into one failure.
-pub fn all(problems: &[Problem]) -> Failure {
+fn all(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
+}
+
+/// Returns a failure that says all that a refusal does.
+pub fn explained(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Invalid(problems) => all(&problems),
+        Refusal::Unavailable(error) => error.into(),
+        other => other.into(),
+    }
 }
 
 /// Returns problems in the order of their lines, as one works through a file.

@@ -46,12 +46,12 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
     let effective = written.effective.clone();
-    let Parts { gateway, plane, journal, first_key, tail, background, .. } = assemble(written, demo)?;
+    let Parts { gateway, journal, plane, first_key, tail, background, lock: _lock } = assemble(written, demo)?;
+    warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    warn_of_problems(&plane);
     watch(Arc::clone(&plane))?;
     greeting::greet(data_address, admin_address, first_key.as_ref())?;
     warn_of_openness(&gateway, data_address);
@@ -129,25 +129,26 @@ fn start_workers(
 /// Puts into effect what other processes change. The thread ends with the process.
 fn watch(plane: Arc<Plane>) -> Result<(), Failure> {
     let watch = move || {
+        let mut failing = false;
         loop {
             thread::park_timeout(WATCH);
-            if let Err(error) = plane.refresh() {
-                tracing::warn!(component = "control", error = %error, "The control database cannot be watched");
+            let result = plane.refresh();
+            if let (false, Err(error)) = (failing, &result) {
+                tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
+            failing = result.is_err();
         }
     };
     thread::Builder::new().name("control".into()).spawn(watch)?;
     Ok(())
 }
 
-fn warn_of_problems(plane: &Plane) {
-    for environment in plane.environments() {
-        for problem in plane.problems(&environment) {
-            tracing::warn!(component = "configuration", environment = %environment, "{problem}");
-        }
+fn warn_of_configuration(plane: &Plane) {
+    for problem in plane.environments().iter().flat_map(|environment| plane.problems(environment)) {
+        tracing::warn!(component = "configuration", "{problem}");
     }
     if plane.demo_stands_in() {
-        let hint = "set OPENAI_API_KEY or another provider's variable, or write crossway.toml";
+        let hint = "set OPENAI_API_KEY or another provider's variable, write crossway.toml, or create a provider";
         tracing::warn!(
             component = "configuration",
             "no provider is configured: only the demo provider answers, with made-up text ({hint})"

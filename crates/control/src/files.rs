@@ -102,6 +102,11 @@ impl Files {
         self.get(documents, kind, name).is_some()
     }
 
+    /// Returns whether an entry gives way to a stored document of the same name.
+    pub(crate) fn yields(&self, kind: &'static str, name: &str) -> bool {
+        self.entries.get(&(kind, name.to_owned())).is_some_and(|entry| self.is_stand_in(kind, entry))
+    }
+
     fn is_stand_in(&self, kind: &str, entry: &FileEntry) -> bool {
         self.stand_in && kind == "providers" && entry.origin.path == "providers.demo"
     }

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use policy::problem::{Origin, Problem, did_you_mean};
-use policy::snapshot::{CompiledKey, KeyStatus, Snapshot};
+use policy::compile::key::{KeyIdentity, compile_key};
+use policy::problem::{Origin, Problem, Severity, did_you_mean};
+use policy::snapshot::{CompiledKey, KeyStatus};
 use policy::spec::Entry;
 use policy::spec::key::KeySpec;
 use policy::spec::timestamp::Timestamp;
@@ -90,43 +91,9 @@ pub(crate) fn compile(row: &Row, environment: Option<&Environment>) -> (Compiled
         None if damaged => KeyStatus::Disabled,
         None => KeyStatus::Active,
     };
-    let (key, more) = compile_entry(&entry, row, status, environment.and_then(|found| found.snapshot.as_deref()));
-    problems.extend(more);
-    problems.retain(|problem| problem.severity == policy::problem::Severity::Error);
-    (key, problems)
-}
-
-fn compile_entry(
-    entry: &Entry<KeySpec>,
-    row: &Row,
-    status: KeyStatus,
-    snapshot: Option<&Snapshot>,
-) -> (CompiledKey, Vec<Problem>) {
-    let Entry { spec, origin, .. } = entry;
-    let mut problems = Vec::new();
-    for (index, name) in spec.providers.iter().enumerate() {
-        if snapshot.is_some_and(|snapshot| snapshot.provider_named(name).is_none()) {
-            problems
-                .push(origin.problem(&format!("providers[{index}]"), "no configured provider has this name or kind"));
-        }
-    }
-    for (index, name) in spec.models.iter().enumerate() {
-        if snapshot.is_some_and(|snapshot| snapshot.resolve(name).is_empty()) {
-            problems.push(origin.problem(&format!("models[{index}]"), "no provider serves this model"));
-        }
-    }
-    let key = CompiledKey {
-        id: Some(row.id),
-        name: Arc::from(row.name.as_str()),
-        environment: Arc::from(row.environment.as_str()),
-        status: if status == KeyStatus::Active && !spec.enabled { KeyStatus::Disabled } else { status },
-        expires_unix_ms: spec.expires_at.map(Timestamp::unix_ms),
-        providers: spec.providers.iter().map(|name| name.to_lowercase().into()).collect(),
-        models: spec.models.iter().map(|name| name.to_lowercase().into()).collect(),
-        team: spec.team.as_deref().map(Arc::from),
-        cost_tags: spec.cost_tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
-        ..CompiledKey::default()
-    };
+    let identity = KeyIdentity { id: row.id, environment: Arc::from(row.environment.as_str()), status, now_unix_ms: 0 };
+    let (key, more) = compile_key(&entry, identity, environment.and_then(|found| found.snapshot.as_deref()));
+    problems.extend(more.into_iter().filter(|problem| problem.severity == Severity::Error));
     (key, problems)
 }
 

@@ -7,7 +7,6 @@ pub(crate) mod secrets;
 
 use policy::problem::{Origin, Problem};
 use policy::spec::environment::EnvironmentSpec;
-use policy::spec::team::TeamSpec;
 use policy::spec::{Entry, Specs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -119,8 +118,8 @@ pub static KINDS: [Kind; 8] = [
         secrets: &[],
         references: &[],
         name_field: None,
-        add: |incoming, _| _ = incoming.entry::<TeamSpec>(),
-        of_file: |_| Vec::new(),
+        add: |incoming, specs| specs.teams.push(incoming.entry()),
+        of_file: |specs| filed(&specs.teams, None),
     },
     Kind {
         plural: "fallbacks",
@@ -207,21 +206,33 @@ fn filed<T: Serialize>(entries: &[Entry<T>], name_field: Option<&str>) -> Vec<Fi
     found
 }
 
-/// Leaves out what says nothing.
+/// Leaves out what says nothing. Header names stay: they are null because their values are not shown.
 fn without_empty(spec: Spec) -> Spec {
-    let says = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        _ => true,
-    };
-    // `enabled = false` says something; it is the only switch that is on by default.
-    let mut kept: Spec =
-        spec.into_iter().filter(|(name, value)| says(value) || (name == "enabled" && !value.is_null())).collect();
-    for credential in kept.get_mut("credentials").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(members) = credential.as_object_mut() {
-            members.retain(|_, value| !value.is_null());
+    let mut kept = Spec::new();
+    for (name, value) in spec {
+        let value = match value {
+            Value::Object(members) if name != "headers" => Value::Object(without_empty(members)),
+            Value::Array(items) => items.into_iter().map(item_without_empty).collect(),
+            value => value,
+        };
+        let says = match &value {
+            Value::Null => false,
+            // The one switch that is on when nothing is said.
+            Value::Bool(on) => *on || name == "enabled",
+            Value::Array(list) => !list.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            _ => true,
+        };
+        if says {
+            kept.insert(name, value);
         }
     }
     kept
+}
+
+fn item_without_empty(item: Value) -> Value {
+    match item {
+        Value::Object(members) => Value::Object(without_empty(members)),
+        item => item,
+    }
 }

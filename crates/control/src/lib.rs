@@ -14,3 +14,6 @@ pub mod publish;
 pub mod refusal;
 pub mod resource;
 mod set;
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,10 @@ pub(crate) fn compile_set(name: &str, documents: &Documents, files: Option<&File
     };
     specs.environment.name = name.to_owned();
     let (snapshot, more) = match compile(&specs, &tools.vendors, &tools.catalogue) {
-        Ok(compiled) => (Some(compiled.snapshot), compiled.warnings),
+        Ok(mut compiled) => {
+            compiled.snapshot.environment.id = documents.get(&settings_key(name)).map(|settings| settings.id);
+            (Some(compiled.snapshot), compiled.warnings)
+        }
         Err(problems) => (None, problems),
     };
     problems.extend(more);
@@ -96,6 +99,7 @@ fn merge(mut written: Specs, stored: Specs) -> Specs {
     written.fallbacks.extend(stored.fallbacks);
     written.guardrails.extend(stored.guardrails);
     written.prompts.extend(stored.prompts);
+    written.teams.extend(stored.teams);
     written
 }
 

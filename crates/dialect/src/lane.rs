@@ -11,9 +11,10 @@ pub mod stream;
 mod words;
 
 use ir::dialect::Dialect;
-use ir::failure::Failure;
+use ir::failure::{ErrorTypes, Failure};
 use ir::id::RequestId;
 use ir::report::Report;
+use ir::surface;
 
 use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 
@@ -32,9 +33,18 @@ impl Surface {
     /// Returns its name in the request log.
     pub fn name(self) -> &'static str {
         match self {
-            Self::OpenaiChat => "openai.chat",
-            Self::AnthropicMessages => "anthropic.messages",
+            Self::OpenaiChat => surface::OPENAI_CHAT,
+            Self::AnthropicMessages => surface::ANTHROPIC_MESSAGES,
             Self::AnthropicCount => "anthropic.count_tokens",
+        }
+    }
+
+    /// Returns the name, one of [`ir::surface::NAMES`], of the right that a key needs to call it.
+    pub fn right(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => surface::OPENAI_CHAT,
+            // Who may ask may know what asking would cost, and nobody else.
+            Self::AnthropicMessages | Self::AnthropicCount => surface::ANTHROPIC_MESSAGES,
         }
     }
 
@@ -54,18 +64,18 @@ impl Surface {
         }
     }
 
-    /// Returns the body of an error reply.
-    pub fn render(self, failure: &Failure, request: RequestId) -> Vec<u8> {
+    /// Returns the body of an error reply. Anthropic's surface has Anthropic's types, whatever the environment's are.
+    pub fn render(self, failure: &Failure, types: &ErrorTypes, request: RequestId) -> Vec<u8> {
         match self {
-            Self::OpenaiChat => openai_chat::error::render(failure),
+            Self::OpenaiChat => openai_chat::error::render(failure, types),
             Self::AnthropicMessages | Self::AnthropicCount => anthropic::error::render(failure, request),
         }
     }
 
     /// Returns the event that ends a stream which failed after its first content. No end marker follows it.
-    pub fn render_event(self, failure: &Failure, request: RequestId) -> Vec<u8> {
+    pub fn render_event(self, failure: &Failure, types: &ErrorTypes, request: RequestId) -> Vec<u8> {
         match self {
-            Self::OpenaiChat => openai_chat::error::render_event(failure),
+            Self::OpenaiChat => openai_chat::error::render_event(failure, types),
             Self::AnthropicMessages | Self::AnthropicCount => anthropic::error::render_event(failure, request),
         }
     }

@@ -3,12 +3,11 @@
 //! `cargo run --release -p engine --example keys -- 100000`
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a measurement that a person runs")]
-#![expect(clippy::disallowed_methods, reason = "nothing waits for this time")]
 
 use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::gateway::{Gateway, Options};
 use engine::state::{Change, Configuration, SecretHash, State};
@@ -53,26 +52,27 @@ fn quantiles(mut times: Vec<Duration>) -> String {
 
 fn main() {
     let count: usize = std::env::args().nth(1).map_or(100_000, |count| count.parse().expect("a number of keys"));
+    let clock = Clock::system();
     let snapshot = load_text("crossway.toml", "", &|_| None, false).expect("an empty configuration").snapshot;
     let environment = Change::Environment(Arc::new(Configuration::new(snapshot, "crossway/bench")));
     let state = State::default().with([environment]);
-    let gateway = Gateway::new(state, Box::new(|_| [0; 32]), Clock::system(), Options::default());
+    let gateway = Gateway::new(state, Box::new(|_| [0; 32]), clock.clone(), Options::default());
     let empty = resident();
 
     let hashes: Vec<SecretHash> = (0..count).map(|_| hash()).collect();
     let secrets = |at: usize| vec![(hashes.get(at).copied().unwrap_or_default(), None)];
     let all = (0..count).map(|number| Change::Key { key: key(number), secrets: secrets(number) }).collect();
-    let started = Instant::now();
+    let started = clock.now();
     gateway.update(all);
-    println!("{count} keys loaded at once in {:?}", started.elapsed());
+    println!("{count} keys loaded at once in {:?}", clock.now().since(started));
     println!("resident: {empty} KiB without keys, {} KiB with them", resident());
 
     let state = gateway.state();
     let compiled = |at: usize| hashes.get(at).and_then(|hash| state.keys.get(hash)).map(|slot| &slot.key.compiled);
     let again = (0..count).filter_map(|at| Some((compiled(at)?.clone(), secrets(at)))).collect();
-    let started = Instant::now();
+    let started = clock.now();
     gateway.update(gateway.state().changes_to(again));
-    println!("all of them told again, nothing new: {:?}", started.elapsed());
+    println!("all of them told again, nothing new: {:?}", clock.now().since(started));
 
     let mut times = Vec::with_capacity(TIMES);
     for _ in 0..TIMES {
@@ -80,17 +80,17 @@ fn main() {
         let Some(key) = compiled(at) else { continue };
         let key = CompiledKey { name: format!("renamed-{}", fastrand::u32(..)).into(), ..key.clone() };
         let change = vec![Change::Key { key, secrets: secrets(at) }];
-        let started = Instant::now();
+        let started = clock.now();
         gateway.update(change);
-        times.push(started.elapsed());
+        times.push(clock.now().since(started));
     }
     println!("one key changed among {count}: {}", quantiles(times));
 
-    let started = Instant::now();
+    let started = clock.now();
     let mut found = 0;
     for hash in &hashes {
         found += usize::from(black_box(gateway.glance().keys.get(black_box(hash))).is_some());
     }
     assert_eq!(found, count, "every key is found");
-    println!("look-up: {:?} each", started.elapsed() / u32::try_from(count).unwrap_or(1));
+    println!("look-up: {:?} each", clock.now().since(started) / u32::try_from(count).unwrap_or(1));
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
-use policy::snapshot::{CompiledKey, LogContent};
+use policy::snapshot::{CompiledKey, Environment, LogContent};
 use settle::payloads::{MAX_BODY_BYTES, Part, Payload};
 
 use crate::body::ReplyBody;
@@ -31,15 +31,15 @@ impl std::fmt::Debug for Capture {
     }
 }
 
-/// Returns whether the content of a key's requests is kept: the key's own word, or else that it is not.
-fn setting(key: &CompiledKey) -> LogContent {
-    key.log_content.unwrap_or_default()
+/// Returns whether the content of a key's requests is kept: the key's own word, or else its environment's.
+fn setting(key: &CompiledKey, environment: &Environment) -> LogContent {
+    key.log_content.unwrap_or(environment.log_content)
 }
 
 impl Capture {
     /// Begins with what was asked, when that is to be kept.
     pub fn begin(gateway: &Arc<Gateway>, gated: &Gated) -> Option<Box<Self>> {
-        let redacted = match setting(&gated.key.compiled) {
+        let redacted = match setting(&gated.key.compiled, &gated.configuration.snapshot.environment) {
             LogContent::Off => return None,
             LogContent::Redacted => true,
             LogContent::Full => false,

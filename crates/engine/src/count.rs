@@ -47,7 +47,7 @@ pub async fn count_tokens<B>(worker: &Arc<Worker>, arrival: Arrival<B>) -> Resul
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
+    let authenticated = authenticate::authenticate(&worker.gateway, Surface::AnthropicCount, arrival)?;
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(gated)?;

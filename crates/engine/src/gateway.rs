@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use ir::failure::ErrorTypes;
 use policy::clock::Clock;
 use policy::snapshot::CompiledKey;
 use settle::payloads::Queue;
@@ -115,6 +116,13 @@ impl Gateway {
     /// Returns the current state, to be looked at once: nothing is counted that other threads count too.
     pub fn glance(&self) -> Guard<Arc<State>> {
         self.state.load()
+    }
+
+    /// Returns the words of the default environment, for errors of requests whose environment is not known.
+    pub fn default_error_types(&self) -> ErrorTypes {
+        let state = self.glance();
+        let environment = state.environment(DEFAULT_ENVIRONMENT);
+        environment.map(|environment| environment.snapshot.environment.error_types.clone()).unwrap_or_default()
     }
 
     /// Makes changes, all at once for whoever looks. Requests in flight keep what they have seen. Writers wait for each

@@ -1,7 +1,7 @@
 //! `GET /v1/models`: what a key may use.
 
 use policy::snapshot::{CompiledKey, Model, ModelIndex};
-use routing::plan::exclusion;
+use routing::plan::Rights;
 use serde::Serialize;
 
 use crate::state::Configuration;
@@ -54,9 +54,10 @@ pub fn list<'a>(configuration: &'a Configuration, key: &CompiledKey) -> Vec<Mode
             pricing: None,
         });
     }
+    let rights = Rights::of(snapshot, key);
     let mut seen = std::collections::HashSet::new();
     for (at, model) in snapshot.models.iter().enumerate() {
-        if exclusion(snapshot, key, ModelIndex(at)).is_none() && seen.insert(&*model.slug) {
+        if rights.exclusion(ModelIndex(at)).is_none() && seen.insert(&*model.slug) {
             let provider = snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
             entries.push(entry(model, provider));
         }

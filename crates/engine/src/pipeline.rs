@@ -14,6 +14,7 @@ use policy::clock::Monotonic;
 use crate::body::ReplyBody;
 use crate::capture::Capture;
 use crate::refusal::Refusal;
+use crate::stage::authenticate::Authenticated;
 use crate::stage::cache::Looked;
 use crate::stage::gate::Gated;
 use crate::stage::{authenticate, cache, decode, dispatch, gate, guard, plan, reply, reserve};
@@ -52,18 +53,31 @@ pub async fn chat<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let authenticated = authenticate::authenticate(&worker.gateway, arrival)?;
+    let authenticated = authenticate::authenticate(&worker.gateway, surface, arrival)?;
+    let types = authenticated.identity.configuration.snapshot.environment.error_types.clone();
+    let answer = answer(worker, surface, authenticated).await;
+    answer.map_err(|refusal| refusal.with_types(types))
+}
+
+async fn answer<B>(
+    worker: &Arc<Worker>,
+    surface: Surface,
+    authenticated: Authenticated<B>,
+) -> Result<Response<ReplyBody>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let decoded = decode::decode(&worker.gateway, surface, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
     let capture = Capture::begin(&worker.gateway, &gated);
-    match answer(worker, gated).await {
+    match admitted(worker, gated).await {
         Ok(reply) => Ok(Capture::around(capture, reply)),
         Err(refusal) => Err(Refusal { capture, ..refusal }),
     }
 }
 
 /// Answers a request that is admitted.
-async fn answer(worker: &Arc<Worker>, gated: Box<Gated>) -> Result<Response<ReplyBody>, Refusal> {
+async fn admitted(worker: &Arc<Worker>, gated: Box<Gated>) -> Result<Response<ReplyBody>, Refusal> {
     let guarded = guard::guard(gated)?;
     let missed = match cache::look_up(guarded)? {
         Looked::Hit(reply) => return Ok(reply),

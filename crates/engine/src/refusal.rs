@@ -1,6 +1,6 @@
 //! A refusal on its way to the caller.
 
-use ir::failure::Failure;
+use ir::failure::{ErrorTypes, Failure};
 use ir::id::RequestId;
 
 use crate::capture::Capture;
@@ -19,6 +19,8 @@ pub struct Refusal {
     pub admitted: bool,
     /// Whether the connection must not be used again: the request's body was not read to its end.
     pub close: bool,
+    /// The words of the environment; `None` while it is not known.
+    pub types: Option<ErrorTypes>,
     /// The content of the request, where that is kept: what the caller is told belongs to it.
     pub capture: Option<Box<Capture>>,
 }
@@ -26,7 +28,13 @@ pub struct Refusal {
 impl Refusal {
     /// Refuses a request before the gate.
     pub fn early(id: RequestId, failure: Failure) -> Self {
-        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, capture: None }
+        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, types: None, capture: None }
+    }
+
+    /// Adds the words of the environment.
+    #[must_use]
+    pub fn with_types(self, types: ErrorTypes) -> Self {
+        Self { types: Some(types), ..self }
     }
 
     /// Refuses it, and closes the connection because its body was not read.

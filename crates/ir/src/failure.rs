@@ -3,6 +3,7 @@
 //! The codes and their HTTP statuses are the product's contract (`error.code` on OpenAI surfaces,
 //! `x-crossway-error-code` on every surface). How a surface renders them is the surface's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The stable codes of an error reply.
@@ -21,6 +22,8 @@ pub enum Code {
     ProviderNotAllowed,
     EnvironmentMismatch,
     KeyDisabled,
+    NetworkNotAllowed,
+    SurfaceNotAllowed,
     ModelDisabled,
     NotFound,
     MethodNotAllowed,
@@ -55,6 +58,8 @@ impl Code {
             Self::ProviderNotAllowed => "provider_not_allowed",
             Self::EnvironmentMismatch => "environment_mismatch",
             Self::KeyDisabled => "key_disabled",
+            Self::NetworkNotAllowed => "network_not_allowed",
+            Self::SurfaceNotAllowed => "surface_not_allowed",
             Self::ModelDisabled => "model_disabled",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -87,6 +92,8 @@ impl Code {
             | Self::ProviderNotAllowed
             | Self::EnvironmentMismatch
             | Self::KeyDisabled
+            | Self::NetworkNotAllowed
+            | Self::SurfaceNotAllowed
             | Self::ModelDisabled => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -101,6 +108,20 @@ impl Code {
             Self::UpstreamTimeout => 504,
         }
     }
+}
+
+/// Which words the `type` of an error has on OpenAI surfaces: an environment chooses them, for the sake of the clients
+/// it already has. The stable codes are the same everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ErrorTypes {
+    /// OpenAI's, which the gateway Computeboard has too: `invalid_request_error`, `authentication_error`, …
+    #[default]
+    Computeboard,
+    /// Those of the gateway `RouterLink`: `unauthorized`, `forbidden`, …, each behind a prefix.
+    Routerlink {
+        /// The prefix, such as `crossway_`.
+        prefix: Arc<str>,
+    },
 }
 
 /// Whose fault a failure is. It decides who is told, and whether a target is blamed.

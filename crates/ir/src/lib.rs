@@ -13,4 +13,5 @@ pub mod json;
 pub mod money;
 pub mod report;
 pub mod settlement;
+pub mod surface;
 pub mod usage;

@@ -1,22 +1,25 @@
 //! Checks everything that was written about an environment, whole, and yields a snapshot or every problem at once.
 
 pub mod effective;
+mod environment;
 mod fallback;
 mod guard;
 mod header;
+pub mod key;
 mod model;
 mod names;
 mod provider;
 pub mod settings;
+pub mod team;
+mod text;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
 
 use crate::problem::{Origin, Problem, Severity, did_you_mean};
-use crate::snapshot::{Environment, Model, ModelIndex, Provider, ProviderIndex, Snapshot};
+use crate::snapshot::{Model, ModelIndex, Provider, ProviderIndex, Snapshot};
 use crate::spec::Specs;
 use model::ModelDraft;
 use names::Names;
@@ -46,7 +49,10 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
     let (models, names) = number(&providers, models, specs, &mut report);
     let fallbacks = fallback::compile_fallbacks(&specs.fallbacks, &names, &models, &mut report);
     let baseline = compile_baseline(specs, &names, &models, &mut report);
-    let environment = compile_environment(specs, &mut report);
+    for entry in &specs.teams {
+        report.problems.extend(team::check_team(entry));
+    }
+    let environment = environment::compile_environment(specs, &mut report);
     let (providers, provider_names) = finish_providers(providers);
     let snapshot =
         Snapshot { environment, providers, models, names: names.into_map(), provider_names, fallbacks, baseline };
@@ -132,38 +138,6 @@ fn report_idle_providers(providers: &[ProviderDraft], models: &[ModelDraft], spe
         if !serves && !entry.origin.is_broken("default_model") {
             report.warn(&entry.origin, "", "it serves no model: add default_model or a [[models]] entry");
         }
-    }
-}
-
-fn compile_environment(specs: &Specs, report: &mut Report) -> Environment {
-    let (spec, origin) = (&specs.environment.spec, &specs.environment.origin);
-    let mut aliases: Vec<Box<str>> = Vec::new();
-    for (index, alias) in spec.aliases.iter().enumerate() {
-        let printable = !alias.is_empty() && alias.len() <= 200 && alias.bytes().all(|byte| byte.is_ascii_graphic());
-        if !printable {
-            report.add(origin, &format!("aliases[{index}]"), "not a name: 1 to 200 visible ASCII characters");
-        } else if aliases.iter().any(|other| **other == **alias) {
-            report.add(origin, &format!("aliases[{index}]"), "the same alias twice");
-        }
-        aliases.push(alias.as_str().into());
-    }
-    let meta_key = spec.meta_key.as_deref().unwrap_or("crossway");
-    let valid = !meta_key.is_empty()
-        && meta_key.len() <= 64
-        && meta_key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    if !valid {
-        report.add(origin, "meta_key", "not a key: 1 to 64 letters, digits, underscores, dashes or dots");
-    }
-    let taken = ["id", "object", "created", "model", "choices", "usage", "error", "service_tier", "system_fingerprint"];
-    if taken.contains(&meta_key) {
-        report.add(origin, "meta_key", "that field of a reply has another meaning");
-    }
-    Environment {
-        name: Arc::from(if specs.environment.name.is_empty() { "default" } else { &specs.environment.name }),
-        aliases,
-        meta_key: Arc::from(meta_key),
-        guards: guard::compile_guards(&specs.guardrails, report),
-        prompt: guard::compile_prompt(&specs.prompts, report),
     }
 }
 

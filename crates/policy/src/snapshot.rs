@@ -1,17 +1,22 @@
 //! The compiled configuration: immutable, swapped whole, read by every request.
 
+mod network;
+mod settings;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::model::fold_name;
 use catalog::vendor::Vendor;
+use ir::failure::ErrorTypes;
 use ir::id::ResourceId;
 use ir::money::Prices;
 use url::Url;
 
+pub use self::network::{Network, NetworkFault};
+pub use self::settings::{Billing, LogContent, Retention, UnsupportedParams};
 use crate::guard::Guards;
 use crate::secret::Secret;
 
@@ -74,12 +79,26 @@ pub struct ModelIndex(pub usize);
 /// The settings of an environment.
 #[derive(Clone, Debug)]
 pub struct Environment {
+    /// Its resource; `None` for one that is described by files alone.
+    pub id: Option<ResourceId>,
     /// Its name; `default` always exists.
     pub name: Arc<str>,
     /// Other names that `X-Crossway-Env` may use.
     pub aliases: Vec<Box<str>>,
     /// The key of the meta block in replies.
     pub meta_key: Arc<str>,
+    /// What becomes of parameters that a provider cannot be told, where the caller does not say.
+    pub unsupported_params: UnsupportedParams,
+    /// The `type` values of errors on OpenAI surfaces.
+    pub error_types: ErrorTypes,
+    /// Whether what is asked and answered is kept, where the key does not say.
+    pub log_content: LogContent,
+    /// How long it is kept.
+    pub retention: Retention,
+    /// Where its days and months begin: a name of the IANA time zone database, of which only the form is checked.
+    pub timezone: Arc<str>,
+    /// Whether usage is charged.
+    pub billing: Billing,
     /// What may not be asked and not be answered.
     pub guards: Guards,
     /// The system prompt that every request gets, after the caller's own.
@@ -268,7 +287,8 @@ pub struct CompiledKey {
     pub expires_unix_ms: Option<u64>,
     /// The providers it may use; empty for all.
     pub providers: Vec<Box<str>>,
-    /// The models (slugs, lower case) it may use; empty for all.
+    /// The models it may use, by slug, alias or `provider/slug`, as [`Snapshot::resolve`] understands them; empty for
+    /// all.
     pub models: Vec<Box<str>>,
     /// The team it belongs to.
     pub team: Option<Arc<str>>,
@@ -282,27 +302,6 @@ pub struct CompiledKey {
     pub surfaces: Vec<Box<str>>,
     /// Whether what is asked and answered is kept; the environment's setting by default.
     pub log_content: Option<LogContent>,
-}
-
-/// An IP network: an address and how many of its leading bits count (RFC 4632, RFC 4291 section 2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Its address; bits behind the prefix are zero.
-    pub address: IpAddr,
-    /// The length of its prefix in bits.
-    pub prefix: u8,
-}
-
-/// Whether what is asked and answered is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogContent {
-    /// It is not.
-    #[default]
-    Off,
-    /// It is, with what looks like a secret or personal data replaced.
-    Redacted,
-    /// It is, as it was.
-    Full,
 }
 
 /// Whether a key may be used.

@@ -21,6 +21,7 @@ use guardrail::GuardrailSpec;
 use model::ModelSpec;
 use prompt::PromptSpec;
 use provider::ProviderSpec;
+use team::TeamSpec;
 
 /// Something that somebody wrote, and where.
 #[derive(Clone, Debug, Default)]
@@ -48,4 +49,6 @@ pub struct Specs {
     pub guardrails: Vec<Entry<GuardrailSpec>>,
     /// Its system prompts.
     pub prompts: Vec<Entry<PromptSpec>>,
+    /// Its teams. No file has them: they are made while the gateway runs.
+    pub teams: Vec<Entry<TeamSpec>>,
 }

@@ -100,8 +100,9 @@ pub fn plan(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>) -> Result<Pl
         (None, None) => Candidates { policy: Some("auto"), list: defaults(snapshot, None), on: FallbackOn::default() },
     };
     dedup(&mut candidates.list);
+    let rights = Rights::of(snapshot, key);
     let mut excluded = Vec::new();
-    candidates.list.retain(|planned| match exclusion(snapshot, key, planned.model) {
+    candidates.list.retain(|planned| match rights.exclusion(planned.model) {
         Some(code) => {
             excluded.push(Excluded { model: planned.model, code });
             false
@@ -212,19 +213,37 @@ fn dedup(list: &mut Vec<Planned>) {
     });
 }
 
-/// Returns why a key may not use a target; `None` when it may.
-pub fn exclusion(snapshot: &Snapshot, key: &CompiledKey, index: ModelIndex) -> Option<Code> {
-    let model: &Model = snapshot.model(index)?;
-    let provider = snapshot.provider(model.provider)?;
-    let named = |list: &[Box<str>], name: &str| list.is_empty() || list.iter().any(|n| n.eq_ignore_ascii_case(name));
-    if !model.enabled {
-        Some(Code::ModelDisabled)
-    } else if !named(&key.models, &model.slug) {
-        Some(Code::ModelNotAllowed)
-    } else if !named(&key.providers, &provider.name) && !named(&key.providers, &provider.vendor.kind) {
-        Some(Code::ProviderNotAllowed)
-    } else {
-        None
+/// What a key may use, made ready for the targets of one request. What counts is the target that a request would be
+/// sent to, never the name it was asked for by.
+pub struct Rights<'a> {
+    snapshot: &'a Snapshot,
+    key: &'a CompiledKey,
+    /// What the names of its models mean now; `None` where it may use all of them.
+    models: Option<Vec<&'a [ModelIndex]>>,
+}
+
+impl<'a> Rights<'a> {
+    /// Looks the key's models up, once: what a name means changes with the configuration, and not with the key.
+    pub fn of(snapshot: &'a Snapshot, key: &'a CompiledKey) -> Self {
+        let meant = || key.models.iter().map(|name| snapshot.resolve(name)).collect();
+        Self { snapshot, key, models: (!key.models.is_empty()).then(meant) }
+    }
+
+    /// Returns why the key may not use a target; `None` when it may.
+    pub fn exclusion(&self, index: ModelIndex) -> Option<Code> {
+        let model: &Model = self.snapshot.model(index)?;
+        let provider = self.snapshot.provider(model.provider)?;
+        let providers = &self.key.providers;
+        let named = |name: &str| providers.iter().any(|listed| listed.eq_ignore_ascii_case(name));
+        if !model.enabled {
+            Some(Code::ModelDisabled)
+        } else if self.models.as_ref().is_some_and(|models| !models.iter().any(|meant| meant.contains(&index))) {
+            Some(Code::ModelNotAllowed)
+        } else if !providers.is_empty() && !named(&provider.name) && !named(&provider.vendor.kind) {
+            Some(Code::ProviderNotAllowed)
+        } else {
+            None
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use dialect::lane::Surface;
 use engine::body::ReplyBody;
+use engine::gateway::Gateway;
 use engine::pipeline::Arrival;
 use engine::worker::Worker;
 use http::header::{HOST, TRANSFER_ENCODING};
@@ -99,10 +100,10 @@ async fn respond(worker: &Arc<Worker>, peer: SocketAddr, request: Request<Incomi
     let head = Box::new(head);
     let surface = surface::of(&head);
     if let Some(failure) = unacceptable(head.version, &head.headers) {
-        return surface::error(surface, &Refusal::closing(id, failure));
+        return surface::error(gateway, surface, &Refusal::closing(id, failure));
     }
     let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
-    Contained(pin!(surface::answer(worker, surface, arrival)), surface, id).await
+    Contained { handler: pin!(surface::answer(worker, surface, arrival)), gateway, surface, id }.await
 }
 
 /// The most that the names and values of a request's headers may take together.
@@ -139,17 +140,22 @@ pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Fail
 }
 
 /// Runs a handler; when it panics, that request alone fails.
-struct Contained<'a, F>(Pin<&'a mut F>, Surface, RequestId);
+struct Contained<'a, F> {
+    handler: Pin<&'a mut F>,
+    gateway: &'a Gateway,
+    surface: Surface,
+    id: RequestId,
+}
 
 impl<F: Future<Output = Response<ReplyBody>>> Future for Contained<'_, F> {
     type Output = Response<ReplyBody>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (surface, id) = (self.1, self.2);
-        let handler = &mut self.0;
+        let (gateway, surface, id) = (self.gateway, self.surface, self.id);
+        let handler = &mut self.handler;
         match std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
             Ok(poll) => poll,
-            Err(_) => Poll::Ready(surface::panicked(surface, id)),
+            Err(_) => Poll::Ready(surface::panicked(gateway, surface, id)),
         }
     }
 }

@@ -9,6 +9,7 @@ use dialect::lane::Surface;
 use engine::body::ReplyBody;
 use engine::capture::Capture;
 use engine::count::count_tokens;
+use engine::gateway::Gateway;
 use engine::pipeline::{Arrival, chat};
 use engine::refusal::Refusal;
 use engine::stage::reply::{ATTEMPTS, REQUEST_ID, id_value};
@@ -88,7 +89,7 @@ where
         if !refusal.admitted {
             worker.gateway.metrics.rejected();
         }
-        let reply = error(surface, &refusal);
+        let reply = error(&worker.gateway, surface, &refusal);
         Capture::around(refusal.capture, reply)
     })
 }
@@ -103,10 +104,11 @@ fn method(id: RequestId, allowed: &str) -> Refusal {
     Refusal::closing(id, failure.with_param(allowed))
 }
 
-/// Renders a refusal.
-pub fn error(surface: Surface, refusal: &Refusal) -> Response<ReplyBody> {
+/// Renders a refusal, in the words of the caller's environment or, where that is not known, of the default one.
+pub fn error(gateway: &Gateway, surface: Surface, refusal: &Refusal) -> Response<ReplyBody> {
     let failure = &refusal.failure;
-    let mut response = Response::new(ReplyBody::full(surface.render(failure, refusal.id)));
+    let types = refusal.types.clone().unwrap_or_else(|| gateway.default_error_types());
+    let mut response = Response::new(ReplyBody::full(surface.render(failure, &types, refusal.id)));
     let status = surface.status(failure);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -139,9 +141,9 @@ fn label(headers: &mut HeaderMap, surface: Surface, id: RequestId) {
 }
 
 /// Answers in place of a handler that panicked.
-pub fn panicked(surface: Surface, id: RequestId) -> Response<ReplyBody> {
+pub fn panicked(gateway: &Gateway, surface: Surface, id: RequestId) -> Response<ReplyBody> {
     let failure = Failure::new(Code::InternalError, Fault::Gateway, "the gateway failed to handle this request");
-    error(surface, &Refusal::closing(id, failure))
+    error(gateway, surface, &Refusal::closing(id, failure))
 }
 
 #[cfg(test)]

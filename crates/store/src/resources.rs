@@ -59,7 +59,7 @@ pub trait ResourceReader {
     /// When the database fails.
     fn each_key(&self, visit: &mut dyn FnMut(Row, Vec<SecretRow>)) -> Result<(), StoreError>;
 
-    /// Returns the secrets of a key, the newest first.
+    /// Returns the secrets of a key: the current one, then those that were replaced, the newest first.
     ///
     /// # Errors
     /// When the database fails.

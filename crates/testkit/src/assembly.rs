@@ -8,14 +8,20 @@ use catalog::load::Vendors;
 use catalog::model::Catalogue;
 use control::actor::Actor;
 use control::plane::{Plane, open};
-use control::resource::{Draft, Expect};
+use control::refusal::Refusal;
+use control::resource::{Draft, Expect, Spec};
 use engine::gateway::{Anonymous, Gateway, Options};
-use engine::state::State;
+use engine::state::{Change, Configuration, State};
+use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
 use policy::compile::effective::Effective;
-use policy::load::read_text;
+use policy::compile::key::{KeyIdentity, compile_key};
+use policy::load::{Written, load_text, read_text};
+use policy::snapshot::KeyStatus;
+use policy::spec::Entry;
 use policy::spec::key::KeySpec;
 use policy::spec::settings;
+use serde_json::Value;
 use server::publish::Publisher;
 use server::totals::key_totals;
 use settle::drain::Drainer;
@@ -29,7 +35,7 @@ use store::records::Records;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
 use store::resources::sqlite::SqliteResources;
-use store::seal::MasterKey;
+use store::seal::{MasterKey, generate_secret};
 
 use crate::directory::Directory;
 
@@ -39,7 +45,7 @@ pub const NOW_MS: u64 = 1_795_000_000_000;
 /// The master key of every test.
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// How the gateway of a test names itself to providers.
+/// How the gateway names itself to providers.
 pub const USER_AGENT: &str = "crossway/test";
 
 /// Room for the content of a few requests.
@@ -69,14 +75,13 @@ pub struct Assembly {
     drainer: Mutex<Drainer>,
     payloads: Mutex<Writer>,
     drained: AtomicUsize,
+    environments: Mutex<Vec<String>>,
 }
 
 impl Assembly {
     /// Puts a gateway together from the text of a `crossway.toml`.
     pub fn new(config: &str) -> Self {
-        let loaded = read_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
-            panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-        });
+        let written = written(config);
         let directory = Directory::new();
         let (clock, hands) = Clock::manual(NOW_MS);
         let master = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
@@ -93,13 +98,13 @@ impl Assembly {
             .with_tail(tail.clone())
             .with_housekeeping(Housekeeping::new(Box::new(kept)));
         let options = Options {
-            body_limit: usize::try_from(loaded.settings.request_body_limit_bytes).expect("a limit"),
-            anonymous: match loaded.settings.anonymous {
+            body_limit: usize::try_from(written.settings.request_body_limit_bytes).expect("a limit"),
+            anonymous: match written.settings.anonymous {
                 settings::Anonymous::Off => Anonymous::Off,
                 settings::Anonymous::Loopback => Anonymous::Loopback,
                 settings::Anonymous::All => Anonymous::All,
             },
-            fetch_private: loaded.settings.fetch_private,
+            fetch_private: written.settings.fetch_private,
             ..Options::default()
         };
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
@@ -110,32 +115,86 @@ impl Assembly {
             master,
             vendors: Arc::new(Vendors::builtin()),
             catalogue: Arc::new(Catalogue::builtin()),
-            written: loaded.specs,
-            stand_in: loaded.stand_in,
+            written: written.specs,
+            stand_in: written.stand_in,
             publish: Arc::new(Publisher::new(Arc::clone(&core), USER_AGENT)),
             clock: clock.clone(),
             key_totals: Some(key_totals(directory.0.clone())),
         });
         let plane = Arc::new(plane.expect("a control plane"));
-        let (settings, drainer) = (loaded.effective, Mutex::new(drainer));
         let queue = Arc::new(Queue::with_room(PAYLOAD_BYTES));
         let content = || vec![("default".to_owned(), CONTENT_KEPT)];
         let writer = Writer::new(Arc::clone(&queue), directory.0.clone(), Box::new(content), clock);
         assert!(core.payloads.set(queue).is_ok(), "it is set once");
-        let (payloads, drained) = (Mutex::new(writer), AtomicUsize::new(0));
-        Self { core, plane, settings, journal, disk, hands, directory, tail, drainer, payloads, drained }
+        let (drainer, payloads) = (Mutex::new(drainer), Mutex::new(writer));
+        let environments = Mutex::new(vec!["default".to_owned()]);
+        let (drained, settings) = (AtomicUsize::new(0), written.effective);
+        Self { core, journal, disk, hands, plane, settings, directory, tail, drainer, payloads, drained, environments }
     }
 
-    /// Creates an API key, which is in effect at once, and returns its secret.
+    /// Creates an API key, puts it into effect and returns its secret.
     pub fn create_key(&self, name: &str, spec: KeySpec) -> String {
-        let Ok(serde_json::Value::Object(mut spec)) = serde_json::to_value(spec) else { panic!("a spec is an object") };
-        spec.retain(|_, value| !value.is_null());
-        let draft = Draft { name: Some(name.to_owned()), spec };
-        let created = self.plane.create(&Actor::local("test"), "default", "keys", draft).expect("a new key");
-        created.secret.expect("a key has a secret").expose().to_owned()
+        self.create_key_in("default", name, spec)
     }
 
-    /// Revokes a key, which is in effect at once.
+    /// Creates an API key of an environment, puts it into effect and returns its secret. One that the control plane
+    /// refuses is put into effect as if it had become faulty later.
+    pub fn create_key_in(&self, environment: &str, name: &str, written: KeySpec) -> String {
+        let Ok(Value::Object(mut spec)) = serde_json::to_value(&written) else { panic!("a spec is an object") };
+        spec.retain(|_, value| !value.is_null());
+        if let Some(team) = spec.get("team").and_then(Value::as_str) {
+            let draft = Draft { name: Some(team.to_owned()), spec: Spec::new() };
+            // It may be there already.
+            let _ = self.plane.create(&Actor::local("test"), environment, "teams", draft);
+        }
+        let draft = Draft { name: Some(name.to_owned()), spec };
+        match self.plane.create(&Actor::local("test"), environment, "keys", draft) {
+            Ok(created) => created.secret.expect("a key has a secret").expose().to_owned(),
+            Err(Refusal::Invalid(_) | Refusal::NotFound(_)) => self.put_faulty_key(environment, name, &written),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Puts a key into effect that nobody could create: a stored one may have become faulty, when a model is gone, say.
+    fn put_faulty_key(&self, environment: &str, name: &str, spec: &KeySpec) -> String {
+        let secret = generate_secret().expect("a secret");
+        let entry = Entry { name: name.to_owned(), spec: spec.clone(), ..Entry::default() };
+        let identity = KeyIdentity {
+            id: ResourceId::new(NOW_MS),
+            environment: environment.into(),
+            status: KeyStatus::Active,
+            now_unix_ms: 0,
+        };
+        let (key, _) = compile_key(&entry, identity, None);
+        self.core.update(vec![Change::Key { key, secrets: vec![(self.core.hash(secret.expose()), None)] }]);
+        secret.expose().to_owned()
+    }
+
+    /// Puts an environment into effect: what the text of a `crossway.toml` says, under another name.
+    pub fn put_environment(&self, name: &str, id: Option<ResourceId>, config: &str) {
+        let mut environments = self.environments.lock().expect("the environments");
+        if !environments.iter().any(|known| known == name) {
+            environments.push(name.to_owned());
+            let draft = Draft { name: Some(name.to_owned()), spec: Spec::new() };
+            self.plane.create(&Actor::local("test"), "", "environments", draft).expect("a new environment");
+        }
+        let loaded = load_text("crossway.toml", config, &|_| None, false).expect("a configuration");
+        let mut snapshot = loaded.snapshot;
+        snapshot.environment.name = name.into();
+        snapshot.environment.id = id;
+        let configuration = Configuration::new(snapshot, USER_AGENT);
+        self.core.update(vec![Change::Environment(Arc::new(configuration))]);
+    }
+
+    /// Changes the secrets of a key, which one of them names: each with the instant from which on it is refused.
+    pub fn rotate(&self, secret: &str, secrets: &[(&str, Option<u64>)]) {
+        let state = self.core.state();
+        let slot = state.keys.get(&self.core.hash(secret)).expect("a key");
+        let secrets = secrets.iter().map(|(secret, until)| (self.core.hash(secret), *until)).collect();
+        self.core.update(vec![Change::Key { key: slot.key.compiled.clone(), secrets }]);
+    }
+
+    /// Revokes a key and puts that into effect.
     pub fn revoke_key(&self, name: &str) {
         self.plane.revoke_key(&Actor::local("test"), "default", name, Expect::Any).expect("a key to revoke");
     }
@@ -165,7 +224,7 @@ impl Assembly {
         assert_eq!(again.settlements, 0, "nothing is delivered twice");
         drainer.keep_house().expect("the records are kept in order");
         self.payloads.lock().expect("the payloads").turn().expect("the payloads take it");
-        let records = read(&self.directory);
+        let records = self.read(&self.directory);
         assert_eq!(records.len(), expected, "one record for each admitted request: {records:#?}");
         records
     }
@@ -178,14 +237,31 @@ impl Assembly {
         let (clock, _) = Clock::manual(NOW_MS);
         let (_journal, recovery) = Journal::open(&copy.0, Arc::new(RealDisk), options, clock).expect("a journal");
         recovery.recover(&mut records).expect("the journal is recovered");
-        read(&copy)
+        self.read(&copy)
+    }
+
+    /// Returns every record of every environment, oldest first.
+    fn read(&self, directory: &Directory) -> Vec<RequestRecord> {
+        let environments = self.environments.lock().expect("the environments");
+        let mut all: Vec<RequestRecord> =
+            environments.iter().flat_map(|environment| read(directory, environment)).collect();
+        if environments.len() > 1 {
+            all.sort_by_key(|record| record.id);
+        }
+        all
     }
 }
 
-/// Returns every record, oldest first.
-fn read(directory: &Directory) -> Vec<RequestRecord> {
+fn written(config: &str) -> Written {
+    read_text("crossway.toml", config, &|_| None, false).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })
+}
+
+/// Returns every record of an environment, oldest first.
+fn read(directory: &Directory, environment: &str) -> Vec<RequestRecord> {
     let reader = RecordsReader::open(&directory.0).expect("a reader");
-    let mut query = ListQuery { environment: "default".into(), limit: Some(200), ..ListQuery::default() };
+    let mut query = ListQuery { environment: environment.into(), limit: Some(200), ..ListQuery::default() };
     let mut all = Vec::new();
     loop {
         let page = reader.list(&query).expect("a page");

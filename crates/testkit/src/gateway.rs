@@ -42,10 +42,6 @@ pub const REQUEST: &str = r#"{"model":"m","messages":[{"role":"user","content":"
 /// The same as a stream.
 pub const STREAM: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
 
-/// Configuration of a provider `other` that alone serves the model `other`; nobody is there.
-pub const OTHER: &str = "[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://other.test/v1\"\n\
-     [[models]]\nslug = \"other\"\nprovider = \"other\"\n";
-
 /// Describes a gateway.
 pub struct Builder {
     settings: String,

@@ -185,7 +185,7 @@ impl Plane {
     ) -> Result<Result<(), Problem>, Refusal> {
         let Target { kind, environment, name, spec } = &target;
         let now_ms = self.clock.unix_ms();
-        let (before, after) = match state.find_by_name(kind, environment, name) {
+        let (before, after) = match state.find_taken(kind, environment, name) {
             Some(Found::Filed { entry, .. }) if entry.spec == edit::without_nulls(kind, (*spec).clone()) => {
                 plan.answer.push(target.applied(Action::Unchanged, Vec::new()));
                 return Ok(Ok(()));

@@ -164,6 +164,19 @@ impl State {
         }
     }
 
+    /// Returns a resource that keeps another from being made with its name. The demo that stands in gives way.
+    pub(super) fn find_taken<'a>(
+        &'a self,
+        kind: &'static Kind,
+        environment: &'a str,
+        name: &'a str,
+    ) -> Option<Found<'a>> {
+        match self.find_by_name(kind, environment, name) {
+            Some(Found::Filed { .. }) if self.files.yields(kind.plural, name) => None,
+            found => found,
+        }
+    }
+
     /// Returns a resource as it is shown.
     fn resource(&self, found: &Found<'_>) -> Resource {
         match found {

@@ -182,12 +182,12 @@ impl State {
     }
 
     pub(super) fn is_taken(&self, kind: &'static Kind, environment: &str, name: &str) -> bool {
-        self.find_by_name(kind, environment, name).is_some()
+        self.find_taken(kind, environment, name).is_some()
     }
 
     pub(super) fn name_taken(&self, kind: &'static Kind, environment: &str, name: &str) -> Refusal {
         let what = format!("the name `{name}` is taken by another {}", kind.singular);
-        Refusal::NameTaken(match self.find_by_name(kind, environment, name) {
+        Refusal::NameTaken(match self.find_taken(kind, environment, name) {
             Some(Found::Filed { entry, .. }) => format!("{what}, which comes from {}", entry.place()),
             _ => what,
         })

@@ -161,6 +161,9 @@ impl Plane {
         let before = problems.len();
         problems.extend(outcome.errors.iter().filter(blamed).cloned());
         if problems.len() > before {
+            // Keys of the same plan are checked against what it would be, as far as that is known.
+            let environment = Environment { documents, ..Environment::default() };
+            prospect.environments.insert(name.to_owned(), Some(environment));
             return Ok(());
         }
         // Teams are not part of what is compiled.
@@ -270,9 +273,7 @@ impl Plane {
                 }
             }
         }
-        if !prospect.changes.is_empty() {
-            self.publish.publish(prospect.changes);
-        }
+        self.tell(prospect.changes);
     }
 }
 

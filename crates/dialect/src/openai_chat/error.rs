@@ -2,7 +2,9 @@
 //!
 //! <https://platform.openai.com/docs/guides/error-codes>; all four members are always present.
 
-use ir::failure::Failure;
+use std::borrow::Cow;
+
+use ir::failure::{ErrorTypes, Failure};
 use ir::report::Report;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,13 +18,21 @@ struct Envelope<'a> {
 struct Body<'a> {
     message: &'a str,
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: Cow<'static, str>,
     param: Option<&'a str>,
     code: &'a str,
 }
 
-/// Returns the `type` that goes with a status.
-fn kind(status: u16) -> &'static str {
+/// Returns the `type` of a failure.
+fn kind(failure: &Failure, types: &ErrorTypes) -> Cow<'static, str> {
+    match types {
+        ErrorTypes::Computeboard => computeboard(failure.status).into(),
+        ErrorTypes::Routerlink { prefix } => format!("{prefix}{}", routerlink(failure)).into(),
+    }
+}
+
+/// Computeboard's types, which are OpenAI's.
+fn computeboard(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
         403 => "permission_error",
@@ -33,12 +43,28 @@ fn kind(status: u16) -> &'static str {
     }
 }
 
+/// The types that `RouterLink` documents, without their prefix.
+fn routerlink(failure: &Failure) -> &'static str {
+    match failure.status {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        402 => "budget_exceeded",
+        429 if matches!(failure.code.name(), "budget_exceeded" | "insufficient_credits") => "budget_exceeded",
+        429 => "rate_limited",
+        400..=499 => "invalid_request",
+        502 => "upstream_error",
+        503 | 504 => "upstream_unavailable",
+        _ => "internal_error",
+    }
+}
+
 /// Returns the body of an error reply.
-pub fn render(failure: &Failure) -> Vec<u8> {
+pub fn render(failure: &Failure, types: &ErrorTypes) -> Vec<u8> {
     let envelope = Envelope {
         error: Body {
             message: &failure.message,
-            kind: kind(failure.status),
+            kind: kind(failure, types),
             param: failure.param.as_deref(),
             code: failure.code.name(),
         },
@@ -48,8 +74,8 @@ pub fn render(failure: &Failure) -> Vec<u8> {
 }
 
 /// Returns the event that ends a stream which failed after its first content. No end marker follows it.
-pub fn render_event(failure: &Failure) -> Vec<u8> {
-    [b"data: ".as_slice(), &render(failure), b"\n\n"].concat()
+pub fn render_event(failure: &Failure, types: &ErrorTypes) -> Vec<u8> {
+    [b"data: ".as_slice(), &render(failure, types), b"\n\n"].concat()
 }
 
 /// Reads an error body. Vendors differ: `{"error":{…}}` (OpenAI and most), `{"error":"…"}`, `{"message":"…"}`,
@@ -188,11 +214,40 @@ mod tests {
 
     #[test]
     fn always_has_four_members() {
-        let body = render(&Failure::new(Code::UnknownModel, Fault::Caller, "no \"x\""));
+        let failure = Failure::new(Code::UnknownModel, Fault::Caller, "no \"x\"");
+        let body = render(&failure, &ErrorTypes::default());
         let value: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(
             value,
             serde_json::json!({"error": {"message": "no \"x\"", "type": "invalid_request_error", "param": null, "code": "unknown_model"}})
         );
+    }
+
+    #[test]
+    fn routerlinks_types_follow_its_table() {
+        let types = ErrorTypes::Routerlink { prefix: "routerlink_".into() };
+        let check = |status: u16, expect: &str| {
+            let failure = Failure { status, ..Failure::new(Code::InvalidRequest, Fault::Caller, "m") };
+            let value: Value = serde_json::from_slice(&render(&failure, &types)).unwrap();
+            assert_eq!(value["error"]["type"], format!("routerlink_{expect}"), "{status}");
+            assert_eq!(value["error"]["code"], "invalid_request", "the code stays");
+        };
+        for (status, expect) in [
+            (400, "invalid_request"),
+            (401, "unauthorized"),
+            (402, "budget_exceeded"),
+            (403, "forbidden"),
+            (404, "not_found"),
+            (405, "invalid_request"),
+            (413, "invalid_request"),
+            (422, "invalid_request"),
+            (429, "rate_limited"),
+            (500, "internal_error"),
+            (502, "upstream_error"),
+            (503, "upstream_unavailable"),
+            (504, "upstream_unavailable"),
+        ] {
+            check(status, expect);
+        }
     }
 }

@@ -268,7 +268,8 @@ impl StreamBody {
         let detail = failure.detail.clone().unwrap_or_else(|| failure.message.clone());
         ending.error = Some((failure.code, Some(detail)));
         self.gated.ticket.settle(outcome, ending);
-        let event = self.gated.request.surface().render_event(&failure, self.gated.call.id);
+        let types = &self.gated.configuration.snapshot.environment.error_types;
+        let event = self.gated.request.surface().render_event(&failure, types, self.gated.call.id);
         self.out.push_back(event.into());
         self.over = true;
         self.connection = None;

@@ -4,10 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use dialect::lane::Surface;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use ir::failure::{Code, Failure, Fault};
-use policy::snapshot::{Environment, KeyStatus};
+use ir::id::ResourceId;
+use policy::snapshot::{CompiledKey, Environment, KeyStatus};
 
 use crate::gateway::Gateway;
 use crate::pipeline::Arrival;
@@ -40,36 +42,39 @@ pub struct Identity {
 /// Finds the key of a request.
 ///
 /// # Errors
-/// 401 for a key that is missing, unknown, revoked or expired, 403 for one that is switched off or belongs to another
-/// environment, 429 for a peer that sent too many wrong ones.
-pub fn authenticate<B>(gateway: &Gateway, arrival: Arrival<B>) -> Result<Authenticated<B>, Refusal> {
-    match identify(gateway, arrival.headers(), arrival.peer.ip()) {
-        Ok(identity) => Ok(Authenticated { arrival, identity }),
-        Err(failure) => Err(Refusal::closing(arrival.id, failure)),
+/// 401 for a key that is missing, unknown, revoked or expired, 403 for one that is switched off, belongs to another environment
+/// or may not be used from there or for this, 429 for a peer that sent too many wrong ones.
+pub fn authenticate<B>(gateway: &Gateway, surface: Surface, arrival: Arrival<B>) -> Result<Authenticated<B>, Refusal> {
+    let identity = identify(gateway, &arrival)?;
+    if let Err(failure) = may_call(&identity.key.compiled, surface) {
+        let types = identity.configuration.snapshot.environment.error_types.clone();
+        return Err(Refusal::closing(arrival.id, failure).with_types(types));
     }
+    Ok(Authenticated { arrival, identity })
 }
 
-/// Finds the key that a request's headers name, and checks that it may be used now.
+/// Finds the key that a request names, and checks that it may be used now and from where the request comes. What may be
+/// done with it is not looked at: every key may list its models.
 ///
 /// # Errors
 /// As [`authenticate`].
-pub fn identify(gateway: &Gateway, headers: &HeaderMap, peer: IpAddr) -> Result<Identity, Failure> {
+pub fn identify<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Refusal> {
+    let (headers, peer) = (arrival.headers(), arrival.peer.ip());
+    let refused = |failure| Refusal::closing(arrival.id, failure);
     let state = gateway.glance();
     let known = secret(headers).and_then(|secret| state.keys.get(&gateway.hash(secret)));
-    let key = match known {
-        Some(slot) => {
-            usable(slot, gateway.clock.unix_ms())?;
-            &slot.key
-        }
-        None => match gateway.anonymous(peer) {
-            Some(anonymous) => anonymous,
-            None => return Err(stranger(gateway, peer)),
-        },
+    let key = match (known, gateway.anonymous(peer)) {
+        (Some(slot), _) => &slot.key,
+        (None, Some(anonymous)) => anonymous,
+        (None, None) => return Err(refused(stranger(gateway, peer))),
     };
-    let configuration = state.environment(&key.compiled.environment).ok_or_else(unknown)?;
-    if known.is_some() {
-        agrees(headers, &configuration.snapshot.environment)?;
-    }
+    let configuration = state.environment(&key.compiled.environment).ok_or_else(|| refused(unknown()))?;
+    let environment = &configuration.snapshot.environment;
+    known
+        .map_or(Ok(()), |slot| usable(slot, gateway.clock.unix_ms()))
+        .and_then(|()| is_from(&key.compiled, peer))
+        .and_then(|()| agrees(headers, environment))
+        .map_err(|failure| refused(failure).with_types(environment.error_types.clone()))?;
     Ok(Identity { key: Arc::clone(key), configuration: Arc::clone(configuration) })
 }
 
@@ -124,12 +129,34 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
     single(&X_API_KEY)?.to_str().ok().map(str::trim)
 }
 
+/// Checks that a key may be used by a peer. Who may say for whom it asks is nowhere configured: headers that do
+/// (`X-Forwarded-For`, `Forwarded`) say nothing here.
+fn is_from(key: &CompiledKey, peer: IpAddr) -> Result<(), Failure> {
+    let networks = &key.allowed_networks;
+    if networks.is_empty() || networks.iter().any(|network| network.contains(peer)) {
+        return Ok(());
+    }
+    let message = "this API key may not be used from this address";
+    Err(Failure::new(Code::NetworkNotAllowed, Fault::Caller, message))
+}
+
+/// Checks that a key may call a surface: one place for all of them, whatever header the key came in.
+fn may_call(key: &CompiledKey, surface: Surface) -> Result<(), Failure> {
+    let right = surface.right();
+    if key.surfaces.is_empty() || key.surfaces.iter().any(|allowed| **allowed == *right) {
+        return Ok(());
+    }
+    let message = format!("this API key may not call `{right}`");
+    Err(Failure::new(Code::SurfaceNotAllowed, Fault::Caller, message))
+}
+
 /// Checks that an environment named in a header is the key's own.
 fn agrees(headers: &HeaderMap, environment: &Environment) -> Result<(), Failure> {
     for name in &ENVIRONMENT {
         for value in headers.get_all(name) {
             let named = value.to_str().unwrap_or_default().trim();
             let own = named.eq_ignore_ascii_case(&environment.name)
+                || environment.id.is_some() && ResourceId::parse(named) == environment.id
                 || environment.aliases.iter().any(|alias| named.eq_ignore_ascii_case(alias));
             if !own {
                 let message = "the environment named in the request is not the environment of this API key";

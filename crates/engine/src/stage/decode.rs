@@ -13,6 +13,7 @@ use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
 use net::deadline::{after, within};
 use policy::clock::Monotonic;
+use policy::snapshot::UnsupportedParams;
 
 use self::heard::Heard;
 use super::authenticate::{Authenticated, Identity};
@@ -34,7 +35,7 @@ pub struct Call {
     pub provider: Option<Box<str>>,
     /// `x-crossway-timeout-ms`
     pub timeout: Option<Duration>,
-    /// `x-crossway-strict`: nothing may be dropped.
+    /// Nothing may be dropped: `x-crossway-strict`, or without it the environment's setting.
     pub strict: bool,
     /// The header lines that go to every provider with it.
     pub fields: String,
@@ -63,7 +64,8 @@ where
     let Authenticated { arrival, identity } = authenticated;
     let id = arrival.id;
     let heard = Heard::of(arrival.headers());
-    let call = call(gateway, &arrival, &heard).map_err(|failure| Refusal::closing(id, failure))?;
+    let strict = identity.configuration.snapshot.environment.unsupported_params == UnsupportedParams::Refuse;
+    let call = call(gateway, &arrival, &heard, strict).map_err(|failure| Refusal::closing(id, failure))?;
     check_media(&heard).map_err(|failure| Refusal::closing(id, failure))?;
     let declared = heard.content_length.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = read(arrival, declared, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
@@ -71,7 +73,8 @@ where
     Ok(Decoded { call, identity, request })
 }
 
-fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>) -> Result<Call, Failure> {
+/// `strict` is what holds where the caller does not say.
+fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: bool) -> Result<Call, Failure> {
     let text = |name: &'static str, value: Option<_>| value.map(|value| ascii(name, value)).transpose();
     let timeout = match text("x-crossway-timeout-ms", heard.timeout)? {
         None => None,
@@ -103,7 +106,8 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>) -> Result
     }
     let provider = text("x-llm-provider", heard.provider)?.filter(|name| !name.is_empty()).map(Into::into);
     let strict = match text("x-crossway-strict", heard.strict)? {
-        None | Some("false" | "0") => false,
+        None => strict,
+        Some("false" | "0") => false,
         Some("true" | "1") => true,
         Some(_) => return Err(Failure::invalid("x-crossway-strict", "x-crossway-strict must be true or false")),
     };

@@ -25,6 +25,7 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
         fallbacks: list(&mut document, &mut root, "fallbacks"),
         guardrails: named(&mut document, &mut root, "guardrails"),
         prompts: named(&mut document, &mut root, "prompts"),
+        teams: Vec::new(),
     };
     let mut origin = document.origin("", None);
     let spec = document.entry_among(root, &mut origin, &SECTIONS);

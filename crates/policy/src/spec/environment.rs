@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The settings of an environment.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnvironmentSpec {
     /// Accepted and ignored: the file describes the environment `default`.
@@ -15,4 +15,38 @@ pub struct EnvironmentSpec {
     pub meta_key: Option<String>,
     /// The model that savings are measured against; by default the best priced one that is enabled.
     pub baseline_model: Option<String>,
+    /// What becomes of parameters that a provider cannot be told: `drop` (default) or `refuse`.
+    pub unsupported_params: Option<String>,
+    /// Whose words the `type` of an error uses on OpenAI surfaces: `computeboard` (default) or `routerlink`.
+    pub error_types: Option<String>,
+    /// What stands before `routerlink`'s words; `crossway_` by default.
+    pub error_type_prefix: Option<String>,
+    /// Whether what is asked and answered is kept: `off` (default), `redacted` or `full`.
+    pub log_content: Option<String>,
+    /// How long it is kept.
+    pub retention: RetentionSpec,
+    /// Where days and months begin: a name of the IANA time zone database; `UTC` by default.
+    pub timezone: Option<String>,
+    /// Whether usage is charged.
+    pub billing: BillingSpec,
+}
+
+/// How long is kept what is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSpec {
+    /// What was asked and answered, in days; 30 by default.
+    pub content_days: Option<u32>,
+    /// The request records, in days; 396 by default.
+    pub records_days: Option<u32>,
+    /// The same in months.
+    pub records_months: Option<u32>,
+}
+
+/// Whether usage is charged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BillingSpec {
+    /// Whether it is; `false` by default.
+    pub enabled: Option<bool>,
 }

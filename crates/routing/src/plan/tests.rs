@@ -124,6 +124,30 @@ fn a_key_reaches_only_what_it_may_use() {
 }
 
 #[test]
+fn a_list_of_models_means_what_its_names_mean_now() {
+    let config = CONFIG.replacen("provider = \"two\"\n", "provider = \"two\"\naliases = [\"tiny\"]\n", 1);
+    let check = |listed: &str, expect: &[&str]| {
+        let found = planned(&config, &key(&["gone", listed], &[]), Some("small"), None);
+        let found: Vec<&str> = found.iter().map(|target| target.split(' ').next().unwrap_or_default()).collect();
+        assert_eq!(found, expect, "{listed}");
+    };
+    check("small", &["small@one", "small@two"]);
+    check(" SMALL ", &["small@one", "small@two"]);
+    check("two/small", &["small@two"]);
+    check("Two/Small", &["small@two"]);
+    check("tiny", &["small@two"]);
+    check("two/tiny", &["small@two"]);
+    check("big", &["big@two"]);
+    check("smal", &["model_not_allowed"]);
+    check("two", &["model_not_allowed"]);
+    check("*", &["model_not_allowed"]);
+    check("", &["model_not_allowed"]);
+    // An alias that moves takes the right with it.
+    let moved = CONFIG.replace("slug = \"big\"\n", "slug = \"big\"\naliases = [\"tiny\"]\n");
+    assert_eq!(planned(&moved, &key(&["tiny"], &[]), Some("small"), None), ["big@two (fallback policy)"]);
+}
+
+#[test]
 fn a_provider_may_ignore_the_clients_model() {
     let forced = CONFIG.replace("default_model = \"big\"", "default_model = \"big\"\nforce_default_model = true");
     let all = key(&[], &[]);

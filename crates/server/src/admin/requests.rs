@@ -158,9 +158,11 @@ async fn visible(call: &Call, who: &SignedIn) -> Result<RequestRecord, Problem> 
     found.await?.ok_or_else(|| Problem::not_found("no such request"))
 }
 
-/// Returns the zone that was asked for; UTC when none was.
+/// Returns the zone that was asked for, else the environment's.
 pub(super) fn zone(call: &Call) -> Result<Zone, Problem> {
-    let Some(name) = call.query("zone") else { return Ok(Zone::default()) };
+    let state = call.admin.gateway.state();
+    let environment = state.environment(call.path("env")).map(|known| &*known.snapshot.environment.timezone);
+    let Some(name) = call.query("zone").or(environment) else { return Ok(Zone::default()) };
     Zone::parse(name).map_err(|error| Problem::invalid("zone", error.to_string()))
 }
 

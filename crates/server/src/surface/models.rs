@@ -6,6 +6,7 @@ use engine::models::{self, ModelEntry};
 use engine::pipeline::Arrival;
 use engine::refusal::Refusal;
 use engine::stage::authenticate::{Identity, identify};
+use engine::state::Configuration;
 use engine::worker::Worker;
 use http::Response;
 use ir::civil::rfc3339;
@@ -22,12 +23,12 @@ const MAX_PAGE: usize = 1_000;
 
 /// Answers with every model that the key may use.
 pub(super) fn list<B>(worker: &Worker, surface: Surface, arrival: &Arrival<B>) -> Result<Response<ReplyBody>, Refusal> {
-    let Identity { key, configuration } = asker(worker, arrival)?;
+    let Identity { key, configuration } = identify(&worker.gateway, arrival)?;
     let entries = models::list(&configuration, &key.compiled);
     let body = match surface {
         Surface::OpenaiChat => json!({ "object": "list", "data": entries }),
         _ => page(&entries, arrival.head.uri.query().unwrap_or_default())
-            .map_err(|failure| Refusal::early(arrival.id, failure))?,
+            .map_err(|failure| refused(arrival, &configuration, failure))?,
     };
     Ok(reply(surface, arrival, &body))
 }
@@ -39,7 +40,7 @@ pub(super) fn one<B>(
     arrival: &Arrival<B>,
     name: &str,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let Identity { key, configuration } = asker(worker, arrival)?;
+    let Identity { key, configuration } = identify(&worker.gateway, arrival)?;
     let entries = models::list(&configuration, &key.compiled);
     let snapshot = &configuration.snapshot;
     // SDKs escape the slash in a name.
@@ -47,7 +48,7 @@ pub(super) fn one<B>(
     let slug = snapshot.resolve(name).first().and_then(|index| snapshot.model(*index)).map(|model| &*model.slug);
     let Some(entry) = entries.iter().find(|entry| entry.id == slug.unwrap_or(name)) else {
         let unknown = Failure::new(Code::NotFound, Fault::Caller, "the model does not exist").with_param("model");
-        return Err(Refusal::early(arrival.id, unknown));
+        return Err(refused(arrival, &configuration, unknown));
     };
     let body = match surface {
         Surface::OpenaiChat => json!(entry),
@@ -56,9 +57,8 @@ pub(super) fn one<B>(
     Ok(reply(surface, arrival, &body))
 }
 
-fn asker<B>(worker: &Worker, arrival: &Arrival<B>) -> Result<Identity, Refusal> {
-    identify(&worker.gateway, &arrival.head.headers, arrival.peer.ip())
-        .map_err(|failure| Refusal::closing(arrival.id, failure))
+fn refused<B>(arrival: &Arrival<B>, configuration: &Configuration, failure: Failure) -> Refusal {
+    Refusal::early(arrival.id, failure).with_types(configuration.snapshot.environment.error_types.clone())
 }
 
 fn reply<B>(surface: Surface, arrival: &Arrival<B>, body: &serde_json::Value) -> Response<ReplyBody> {

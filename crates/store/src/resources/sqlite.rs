@@ -67,7 +67,7 @@ struct SqliteTransaction<'a> {
 }
 
 /// Whatever has a connection can read.
-trait Connected {
+pub(crate) trait Connected {
     fn connection(&self) -> &Connection;
 }
 

@@ -19,7 +19,7 @@ const ID: Parameter = Parameter::path("id", "The request's id, `req_…`.");
 const ZONE: Parameter = Parameter::query(
     "zone",
     Form::Text { most: 64 },
-    "Where days and hours begin: `UTC`, an offset such as `+05:30`, or a name such as `Europe/Berlin`; UTC when absent.",
+    "Where days and hours begin: `UTC`, an offset such as `+05:30`, or a name such as `Europe/Berlin`; the environment's when absent.",
 );
 
 fn text(kind: &str) -> Value {

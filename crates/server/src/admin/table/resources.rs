@@ -140,14 +140,14 @@ fn replacement(kind: &'static Kind) -> Route {
     let summary = format!("Replaces what {} says. Secrets that are left out stay.", with_article(kind));
     let mut route = route(kind, Method::PUT, "replace", summary, changing!(kind, replace));
     route.parameters.push(IF_MATCH);
-    Route { takes: json_body(kind.schemas.replace, kind.example), ..route }
+    Route { takes: json_body(kind.schemas.change, kind.example), ..route }
 }
 
 fn merging(kind: &'static Kind) -> Route {
     let summary = format!("Changes {} (RFC 7396): null clears a member.", with_article(kind));
     let mut route = route(kind, Method::PATCH, "change", summary, changing!(kind, merge));
     route.parameters.push(IF_MATCH);
-    Route { takes: json_body(kind.schemas.merge, kind.patch), ..route }
+    Route { takes: json_body(kind.schemas.change, kind.patch), ..route }
 }
 
 fn deletion(kind: &'static Kind) -> Route {

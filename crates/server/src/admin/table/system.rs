@@ -201,7 +201,7 @@ fn tested_draft() -> Route {
         takes: Takes::Json {
             limit_bytes: BODY_LIMIT,
             optional: false,
-            schema: Schemas::of::<policy::spec::provider::ProviderSpec>().replace,
+            schema: Schemas::of::<policy::spec::provider::ProviderSpec>().change,
             example: || json!({ "spec": { "kind": "openai-compatible", "base_url": "http://10.0.0.5:8000/v1" } }),
         },
         handler: operator(probe::draft),

@@ -71,7 +71,7 @@ pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(Row, Vec<Secre
     let mut documents = connection.prepare(&sql)?;
     let mut secrets = connection.prepare(
         "SELECT key_id, hash, prefix, created_at_ms, until_ms FROM key_secrets
-         ORDER BY key_id, created_at_ms DESC, hash",
+         ORDER BY key_id, until_ms IS NOT NULL, created_at_ms DESC, hash",
     )?;
     let mut secrets = secrets.query_map([], |row| Ok((ResourceId(row.get(0)?), secret(row, 1)?)))?;
     let mut next = secrets.next().transpose()?;
@@ -93,7 +93,7 @@ pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(Row, Vec<Secre
 pub(super) fn secrets_of(connection: &Connection, key: ResourceId) -> Result<Vec<SecretRow>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT hash, prefix, created_at_ms, until_ms FROM key_secrets WHERE key_id = ?1
-         ORDER BY created_at_ms DESC, hash",
+         ORDER BY until_ms IS NOT NULL, created_at_ms DESC, hash",
     )?;
     let found = statement.query_map([key.0], |row| secret(row, 0))?;
     Ok(found.collect::<Result<_, _>>()?)

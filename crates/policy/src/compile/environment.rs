@@ -1,0 +1,138 @@
+//! The settings of an environment.
+
+use std::sync::Arc;
+
+use ir::failure::ErrorTypes;
+
+use super::text::{choice, log_content};
+use super::{Report, guard};
+use crate::problem::Origin;
+use crate::snapshot::{Billing, Environment, Retention, UnsupportedParams};
+use crate::spec::Specs;
+use crate::spec::environment::{EnvironmentSpec, RetentionSpec};
+
+/// The most days or months that anything is kept: a hundred years.
+const MAX_DAYS: u32 = 36_500;
+const MAX_MONTHS: u32 = 1_200;
+
+/// What stands before `routerlink`'s words by default.
+const PREFIX: &str = "crossway_";
+
+/// Names of top-level members of replies.
+const TAKEN: [&str; 9] =
+    ["id", "object", "created", "model", "choices", "usage", "error", "service_tier", "system_fingerprint"];
+
+/// Compiles the settings of an environment. Its name is the entry's; without one it is `default`.
+pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environment {
+    let (spec, origin) = (&specs.environment.spec, &specs.environment.origin);
+    let name = if specs.environment.name.is_empty() { "default" } else { &specs.environment.name };
+    let unsupported = [("drop", UnsupportedParams::Drop), ("refuse", UnsupportedParams::Refuse)];
+    let unsupported_params = spec.unsupported_params.as_deref();
+    let content = spec.log_content.as_deref();
+    Environment {
+        id: None,
+        name: Arc::from(name),
+        aliases: aliases(spec, origin, report),
+        meta_key: meta_key(spec, origin, report),
+        unsupported_params: unsupported_params
+            .and_then(|word| choice(word, &unsupported, origin, "unsupported_params", report))
+            .unwrap_or_default(),
+        error_types: error_types(spec, origin, report),
+        log_content: content.and_then(|word| log_content(word, origin, report)).unwrap_or_default(),
+        retention: retention(&spec.retention, origin, report),
+        timezone: timezone(spec, origin, report),
+        billing: Billing { enabled: spec.billing.enabled.unwrap_or(false) },
+        guards: guard::compile_guards(&specs.guardrails, report),
+        prompt: guard::compile_prompt(&specs.prompts, report),
+    }
+}
+
+fn aliases(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> Vec<Box<str>> {
+    let mut aliases: Vec<Box<str>> = Vec::new();
+    for (index, alias) in spec.aliases.iter().enumerate() {
+        let printable = !alias.is_empty() && alias.len() <= 200 && alias.bytes().all(|byte| byte.is_ascii_graphic());
+        if !printable {
+            report.add(origin, &format!("aliases[{index}]"), "not a name: 1 to 200 visible ASCII characters");
+        } else if aliases.iter().any(|other| **other == **alias) {
+            report.add(origin, &format!("aliases[{index}]"), "the same alias twice");
+        }
+        aliases.push(alias.as_str().into());
+    }
+    aliases
+}
+
+fn meta_key(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> Arc<str> {
+    let meta_key = spec.meta_key.as_deref().unwrap_or("crossway");
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if !(1..=64).contains(&meta_key.len()) || !meta_key.bytes().all(letters) {
+        report.add(origin, "meta_key", "not a key: 1 to 64 letters, digits, underscores, dashes or dots");
+    }
+    if TAKEN.contains(&meta_key) {
+        report.add(origin, "meta_key", "that field of a reply has another meaning");
+    }
+    Arc::from(meta_key)
+}
+
+fn error_types(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> ErrorTypes {
+    let prefix = spec.error_type_prefix.as_deref();
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if prefix.is_some_and(|prefix| prefix.len() > 64 || !prefix.bytes().all(letters)) {
+        let message = "not a prefix: at most 64 letters, digits, underscores, dashes or dots";
+        report.add(origin, "error_type_prefix", message);
+    }
+    let word = spec.error_types.as_deref().unwrap_or("computeboard");
+    let routerlink = choice(word, &[("computeboard", false), ("routerlink", true)], origin, "error_types", report);
+    if routerlink == Some(true) {
+        return ErrorTypes::Routerlink { prefix: prefix.unwrap_or(PREFIX).into() };
+    }
+    if prefix.is_some() && routerlink == Some(false) {
+        report.warn(origin, "error_type_prefix", "ignored: it belongs to error_types = \"routerlink\"");
+    }
+    ErrorTypes::Computeboard
+}
+
+fn retention(spec: &RetentionSpec, origin: &Origin, report: &mut Report) -> Retention {
+    let usual = Retention::default();
+    let mut within = |field: &str, value: Option<u32>, most: u32| {
+        let good = value.filter(|value| (1..=most).contains(value));
+        if value.is_some() && good.is_none() {
+            report.add(origin, &format!("retention.{field}"), format!("must be from 1 to {most}"));
+        }
+        good
+    };
+    let content = within("content_days", spec.content_days, MAX_DAYS);
+    let days = within("records_days", spec.records_days, MAX_DAYS);
+    let months = within("records_months", spec.records_months, MAX_MONTHS);
+    if spec.records_days.is_some() && spec.records_months.is_some() {
+        report.add(origin, "retention.records_months", "say it once: in days or in months");
+    }
+    let records_days = days.or(months.map(days_of)).unwrap_or(usual.records_days);
+    // Short-lived records alone are no contradiction: content goes with its record.
+    let content_days = content.unwrap_or(usual.content_days.min(records_days));
+    if content_days > records_days {
+        let message = format!("content cannot be kept longer than the record it belongs to, {records_days} days");
+        let hint = "raise retention.records_days".to_owned();
+        report.add_hint(origin, "retention.content_days", message, Some(hint));
+    }
+    Retention { content_days, records_days }
+}
+
+/// Returns the days that so many months have at least on average: 146 097 days are 400 years of 12 months.
+fn days_of(months: u32) -> u32 {
+    u32::try_from((u64::from(months) * 146_097).div_ceil(4_800)).unwrap_or(MAX_DAYS)
+}
+
+fn timezone(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> Arc<str> {
+    let name = spec.timezone.as_deref().unwrap_or("UTC");
+    // The form of <https://data.iana.org/time-zones/theory.html>, "Timezone identifiers".
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+');
+    let part = |part: &str| part.starts_with(|first: char| first.is_ascii_alphabetic()) && part.bytes().all(letters);
+    if name.len() > 64 || name.split('/').count() > 3 || !name.split('/').all(part) {
+        let hint = "such as Europe/Berlin, or UTC".to_owned();
+        report.add_hint(origin, "timezone", "not the name of an IANA time zone", Some(hint));
+    }
+    Arc::from(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! Settings of an environment that are choices, not texts.
+
+/// What becomes of a parameter that the chosen provider cannot be told, and that the answer does not depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnsupportedParams {
+    /// It is dropped, and named in a header of the reply.
+    #[default]
+    Drop,
+    /// The request is refused, unless its caller allows dropping.
+    Refuse,
+}
+
+/// Whether what is asked and answered is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogContent {
+    /// It is not.
+    #[default]
+    Off,
+    /// It is, with what looks like a secret or personal data replaced.
+    Redacted,
+    /// It is, as it was.
+    Full,
+}
+
+/// How long is kept what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// What was asked and answered, in days.
+    pub content_days: u32,
+    /// The request records, in days; never less than the content, which hangs on them.
+    pub records_days: u32,
+}
+
+impl Default for Retention {
+    /// 30 days; 396 days, which are at least 13 months.
+    fn default() -> Self {
+        Self { content_days: 30, records_days: 396 }
+    }
+}
+
+/// Whether usage is charged to the environment's account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Billing {
+    /// Whether it is.
+    pub enabled: bool,
+}
