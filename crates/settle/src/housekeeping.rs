@@ -13,7 +13,7 @@ use store::records::retention::Sweep;
 const TURN: Duration = Duration::from_millis(20);
 
 /// How long after the end of a pass through the old records the next one begins, in milliseconds.
-const REST_MS: u64 = 10 * 60_000;
+const REST_MS: u64 = 3_600_000;
 
 /// How long records are kept when nobody says otherwise: 13 months of 31 days.
 pub const RECORDS_KEPT: Duration = Duration::from_secs(13 * 31 * 86_400);

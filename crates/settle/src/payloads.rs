@@ -33,7 +33,7 @@ const BATCH_BYTES: usize = 4 << 20;
 const BATCH: usize = 64;
 
 /// How long after the end of a pass through the old payloads the next one begins, in milliseconds.
-const REST_MS: u64 = 10 * 60_000;
+const REST_MS: u64 = 3_600_000;
 
 /// How long content is kept when nobody says otherwise.
 pub const CONTENT_KEPT: Duration = Duration::from_secs(30 * 86_400);
