@@ -5,6 +5,7 @@
 //! administrative request can hold.
 
 pub mod body;
+pub mod capture;
 pub mod count;
 pub mod failed_logins;
 pub mod gateway;

@@ -30,6 +30,7 @@ pub struct Metrics {
     /// What guardrails do.
     pub guardrails: GuardrailHits,
     providers: Providers,
+    payloads_dropped: Counter,
 }
 
 /// What the process did since it was started.
@@ -104,6 +105,11 @@ impl Metrics {
         self.rejected.inc();
     }
 
+    /// Counts a request whose content could not be kept.
+    pub fn payload_dropped(&self) {
+        self.payloads_dropped.inc();
+    }
+
     /// Returns the counters in OpenMetrics text.
     ///
     /// # Errors
@@ -121,6 +127,11 @@ impl Metrics {
             ("cost_nanodollars", "Cost of all requests in nano-dollars", &self.cost_nanos),
             ("attempts", "Attempts at targets", &self.attempts),
             ("latency_microseconds", "Sum of the latencies of all admitted requests", &self.latency_us),
+            (
+                "payloads_dropped",
+                "Requests whose content could not be kept: too much was waiting",
+                &self.payloads_dropped,
+            ),
         ];
         for (name, help, counter) in outcomes {
             registry.register(name, help, counter.clone());

@@ -3,6 +3,8 @@
 use ir::failure::{ErrorTypes, Failure};
 use ir::id::RequestId;
 
+use crate::capture::Capture;
+
 /// What the caller is told instead of an answer. Behind the gate only a settled ticket yields one
 /// ([`crate::ticket::Ticket::refuse`]), so that nothing that was admitted goes without its settlement.
 #[derive(Debug)]
@@ -19,12 +21,14 @@ pub struct Refusal {
     pub close: bool,
     /// The words of the environment; `None` while it is not known.
     pub types: Option<ErrorTypes>,
+    /// The content of the request, where that is kept: what the caller is told belongs to it.
+    pub capture: Option<Box<Capture>>,
 }
 
 impl Refusal {
     /// Refuses a request before the gate.
     pub fn early(id: RequestId, failure: Failure) -> Self {
-        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, types: None }
+        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, types: None, capture: None }
     }
 
     /// Adds the words of the environment.

@@ -53,6 +53,21 @@ impl Usage {
             .fold(0, |sum: u64, tokens| sum.saturating_add(*tokens))
     }
 
+    /// Returns the same usage in the buckets that the request log has: cache writes in one, image tokens with the rest.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        Self {
+            input: self.input.saturating_add(self.image_input),
+            cached_input: self.cached_input,
+            cache_write: self.cache_writes(),
+            output: self.output.saturating_add(self.image_output),
+            reasoning: self.reasoning,
+            audio_input: self.audio_input,
+            audio_output: self.audio_output,
+            ..Self::default()
+        }
+    }
+
     /// Returns the tokens written to the provider's prompt cache, for whatever time.
     pub fn cache_writes(&self) -> u64 {
         self.cache_write.saturating_add(self.cache_write_1h)

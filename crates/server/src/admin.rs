@@ -43,6 +43,7 @@ mod setup;
 mod status;
 pub mod table;
 pub mod throttle;
+mod usage;
 mod users;
 
 /// What the admin side works with.
@@ -65,6 +66,8 @@ pub struct Admin {
     pub authenticators: Vec<Box<dyn principal::Authenticator>>,
     /// The people who may sign in.
     pub people: Arc<people::Front>,
+    /// New records, for those who watch.
+    pub tail: settle::tail::Tail,
     /// Whether the journal can be written.
     pub journal_healthy: Box<dyn Fn() -> bool + Send + Sync>,
     /// The address it listens on.

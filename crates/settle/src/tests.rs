@@ -25,6 +25,7 @@ use crate::recover::RecoveryReport;
 mod crash;
 mod entries;
 mod failing;
+mod keeping;
 mod property;
 mod roundtrip;
 

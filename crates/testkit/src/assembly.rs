@@ -24,10 +24,14 @@ use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
 use server::publish::Publisher;
+use server::totals::key_totals;
 use settle::drain::Drainer;
+use settle::housekeeping::{Housekeeping, Kept, RECORDS_KEPT};
 use settle::journal::disk::RealDisk;
 use settle::journal::faults::FaultyDisk;
 use settle::journal::{Journal, JournalOptions};
+use settle::payloads::{CONTENT_KEPT, Queue, Writer};
+use settle::tail::Tail;
 use store::records::Records;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
@@ -44,6 +48,9 @@ const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbcc
 
 /// How the gateway of a test names itself to providers.
 pub const USER_AGENT: &str = "crossway/test";
+
+/// Room for the content of a few requests.
+const PAYLOAD_BYTES: usize = 256 << 10;
 
 /// Room for some thirty requests.
 const SEGMENT_BYTES: u64 = 256 << 10;
@@ -68,7 +75,10 @@ pub struct Assembly {
     pub public_url: Option<String>,
     /// Where everything is.
     pub directory: Directory,
+    /// New records, for those who watch.
+    pub tail: Tail,
     drainer: Mutex<Drainer>,
+    payloads: Mutex<Writer>,
     drained: AtomicUsize,
     environments: Mutex<Vec<String>>,
 }
@@ -87,7 +97,11 @@ impl Assembly {
         let (journal, recovery) =
             Journal::open(&directory.0, Arc::new(disk.clone()), options, clock.clone()).expect("a journal");
         recovery.recover(&mut records).expect("nothing to recover");
-        let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone());
+        let tail = Tail::default();
+        let kept = || vec![Kept { environment: "default".to_owned(), records: RECORDS_KEPT }];
+        let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone())
+            .with_tail(tail.clone())
+            .with_housekeeping(Housekeeping::new(Box::new(kept)));
         let options = Options {
             body_limit: usize::try_from(written.settings.request_body_limit_bytes).expect("a limit"),
             anonymous: match written.settings.anonymous {
@@ -109,25 +123,32 @@ impl Assembly {
             written: written.specs,
             stand_in: written.stand_in,
             publish: Arc::new(Publisher::new(Arc::clone(&core), USER_AGENT)),
-            clock,
-            key_totals: None,
+            clock: clock.clone(),
+            key_totals: Some(key_totals(directory.0.clone())),
         });
         let plane = Arc::new(plane.expect("a control plane"));
-        let (settings, drainer) = (written.effective, Mutex::new(drainer));
+        let queue = Arc::new(Queue::with_room(PAYLOAD_BYTES));
+        let content = || vec![("default".to_owned(), CONTENT_KEPT)];
+        let writer = Writer::new(Arc::clone(&queue), directory.0.clone(), Box::new(content), clock);
+        assert!(core.payloads.set(queue).is_ok(), "it is set once");
+        let (drainer, payloads) = (Mutex::new(drainer), Mutex::new(writer));
+        let environments = Mutex::new(vec!["default".to_owned()]);
         let (oidc, public_url) = (written.settings.oidc, written.settings.public_url);
         Self {
             core,
             plane,
-            settings,
+            settings: written.effective,
             oidc,
             public_url,
             journal,
             disk,
             hands,
             directory,
+            tail,
             drainer,
+            payloads,
             drained: AtomicUsize::new(0),
-            environments: Mutex::new(vec!["default".to_owned()]),
+            environments,
         }
     }
 
@@ -221,6 +242,8 @@ impl Assembly {
         assert_eq!(drained, expected, "the journal holds one settlement for each admitted request");
         let again = drainer.drain_once().expect("the records take it");
         assert_eq!(again.settlements, 0, "nothing is delivered twice");
+        drainer.keep_house().expect("the records are kept in order");
+        self.payloads.lock().expect("the payloads").turn().expect("the payloads take it");
         let records = self.read(&self.directory);
         assert_eq!(records.len(), expected, "one record for each admitted request: {records:#?}");
         records

@@ -266,8 +266,10 @@ impl Problem {
 
     /// What a database said about a query of the request log.
     pub fn store(error: &store::StoreError) -> Self {
-        if let store::StoreError::BadCursor = error {
-            return Self::invalid("cursor", error.to_string());
+        match error {
+            store::StoreError::BadCursor => return Self::invalid("cursor", error.to_string()),
+            store::StoreError::TooBroad(why) => return Self::new(Code::InvalidRequest, *why),
+            _ => {}
         }
         tracing::warn!(component = "admin", error = %error, "A query failed");
         Self::unavailable("the request log cannot be read now")

@@ -7,6 +7,7 @@ mod admin;
 mod admin_access;
 mod admin_documents;
 mod admin_legacy;
+mod admin_requests;
 mod admin_resources;
 mod admin_system;
 mod authentication;
