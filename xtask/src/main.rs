@@ -1,10 +1,11 @@
-//! The project's chores: `cargo xtask serve | test | tidy | ci`.
+//! The project's chores: `cargo xtask serve | test | tidy | catalog | ci`.
 //!
-//! Plain Rust on the standard library, so that it builds in seconds in a fresh clone. It is no part of the product:
-//! nothing here ships, and the rules for the product's clock and tasks do not bind it.
+//! Plain Rust with nothing but what the product needs anyhow, so that it builds in seconds in a fresh clone. It is no part
+//! of the product: nothing here ships, and the rules for the product's clock and tasks do not bind it.
 
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
 
+mod catalog;
 mod ci;
 mod serve;
 mod shell;
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   serve [-- ARGS]   build Crossway and start it with the demo provider
   test              install what the tests need, then run every test
   tidy              check the rules of the house that no compiler checks
+  catalog           write data/catalogue.json anew from public price lists and data/models.toml
   ci                formatting, lints, tidy, documentation, licences, tests";
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         "serve" => serve::run(rest),
         "test" => test::run(),
         "tidy" => tidy::run(),
+        "catalog" => catalog::run(),
         "ci" => ci::run(),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");

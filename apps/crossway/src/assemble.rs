@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
@@ -18,13 +19,18 @@ use engine::state::State;
 use policy::clock::Clock;
 use policy::load::Written;
 use policy::secret::Secret;
+use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
 use server::publish::Publisher;
+use server::totals::key_totals;
 use settle::drain::Drainer;
+use settle::housekeeping::{Housekeeping, Kept};
 use settle::journal::disk::RealDisk;
 use settle::journal::{Journal, JournalOptions};
+use settle::payloads::{Queue, Writer};
 use settle::stop::StopSignal;
+use settle::tail::Tail;
 use store::records::Records;
 use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
@@ -47,7 +53,9 @@ pub struct Parts {
     pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
-    /// The threads of journal and drainer, and what stops them.
+    /// New records, for those who watch.
+    pub tail: Tail,
+    /// The threads of journal, drainer and payloads, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
     pub lock: File,
@@ -83,7 +91,10 @@ pub fn prepare_data_dir(path: &Path) -> Result<(), Failure> {
 }
 
 /// Takes the data directory for this process.
-fn lock(path: &Path) -> Result<File, Failure> {
+///
+/// # Errors
+/// When another process has it, or the lock cannot be opened.
+pub fn lock(path: &Path) -> Result<File, Failure> {
     let file = path.join("lock");
     let named = |error| format!("cannot open {}: {error}", file.display());
     let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(named)?;
@@ -97,6 +108,21 @@ fn lock(path: &Path) -> Result<File, Failure> {
     }
 }
 
+/// Returns the master key; a data directory without anything in it gets a new one.
+///
+/// # Errors
+/// When there are databases and no key that goes with them, or the key cannot be read or written.
+pub fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
+    let directory = &settings.data_dir;
+    let given = settings.master_key.as_ref().map(|key| key.expose());
+    if given.is_none() && directory.join("control.db").exists() && !directory.join("master.key").exists() {
+        let message = "master.key is missing from the data directory, and without it no API key works: put it back, or \
+                       set CROSSWAY_MASTER_KEY. If it is lost, remove control.db to begin without keys";
+        return Err(message.into());
+    }
+    Ok(MasterKey::load_or_create(directory, given)?)
+}
+
 /// Assembles everything but the listeners.
 ///
 /// # Errors
@@ -106,7 +132,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let clock = Clock::system();
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
-    let (journal, background) = journal(&settings.data_dir, &clock)?;
+    let (journal, records) = journal(&settings.data_dir, &clock)?;
     let options = Options {
         body_limit: usize::try_from(settings.request_body_limit_bytes)?,
         fetch_private: settings.fetch_private,
@@ -120,10 +146,12 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let master = master_key(&settings)?;
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+    let tail = Tail::default();
+    let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, tail, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.
@@ -132,23 +160,20 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
 /// When it cannot be opened, and when the configuration is faulty.
 pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) -> Result<Plane, Failure> {
     prepare_data_dir(&written.settings.data_dir)?;
+    // Before the database: where there is one, a missing master key is not made anew.
+    let master = master_key(&written.settings)?;
     let opened = Plane::open(open::Options {
         store: Box::new(SqliteResources::open(&written.settings.data_dir)?),
-        master: master_key(&written.settings)?,
+        master,
         vendors: Arc::new(Vendors::builtin()),
         catalogue: Arc::new(Catalogue::builtin()),
         written: written.specs,
         stand_in: written.stand_in,
         publish,
         clock: clock.clone(),
-        key_totals: None,
+        key_totals: Some(key_totals(written.settings.data_dir.clone())),
     });
     opened.map_err(explained)
-}
-
-fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
-    let given = settings.master_key.as_ref().map(|key| key.expose());
-    Ok(MasterKey::load_or_create(&settings.data_dir, given)?)
 }
 
 /// Makes a key for a first start, and for every start of a demo.
@@ -170,8 +195,8 @@ fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>,
     Ok(plane.create(&actor, "default", KEYS, draft).map_err(explained)?.secret)
 }
 
-/// Opens the journal, settles what an earlier process left, and starts the threads that write.
-fn journal(data_dir: &Path, clock: &Clock) -> Result<(Arc<Journal>, Background), Failure> {
+/// Opens the journal and the records, and settles what an earlier process left.
+fn journal(data_dir: &Path, clock: &Clock) -> Result<(Arc<Journal>, Records), Failure> {
     let mut records = Records::open(data_dir)?;
     let (journal, recovery) = Journal::open(data_dir, Arc::new(RealDisk), JournalOptions::default(), clock.clone())?;
     let report = recovery.recover(&mut records)?;
@@ -184,8 +209,46 @@ fn journal(data_dir: &Path, clock: &Clock) -> Result<(Arc<Journal>, Background),
             "Recovered what an earlier process left"
         );
     }
+    Ok((journal, records))
+}
+
+/// Starts the threads that write.
+fn background(
+    gateway: &Arc<Gateway>,
+    journal: &Arc<Journal>,
+    records: Records,
+    tail: Tail,
+    data_dir: &Path,
+) -> Result<Background, Failure> {
+    let clock = gateway.clock.clone();
+    let retention = {
+        let gateway = Arc::clone(gateway);
+        move || -> Vec<(String, Retention)> {
+            let state = gateway.state();
+            let kept = state.environments.values().map(|configuration| &configuration.snapshot.environment);
+            kept.map(|environment| (environment.name.as_ref().to_owned(), environment.retention)).collect()
+        }
+    };
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+    let records_kept = {
+        let retention = retention.clone();
+        move || {
+            let kept =
+                |(environment, kept): (String, Retention)| Kept { environment, records: days(kept.records_days) };
+            retention().into_iter().map(kept).collect()
+        }
+    };
+    let content_kept =
+        move || retention().into_iter().map(|(environment, kept)| (environment, days(kept.content_days))).collect();
     let stop = Arc::new(StopSignal::default());
-    let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone()).spawn(Arc::clone(&stop))?;
-    let writer = journal.spawn(Arc::clone(&stop))?;
-    Ok((journal, Background { stop, threads: vec![drainer, writer] }))
+    let drainer = Drainer::new(Arc::clone(journal), records, clock.clone())
+        .with_tail(tail)
+        .with_housekeeping(Housekeeping::new(Box::new(records_kept)))
+        .spawn(Arc::clone(&stop))?;
+    let queue = Arc::new(Queue::default());
+    let writer = Writer::new(Arc::clone(&queue), data_dir.to_owned(), Box::new(content_kept), clock);
+    // It is set here alone.
+    let _ = gateway.payloads.set(queue);
+    let threads = vec![drainer, journal.spawn(Arc::clone(&stop))?, writer.spawn(Arc::clone(&stop))?];
+    Ok(Background { stop, threads })
 }

@@ -1,20 +1,24 @@
-//! `crossway check`: is the configuration one that can be served?
+//! `crossway check`: is the configuration, with the resource files beside it, one that can be served?
 
 use std::io::{Write as _, stderr, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use policy::load::load;
+use policy::load::resources::{Resources, read};
+use policy::load::together::load_with;
 use policy::problem::Severity;
 
-use crate::cli::{ConfigArgs, Failure, in_order};
+use crate::cli::{ConfigArgs, Failure, in_order, variable};
 
 /// Prints every problem and says whether the configuration can be served.
 ///
 /// # Errors
 /// When the working directory or the terminal fails.
-pub fn check(config: &ConfigArgs) -> Result<ExitCode, Failure> {
+pub fn check(config: &ConfigArgs, files: &[PathBuf]) -> Result<ExitCode, Failure> {
     let cwd = std::env::current_dir()?;
-    let (problems, loaded) = match load(config.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), false) {
+    let resources = if files.is_empty() { Resources::default() } else { read(files, &cwd, &variable) };
+    let documents = resources.documents.len();
+    let (problems, loaded) = match load_with(config.config.as_deref(), &cwd, &variable, resources) {
         Ok(mut loaded) => (std::mem::take(&mut loaded.warnings), Some(loaded)),
         Err(problems) => (problems, None),
     };
@@ -23,14 +27,22 @@ pub fn check(config: &ConfigArgs) -> Result<ExitCode, Failure> {
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let Some(loaded) = loaded else {
-        writeln!(stderr(), "{errors} problem{} found", if errors == 1 { "" } else { "s" })?;
+        writeln!(stderr(), "{errors} problem{} found", plural(errors))?;
         return Ok(ExitCode::FAILURE);
     };
-    if loaded.providers_configured == 0 {
+    if loaded.providers_configured == 0 && files.is_empty() {
         writeln!(stderr(), "no provider is configured: add one to crossway.toml, or set OPENAI_API_KEY, say")?;
         return Ok(ExitCode::FAILURE);
     }
     let (providers, models) = (loaded.snapshot.providers.len(), loaded.snapshot.models.len());
-    writeln!(stdout(), "ok: {providers} provider{}, {models} models", if providers == 1 { "" } else { "s" })?;
+    write!(stdout(), "ok: {providers} provider{}, {models} models", plural(providers))?;
+    match documents {
+        0 => writeln!(stdout())?,
+        documents => writeln!(stdout(), ", {documents} resource{} in files", plural(documents))?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }

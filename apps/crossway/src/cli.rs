@@ -9,7 +9,10 @@ use control::refusal::Refusal;
 use policy::load::{Written, read};
 use policy::problem::Problem;
 
-use crate::{check, keys, serve};
+use crate::apply::{self, FileArgs};
+use crate::export::{self, Format};
+use crate::remote::ServerArgs;
+use crate::{backup, check, keys, migrate, people, restore, serve};
 
 /// What a command fails with: one line, or several, for people.
 pub type Failure = Box<dyn std::error::Error>;
@@ -31,14 +34,74 @@ enum Command {
         #[arg(long)]
         demo: bool,
     },
-    /// Validate the configuration: every problem at once, with file and line
+    /// Validate the configuration and resource files: every problem at once, with file and line
     Check {
         #[command(flatten)]
         config: ConfigArgs,
+        /// A resource file, or a folder of them; repeat for several
+        #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR")]
+        files: Vec<PathBuf>,
+    },
+    /// Make a running gateway have what resource files say: all of it, or nothing
+    Apply {
+        #[command(flatten)]
+        files: FileArgs,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// A file to write the secrets of new keys into, one JSON object a line; it must not exist
+        #[arg(long, value_name = "FILE")]
+        key_secrets: Option<PathBuf>,
+    },
+    /// Show what apply would change; exit code 0 when nothing, 1 when something, 2 when it cannot be said
+    Diff {
+        #[command(flatten)]
+        files: FileArgs,
+    },
+    /// Write what a running gateway has as resource files, without secrets
+    Export {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One environment instead of all
+        #[arg(short = 'E', long, value_name = "NAME")]
+        environment: Option<String>,
+        /// The folder to write into, one file a resource; without it everything goes to stdout
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// What the files are written in
+        #[arg(long, value_enum, default_value_t = Format::Yaml)]
+        format: Format,
     },
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Back up the data directory into one file, while the gateway runs
+    Backup {
+        /// The file to write; it must not exist
+        file: PathBuf,
+        /// Put the master key into it too: then the file alone is enough to restore, and to read every credential
+        #[arg(long)]
+        include_master_key: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Restore a backup into the data directory, which has to be empty
+    Restore {
+        /// The backup
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Bring the databases up to date; the first start of a new version does the same
+    Migrate {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Print the OpenAPI document of the admin API
+    Openapi,
+    /// Invite and list people, and make codes for new passwords
+    #[command(subcommand)]
+    People(people::Command),
     /// Print the version
     Version,
 }
@@ -58,12 +121,17 @@ impl ConfigArgs {
     /// With every problem.
     pub fn read(&self, demo: bool) -> Result<Written, Failure> {
         let cwd = std::env::current_dir()?;
-        read(self.config.as_deref(), &cwd, &|name| std::env::var(name).ok(), demo).map_err(|problems| all(&problems))
+        read(self.config.as_deref(), &cwd, &variable, demo).map_err(|problems| all(&problems))
     }
 }
 
+/// Returns the value of an environment variable.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Joins problems into one failure.
-pub fn all(problems: &[Problem]) -> Failure {
+fn all(problems: &[Problem]) -> Failure {
     let lines: Vec<String> = in_order(problems).into_iter().map(ToString::to_string).collect();
     lines.join("\n").into()
 }
@@ -91,8 +159,21 @@ pub fn in_order(problems: &[Problem]) -> Vec<&Problem> {
 pub fn run() -> Result<ExitCode, Failure> {
     match Cli::parse().command {
         Command::Serve { config, demo } => serve::serve(&config, demo),
-        Command::Check { config } => check::check(&config),
+        Command::Check { config, files } => check::check(&config, &files),
+        Command::Apply { files, dry_run, key_secrets } => apply::apply(&files, dry_run, key_secrets.as_deref()),
+        Command::Diff { files } => apply::diff(&files),
+        Command::Export { server, environment, output, format } => {
+            export::export(&server, environment.as_deref(), output.as_deref(), format)
+        }
+        Command::Backup { file, include_master_key, config } => backup::backup(&config, &file, include_master_key),
+        Command::Restore { file, config } => restore::restore(&config, &file),
+        Command::Migrate { config } => migrate::migrate(&config),
         Command::Keys(command) => keys::run(command),
+        Command::Openapi => {
+            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&server::admin::openapi::document())?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::People(command) => people::run(command),
         Command::Version => {
             writeln!(std::io::stdout(), "crossway {}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

@@ -1,21 +1,24 @@
 //! `crossway keys`: keys in the data directory. A running gateway sees a change within a second.
 
+mod args;
+mod listing;
+
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use control::actor::Actor;
 use control::kind::KEYS;
 use control::plane::Plane;
 use control::publish::{Change, Publish};
 use control::refusal::Refusal;
-use control::resource::{Draft, Expect, ListQuery, Resource};
+use control::resource::{Created, Draft, Expect, Resource};
 use policy::clock::Clock;
-use policy::compile::settings::parse_duration;
-use serde_json::{Value, json};
 
+use self::args::SpecArgs;
+use self::listing::list;
 use crate::assemble::open_plane;
 use crate::cli::{ConfigArgs, Failure, explained};
 
@@ -32,46 +35,36 @@ pub enum Command {
         /// The environment it belongs to
         #[arg(long, default_value = ENVIRONMENT)]
         environment: String,
-        /// The team it belongs to
-        #[arg(long)]
-        team: Option<String>,
-        /// What it is for
-        #[arg(long, default_value = "")]
-        description: String,
-        /// A provider it may use; repeat for several, leave out for all
-        #[arg(long = "provider")]
-        providers: Vec<String>,
-        /// A model it may use; repeat for several, leave out for all
-        #[arg(long = "model")]
-        models: Vec<String>,
-        /// Unix seconds after which it is refused
-        #[arg(long)]
-        expires_at: Option<u64>,
+        #[command(flatten)]
+        spec: Box<SpecArgs>,
         #[command(flatten)]
         config: ConfigArgs,
     },
     /// List keys, revoked ones included
     List {
-        /// Only those of this environment
+        /// One environment instead of all
         #[arg(long)]
         environment: Option<String>,
+        /// What the list is written in
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Give a key a new secret, which is printed once, alone; the old one works on for the grace time
+    /// Give a key a new secret, which is printed once, alone; the old one works for the grace time
     Rotate {
         /// Its name, id or prefix
         key: String,
-        /// How long the old secret works on, such as 30s, 15m or 24h
-        #[arg(long, default_value = "24h")]
-        grace: String,
         /// The environment it belongs to
         #[arg(long, default_value = ENVIRONMENT)]
         environment: String,
+        /// How long the old secret works on: 90s, 15m, 24h or 7d; 0s ends it at once
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = args::duration)]
+        grace: Duration,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Revoke a key by its name, id or prefix; requests in flight are cut off
+    /// Revoke a key for ever; requests in flight are cut off
     Revoke {
         /// Its name, id or prefix
         key: String,
@@ -83,35 +76,36 @@ pub enum Command {
     },
 }
 
+/// What a list is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    Text,
+    /// One JSON array, each key as the admin API shows it
+    Json,
+}
+
 /// Runs a `keys` command.
 ///
 /// # Errors
 /// When it fails.
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Create { name, environment, team, description, providers, models, expires_at, config } => {
-            let mut spec = json!({"description": description, "providers": providers, "models": models});
-            if let Value::Object(spec) = &mut spec {
-                spec.extend(team.map(|team| ("team".to_owned(), team.into())));
-                spec.extend(expires_at.map(|instant| ("expires_at".to_owned(), instant.into())));
-                spec.retain(|_, value| !matches!(value.as_array(), Some(list) if list.is_empty()));
-            }
-            let Value::Object(spec) = spec else { return Ok(ExitCode::FAILURE) };
-            let draft = Draft { name: Some(name), spec };
-            let created = open(&config)?.create(&actor(), &environment, KEYS, draft).map_err(explained)?;
-            print_secret(created.secret.as_ref())?;
+        Command::Create { name, environment, spec, config } => {
+            let draft = Draft { name: Some(name), spec: spec.spec()? };
+            print_secret(&open(&config)?.create(&actor(), &environment, KEYS, draft).map_err(explained)?)?;
         }
-        Command::List { environment, config } => list(&open(&config)?, environment)?,
-        Command::Rotate { key, grace, environment, config } => {
-            let usage = || format!("--grace {grace:?} is not a time such as 30s, 15m or 24h");
-            let grace = parse_duration(&grace).ok_or_else(usage)?;
-            rotate(&open(&config)?, &environment, &key, grace)?;
+        Command::List { environment, format, config } => list(&open(&config)?, environment, format)?,
+        Command::Rotate { key, environment, grace, config } => {
+            let plane = open(&config)?;
+            let name = named(&plane, &environment, &key)?;
+            print_secret(&plane.rotate_key(&actor(), &environment, &name, grace, Expect::Any).map_err(explained)?)?;
         }
         Command::Revoke { key, environment, config } => {
             let plane = open(&config)?;
-            let found = find(&plane, &environment, &key).map_err(explained)?;
-            plane.revoke_key(&actor(), &environment, &found.name, Expect::Any).map_err(explained)?;
-            writeln!(stderr(), "revoked {} ({}…)", found.name, prefix(&found))?;
+            let name = named(&plane, &environment, &key)?;
+            let revoked = plane.revoke_key(&actor(), &environment, &name, Expect::Any).map_err(explained)?;
+            writeln!(stderr(), "revoked {} ({}…)", revoked.name, status(&revoked, "prefix"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -132,49 +126,21 @@ fn actor() -> Actor {
     Actor::local("command line")
 }
 
-/// Finds a key by its name, its id or the first characters of a secret.
-fn find(plane: &Plane, environment: &str, given: &str) -> Result<Resource, Refusal> {
-    match plane.get(&actor(), environment, KEYS, given) {
+fn print_secret(created: &Created) -> Result<(), Failure> {
+    let secret = created.secret.as_ref().ok_or("no secret was made")?;
+    writeln!(stdout(), "{}", secret.expose())?;
+    Ok(())
+}
+
+/// Returns the name of a key that somebody named: a name wins over an id, an id over a prefix.
+fn named(plane: &Plane, environment: &str, given: &str) -> Result<String, Failure> {
+    let found = match plane.get(&actor(), environment, KEYS, given) {
         Err(Refusal::NotFound(_)) => plane.key_by_prefix(&actor(), environment, given),
-        found => found,
-    }
+        other => other,
+    };
+    Ok(found.map_err(explained)?.name)
 }
 
-fn rotate(plane: &Plane, environment: &str, key: &str, grace: Duration) -> Result<(), Failure> {
-    let found = find(plane, environment, key).map_err(explained)?;
-    let rotated = plane.rotate_key(&actor(), environment, &found.name, grace, Expect::Any).map_err(explained)?;
-    print_secret(rotated.secret.as_ref())
-}
-
-fn print_secret(secret: Option<&policy::secret::Secret>) -> Result<(), Failure> {
-    writeln!(stdout(), "{}", secret.map_or("", |secret| secret.expose()))?;
-    Ok(())
-}
-
-fn list(plane: &Plane, environment: Option<String>) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    writeln!(out, "{:<12} {:<10} {:<12} NAME", "PREFIX", "STATUS", "ENVIRONMENT")?;
-    for environment in environment.map_or_else(|| plane.environments(), |environment| vec![environment]) {
-        let mut query = ListQuery { limit: Some(200), ..ListQuery::default() };
-        loop {
-            let page = plane.list(&actor(), &environment, KEYS, &query).map_err(explained)?;
-            for key in &page.data {
-                let state = text(key, "state");
-                writeln!(out, "{:<12} {state:<10} {environment:<12} {}", format!("{}…", prefix(key)), key.name)?;
-            }
-            query.cursor = page.next_cursor;
-            if query.cursor.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn prefix(key: &Resource) -> &str {
-    text(key, "prefix")
-}
-
-fn text<'a>(key: &'a Resource, member: &str) -> &'a str {
-    key.status.get(member).and_then(Value::as_str).unwrap_or_default()
+fn status<'a>(key: &'a Resource, member: &str) -> &'a str {
+    key.status.get(member).and_then(serde_json::Value::as_str).unwrap_or_default()
 }

@@ -1,12 +1,11 @@
-//! Log lines: JSON on stderr, or text on a terminal.
-//!
-//! A JSON line is `{timestamp, level, component, message, metadata{…}}`. Control characters are escaped, so that
-//! nothing a request carries can forge a line.
+//! Log lines on stderr: JSON, or text on a terminal. [`line`] says what they look like.
+
+mod line;
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _, stderr};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Number, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -17,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::line::Line;
 use crate::cli::Failure;
 
 /// Starts logging with a filter: a level, or `target=level` items separated by commas.
@@ -25,12 +25,9 @@ use crate::cli::Failure;
 /// When the filter cannot be understood.
 pub fn start(filter: &str) -> Result<(), Failure> {
     let targets: Targets = filter.parse().map_err(|_| format!("`{filter}` is not a log filter"))?;
-    let registry = tracing_subscriber::registry().with(targets);
-    if stderr().is_terminal() {
-        registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).with_target(false)).init();
-    } else {
-        registry.with(tracing_subscriber::fmt::layer().with_writer(stderr).event_format(JsonLine)).init();
-    }
+    let form = if stderr().is_terminal() { Form::Text } else { Form::Json };
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr).event_format(Lines { form, clock: SystemTime });
+    tracing_subscriber::registry().with(targets).with(layer).init();
     Ok(())
 }
 
@@ -46,66 +43,68 @@ pub fn complain(failure: &Failure) {
     let _ = writeln!(stderr(), "{text}");
 }
 
-struct JsonLine;
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Json,
+    Text,
+}
 
-impl<S, N> FormatEvent<S, N> for JsonLine
+/// Writes events as lines.
+struct Lines<T> {
+    form: Form,
+    clock: T,
+}
+
+impl<S, N, T> FormatEvent<S, N> for Lines<T>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
+    T: FormatTime,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut timestamp = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let line = json!({
-            "timestamp": timestamp,
-            "level": event.metadata().level().as_str(),
-            "component": fields.component.unwrap_or_else(|| event.metadata().target().to_owned()),
-            "message": fields.message,
-            "metadata": fields.rest,
-        });
-        writeln!(writer, "{line}")
+        self.clock.format_time(&mut Writer::new(&mut timestamp))?;
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        let mut line = Line::new(timestamp, level, target);
+        event.record(&mut Fields(&mut line));
+        let text = match self.form {
+            Form::Json => line.json(),
+            Form::Text => line.text(),
+        };
+        writeln!(writer, "{text}")
     }
 }
 
-#[derive(Default)]
-struct Fields {
-    component: Option<String>,
-    message: String,
-    rest: Map<String, Value>,
-}
+/// Puts the fields of an event into a line.
+struct Fields<'a>(&'a mut Line);
 
-impl Fields {
-    fn put(&mut self, field: &Field, value: Value) {
-        match (field.name(), value) {
-            ("message", Value::String(text)) => self.message = text,
-            ("component", Value::String(text)) => self.component = Some(text),
-            (name, value) => {
-                self.rest.insert(name.to_owned(), value);
-            }
-        }
-    }
-}
-
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Value::String(format!("{value:?}")));
+        self.0.put(field.name(), Value::String(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Value::String(value.to_owned()));
+        self.0.put(field.name(), Value::String(value.to_owned()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, json!(value));
+        self.0.put(field.name(), value.into());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, json!(value));
+        self.0.put(field.name(), value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, json!(value));
+        self.0.put(field.name(), value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no infinities.
+        let number = Number::from_f64(value).map(Value::Number);
+        self.0.put(field.name(), number.unwrap_or_else(|| Value::String(value.to_string())));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,19 @@
 //! The `crossway` binary.
 
+mod apply;
 mod assemble;
+mod backup;
 mod check;
 mod cli;
+mod export;
 mod greeting;
 mod keys;
 mod logging;
+mod migrate;
+mod people;
+mod reload;
+mod remote;
+mod restore;
 mod serve;
 mod shutdown;
 

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use engine::gateway::Gateway;
 use engine::worker::Worker;
 use net::connector::{Connector, TcpConnector};
 use policy::problem::Severity;
+use server::admin::oidc::Relying;
+use server::admin::people::{Front, Sessions};
 use server::admin::{Admin, router};
 use server::data;
 use server::listen::bind;
@@ -21,11 +24,15 @@ use tokio::runtime;
 
 use crate::assemble::{Parts, USER_AGENT, assemble};
 use crate::cli::{ConfigArgs, Failure};
+use crate::reload::Reload;
 use crate::shutdown::Stop;
-use crate::{greeting, logging, shutdown};
+use crate::{greeting, logging, people, shutdown};
 
 /// How often the control database is asked whether another process changed it.
 const WATCH: Duration = Duration::from_millis(250);
+
+/// How many times it is asked until the configuration file is looked at: once a second.
+const FILE_ROUNDS: u32 = 4;
 
 /// How long idle TCP connections to providers stay silent before they are probed.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -46,19 +53,26 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
     let effective = written.effective.clone();
-    let Parts { gateway, journal, plane, first_key, background, lock: _lock } = assemble(written, demo)?;
+    let hangup = Arc::new(AtomicBool::new(false));
+    let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
+    let Parts { gateway, journal, plane, first_key, tail, background, lock: _lock } = assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    watch(Arc::clone(&plane))?;
-    greeting::greet(data_address, admin_address, first_key.as_ref())?;
+    watch(Arc::clone(&plane), reload)?;
+    let people = Arc::new(people::open(&settings.data_dir, gateway.clock.clone(), Arc::clone(&plane) as _)?);
+    let setup_code = people.offer_set_up()?;
+    let secrets = greeting::Secrets { first_key: first_key.as_ref(), setup_code: setup_code.as_ref() };
+    greeting::greet(data_address, admin_address, settings.public_url.as_deref(), secrets)?;
     warn_of_openness(&gateway, data_address);
     let journal_healthy = {
         let journal = Arc::clone(&journal);
         Box::new(move || journal.healthy())
     };
+    let oidc = settings.oidc.map(|oidc| Relying::new(oidc, Arc::clone(&connector), gateway.clock.clone()));
+    let front = Arc::new(Front::new(people, settings.public_url, oidc));
     let admin = Admin {
         gateway: Arc::clone(&gateway),
         plane,
@@ -67,9 +81,11 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         settings: effective,
         data_dir: settings.data_dir,
         token: settings.admin_token,
+        tail,
         journal_healthy,
         address: admin_address,
-        authenticators: Vec::new(),
+        authenticators: vec![Box::new(Sessions(Arc::clone(&front)))],
+        people: front,
         buckets: Default::default(),
         blocking: Default::default(),
     };
@@ -81,6 +97,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         tokio::select! {
             () = admin => {}
             () = shutdown::drain(&gateway, &stop, settings.grace) => {}
+            () = shutdown::note_hangups(&hangup) => {}
         }
         Ok::<_, std::io::Error>(())
     })?;
@@ -125,17 +142,20 @@ fn start_workers(
     Ok(workers)
 }
 
-/// Puts into effect what other processes change. The thread ends with the process.
-fn watch(plane: Arc<Plane>) -> Result<(), Failure> {
+/// Puts into effect what other processes and the configuration file change. The thread ends with the process.
+fn watch(plane: Arc<Plane>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
         let mut failing = false;
-        loop {
+        for round in (0..FILE_ROUNDS).cycle() {
             thread::park_timeout(WATCH);
             let result = plane.refresh();
             if let (false, Err(error)) = (failing, &result) {
                 tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
             failing = result.is_err();
+            if round == 0 {
+                reload.poll(&plane);
+            }
         }
     };
     thread::Builder::new().name("control".into()).spawn(watch)?;
@@ -157,6 +177,11 @@ fn warn_of_configuration(plane: &Plane) {
 
 fn warn_of_openness(gateway: &Gateway, address: SocketAddr) {
     use engine::gateway::Anonymous;
+    if gateway.options.anonymous != Anonymous::Off {
+        let calls = "/admin/systemprompt, /admin/guardrails, /admin/stats";
+        let message = "Whoever needs no key may read and change the system prompt and the guardrails of these calls";
+        tracing::warn!(component = "keys", calls, "{message}");
+    }
     match gateway.options.anonymous {
         Anonymous::Off => {}
         Anonymous::Loopback => {

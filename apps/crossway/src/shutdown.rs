@@ -1,5 +1,6 @@
 //! Stopping: readiness flips at once, what is in flight finishes within the grace time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::gateway::Gateway;
@@ -39,6 +40,15 @@ pub async fn drain(gateway: &Gateway, stop: &Stop, grace: Duration) {
         () = next(&mut interrupt) => {}
     }
     stop.waiting.cancel();
+}
+
+/// Notes every SIGHUP, for ever: it asks for the configuration file to be read again.
+pub async fn note_hangups(noted: &AtomicBool) {
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    loop {
+        next(&mut hangup).await;
+        noted.store(true, Ordering::Relaxed);
+    }
 }
 
 async fn next(signal: &mut Option<Signal>) {

@@ -1,45 +1,154 @@
-//! The models that are known before anybody configures anything: `data/models.toml`.
+//! The models that are known before anybody configures anything: `data/catalogue.json`.
 //!
-//! A model has offers, one per vendor that sells it, because its upstream name and its price differ between vendors.
+//! `cargo xtask catalog` writes that file from public price lists and from `data/models.toml`, which holds what no list
+//! says and what we say otherwise; `docs/catalogue.md` has the rules. A model has offers, one per vendor that sells it,
+//! because its upstream name and its price differ between vendors.
 
-use ir::money::{PicoUsd, Prices};
-use serde::{Deserialize, Deserializer};
+use ir::money::{PriceRow, Prices};
+use serde::{Deserialize, Serialize};
 
-static FILE: &str = include_str!("../../../data/models.toml");
+static FILE: &str = include_str!("../../../data/catalogue.json");
 
-/// Every model that is known, in the order of the file.
-#[derive(Clone, Debug, Deserialize)]
+/// Every model that is known, in alphabetical order of slugs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     models: Vec<CatalogueModel>,
 }
 
 /// One model, whoever serves it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogueModel {
     /// Its name with us.
     pub slug: Box<str>,
-    /// Other names that mean the same, such as dated snapshots.
+    /// Its name for people.
+    pub title: Box<str>,
+    /// What it is asked for.
     #[serde(default)]
+    pub mode: Mode,
+    /// The slug of the model that this one is a dated or a special edition of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Box<str>>,
+    /// Other names that mean the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<Box<str>>,
+    /// `text`, `image`, `audio`, `video`, `pdf`; empty when unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input_modalities: Vec<Box<str>>,
+    /// `text`, `image`, `audio`, `video`; empty when unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output_modalities: Vec<Box<str>>,
     /// Input and output tokens together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u64>,
     /// The most it can write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
-    /// `vision`, `tools`, `json_schema`, `reasoning`, `audio`, `pdf`.
-    #[serde(default)]
+    /// `vision`, `tools`, `json_schema`, `reasoning`, `audio`, `video`, `pdf`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<Box<str>>,
-    /// 0 to 100: our own rough ordering.
-    pub quality: u32,
+    /// 0 to 100: our own rough ordering; absent where we have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<u32>,
     /// Release date, `YYYY-MM-DD`, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Box<str>>,
+    /// Whether its maker has announced its end.
+    #[serde(default, skip_serializing_if = "Status::is_active")]
+    pub status: Status,
+    /// The day on which its maker stops serving it, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation_date: Option<Box<str>>,
     /// Who sells it.
     pub offers: Vec<Offer>,
 }
 
-/// One vendor's offer of a model. Prices are US dollars per million tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// What a model is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Answers to conversations.
+    #[default]
+    Chat,
+    /// The continuation of a text.
+    Completion,
+    /// Vectors.
+    Embedding,
+    /// Images.
+    Image,
+    /// The text of speech.
+    Transcription,
+    /// Speech.
+    Speech,
+    /// The order of documents by relevance.
+    Rerank,
+    /// A judgement of content.
+    Moderation,
+    /// Spoken conversations over a socket.
+    Realtime,
+}
+
+impl Mode {
+    /// Every mode, in the order of the documentation.
+    pub const ALL: [Self; 9] = [
+        Self::Chat,
+        Self::Completion,
+        Self::Embedding,
+        Self::Image,
+        Self::Transcription,
+        Self::Speech,
+        Self::Rerank,
+        Self::Moderation,
+        Self::Realtime,
+    ];
+
+    /// Returns the name used in data, in the configuration and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completion => "completion",
+            Self::Embedding => "embedding",
+            Self::Image => "image",
+            Self::Transcription => "transcription",
+            Self::Speech => "speech",
+            Self::Rerank => "rerank",
+            Self::Moderation => "moderation",
+            Self::Realtime => "realtime",
+        }
+    }
+
+    /// Returns the mode of a name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// Returns whether a surface of the gateway serves it. Models of the other modes are known, and not offered.
+    pub fn is_served(self) -> bool {
+        self == Self::Chat
+    }
+}
+
+/// Whether a model stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing else is known.
+    #[default]
+    Active,
+    /// Its maker has announced its end, or has ended it.
+    Deprecated,
+}
+
+impl Status {
+    /// Returns whether nothing else is known.
+    pub fn is_active(&self) -> bool {
+        *self == Self::Active
+    }
+}
+
+/// One vendor's offer of a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offer {
     /// The vendor's kind.
@@ -47,41 +156,44 @@ pub struct Offer {
     /// What the vendor calls the model.
     pub name: Box<str>,
     /// Whether a provider of the vendor serves it when nothing else is said.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub default: bool,
-    #[serde(deserialize_with = "price")]
-    input: PicoUsd,
-    #[serde(deserialize_with = "price")]
-    output: PicoUsd,
-    #[serde(default, deserialize_with = "some_price")]
-    cached_input: Option<PicoUsd>,
-    #[serde(default, deserialize_with = "some_price")]
-    cache_write: Option<PicoUsd>,
-    #[serde(default, deserialize_with = "some_price")]
-    audio_input: Option<PicoUsd>,
-    #[serde(default, deserialize_with = "some_price")]
-    audio_output: Option<PicoUsd>,
     /// Whether the vendor serves it over its Responses interface alone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub responses_only: bool,
     /// The context window, where the vendor's differs from the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u64>,
     /// The output limit, where the vendor's differs from the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
-    /// The price list that the figures can be checked against.
-    pub source: Box<str>,
+    /// The day on which the vendor stops serving it, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation_date: Option<Box<str>>,
+    /// The price list as the sources give it; empty when no price is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<PriceRow>,
+    /// The vendor's own price list, to check the figures against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Box<str>>,
 }
 
 impl Catalogue {
-    /// Returns the models of `data/models.toml`; none when it does not parse, which a test rules out.
+    /// Returns the models of `data/catalogue.json`; none when it does not parse, which a test rules out.
     pub fn builtin() -> Self {
-        match toml::from_str(FILE) {
+        match serde_json::from_str(FILE) {
             Ok(catalogue) => catalogue,
             Err(error) => {
-                debug_assert!(false, "data/models.toml: {error}");
-                Self { models: Vec::new() }
+                debug_assert!(false, "data/catalogue.json: {error}");
+                Self::default()
             }
         }
+    }
+
+    /// Makes a catalogue of models.
+    pub fn new(mut models: Vec<CatalogueModel>) -> Self {
+        models.sort_by(|a, b| a.slug.cmp(&b.slug));
+        Self { models }
     }
 
     /// Returns every model.
@@ -92,8 +204,8 @@ impl Catalogue {
     /// Returns the model that a name means: a slug, else an alias, else an upstream name. Case does not matter, and
     /// dots and dashes are alike.
     pub fn resolve(&self, name: &str) -> Option<&CatalogueModel> {
-        let name = fold_name(name);
-        let same = |other: &str| fold_name(other) == name;
+        let name = name.trim();
+        let same = |other: &str| same_name(other, name);
         let by_slug = self.models.iter().find(|model| same(&model.slug));
         by_slug
             .or_else(|| self.models.iter().find(|model| model.aliases.iter().any(|alias| same(alias))))
@@ -119,17 +231,21 @@ impl CatalogueModel {
 }
 
 impl Offer {
-    /// Returns the prices. A bucket without a price of its own costs what plain input or output costs.
-    pub fn prices(&self) -> Prices {
-        Prices {
-            input: self.input,
-            cached_input: self.cached_input.unwrap_or(self.input),
-            cache_write: self.cache_write.unwrap_or(self.input),
-            output: self.output,
-            audio_input: self.audio_input.unwrap_or(self.input),
-            audio_output: self.audio_output.unwrap_or(self.output),
-        }
+    /// Returns the price list; `None` when no price is known.
+    pub fn prices(&self) -> Option<Prices> {
+        (!self.prices.is_empty()).then(|| Prices::new(&self.prices))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// Returns whether two names are the same: case does not matter, and dots and dashes are alike.
+fn same_name(one: &str, other: &str) -> bool {
+    let fold = |byte: u8| if byte == b'.' { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| fold(a) == fold(b))
 }
 
 /// Returns a name in the form in which names are compared: lower case, dots as dashes.
@@ -150,96 +266,5 @@ fn unix_of_date(date: &str) -> Option<u64> {
     days.checked_sub(719_468).map(|days| days * 86_400)
 }
 
-fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PicoUsd, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    PicoUsd::per_million(&text).map_err(serde::de::Error::custom)
-}
-
-fn some_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PicoUsd>, D::Error> {
-    price(deserializer).map(Some)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::load::Vendors;
-
-    #[test]
-    fn the_file_is_consistent() {
-        let catalogue: Catalogue = toml::from_str(FILE).unwrap();
-        let vendors = Vendors::builtin();
-        let mut names = BTreeSet::new();
-        assert!(catalogue.models.len() >= 60);
-        for model in catalogue.iter() {
-            let own: BTreeSet<String> = [&model.slug].into_iter().chain(&model.aliases).map(|n| fold_name(n)).collect();
-            for name in own {
-                assert!(names.insert(name.clone()), "{name} twice");
-            }
-            assert!(model.quality <= 100 && !model.offers.is_empty(), "{}", model.slug);
-            assert!(model.released.is_none() || model.released_unix() > 0, "{}", model.slug);
-            for offer in &model.offers {
-                assert!(vendors.get(&offer.vendor).is_some(), "{}: {}", model.slug, offer.vendor);
-                assert!(!offer.source.is_empty(), "{}", model.slug);
-            }
-        }
-    }
-
-    #[test]
-    fn a_vendor_has_one_default() {
-        let catalogue = Catalogue::builtin();
-        for vendor in Vendors::builtin().iter() {
-            let offers: Vec<_> = catalogue.of_vendor(&vendor.kind).collect();
-            let expect = usize::from(!offers.is_empty() && vendor.base_url.is_some());
-            assert_eq!(offers.iter().filter(|(_, offer)| offer.default).count(), expect, "{}", vendor.kind);
-        }
-    }
-
-    fn check(name: &str, expect: &str) {
-        let catalogue = Catalogue::builtin();
-        assert_eq!(catalogue.resolve(name).map(|model| &*model.slug), Some(expect), "{name}");
-    }
-
-    #[test]
-    fn the_names_that_people_write_resolve() {
-        for name in ["gpt-3.5-turbo", "gpt-4", "gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-5", "o3", "o4-mini"] {
-            check(name, name);
-        }
-        check("gpt-4-1", "gpt-4.1");
-        check("GPT-3-5-Turbo", "gpt-3.5-turbo");
-        check("claude-4", "claude-sonnet-4");
-        check("claude-3-5-sonnet", "claude-3-5-sonnet");
-        check("claude-3.5-sonnet-20241022", "claude-3-5-sonnet");
-        check("claude-haiku-4.5", "claude-haiku-4-5");
-        check("claude-haiku-4-5", "claude-haiku-4-5");
-        check("claude-sonnet-4.5", "claude-sonnet-4-5");
-        check("claude-sonnet-4-6", "claude-sonnet-4-6");
-        check("claude-sonnet-4-20250514", "claude-sonnet-4");
-        check("gemini-2.5", "gemini-2.5-pro");
-        check("gemini-2.5-pro", "gemini-2.5-pro");
-        check("gemini-pro", "gemini-2.5-pro");
-        check("llama3.1:latest", "llama3.1");
-        check("llama3.2", "llama3.2");
-        check("mistral-small-latest", "mistral-small-latest");
-        check("command-r-plus-08-2024", "command-r-plus-08-2024");
-        check("demo-1", "demo-1");
-    }
-
-    #[test]
-    fn prices_fall_back_to_plain_ones() {
-        let catalogue = Catalogue::builtin();
-        let prices = catalogue.resolve("demo-1").unwrap().offer_of("demo").unwrap().prices();
-        assert_eq!((prices.input.0, prices.output.0), (100_000, 400_000));
-        assert_eq!((prices.cached_input.0, prices.cache_write.0), (100_000, 100_000));
-    }
-
-    #[test]
-    fn dates_are_unix_seconds() {
-        assert_eq!(unix_of_date("1970-01-01"), Some(0));
-        assert_eq!(unix_of_date("2024-02-29"), Some(1_709_164_800));
-        assert_eq!(unix_of_date("2026-11-21"), Some(1_795_219_200));
-        assert_eq!(unix_of_date("2026-13-21"), None);
-        assert_eq!(unix_of_date("soon"), None);
-    }
-}
+mod tests;

@@ -37,6 +37,9 @@ pub struct Vendor {
     /// Whether it works without a credential (a server on the operator's own machine).
     #[serde(default)]
     pub credential_optional: bool,
+    /// Whether it serves far more models than the catalogue lists: names that the catalogue does not know are accepted.
+    #[serde(default)]
+    pub serves_others: bool,
     /// How usage is obtained in a stream.
     pub stream_usage: StreamUsage,
     /// Where it spells something otherwise than its dialect.

@@ -73,16 +73,14 @@ pub(crate) fn change(key: CompiledKey, secrets: &[SecretRow]) -> Change {
 pub(crate) fn compile(row: &Row, environment: Option<&Environment>) -> (CompiledKey, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut origin = Origin::new(label_of(row), "spec");
-    let spec: KeySpec = match serde_json::from_str::<Spec>(&row.spec) {
-        Ok(mut spec) => {
-            spec.retain(|_, value| !value.is_null());
-            reader::read(&spec, &mut origin, &mut problems)
-        }
-        Err(_) => {
+    // What was checked when it was written is read at once; only what is not good any more is read field by field.
+    let spec: KeySpec = serde_json::from_str(&row.spec).unwrap_or_else(|_| {
+        if serde_json::from_str::<Spec>(&row.spec).is_err() {
             problems.push(origin.problem("", "the stored document is damaged: write it again"));
-            KeySpec::default()
+            return KeySpec::default();
         }
-    };
+        reader::read(&shown(row), &mut origin, &mut problems)
+    });
     let damaged = !problems.is_empty();
     check_team(&spec, &origin, environment, &mut problems);
     let entry = Entry { name: row.name.clone(), spec, origin };

@@ -139,7 +139,11 @@ pub static KINDS: [Kind; 10] = [
         singular: "guardrail",
         filters: &["q"],
         secrets: &[],
-        references: &[],
+        references: &[
+            // Without its teams and keys it would be everybody's.
+            Rule { field: "teams[]", kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: "keys[]", kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
         name_field: None,
         add: |incoming, specs| specs.guardrails.push(incoming.entry()),
         of_file: |specs| filed(&specs.guardrails, None),
@@ -149,7 +153,11 @@ pub static KINDS: [Kind; 10] = [
         singular: "prompt",
         filters: &["q"],
         secrets: &[],
-        references: &[],
+        references: &[
+            // Without its teams and keys it would be everybody's.
+            Rule { field: "teams[]", kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: "keys[]", kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
         name_field: None,
         add: |incoming, specs| specs.prompts.push(incoming.entry()),
         of_file: |specs| filed(&specs.prompts, None),

@@ -9,6 +9,8 @@ mod document;
 mod files;
 mod keys;
 pub mod kind;
+pub mod oidc;
+pub mod people;
 pub mod plane;
 pub mod publish;
 pub mod refusal;

@@ -14,15 +14,16 @@ mod refresh;
 mod verbs;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ir::id::ResourceId;
 use policy::clock::Clock;
+use policy::problem::Problem;
 use store::resources::{ResourceReader, ResourceStore};
 
 use crate::files::Files;
-use crate::publish::Publish;
+use crate::publish::{Change, Publish};
 use crate::set::{Environment, Tools};
 
 /// The control plane. Its calls block on the database: they run on a thread that may.
@@ -36,6 +37,8 @@ pub struct Plane {
     /// Reads keys and the audit log.
     reader: Mutex<Box<dyn ResourceReader + Send>>,
     state: RwLock<State>,
+    /// The keys that the data plane knows, so that it can be told which ones are gone: 16 bytes each.
+    told_keys: Mutex<HashSet<ResourceId>>,
 }
 
 /// Returns what keys used so far, by their ids.
@@ -63,6 +66,8 @@ struct State {
     sequence: u64,
     environments: BTreeMap<String, Environment>,
     files: Files,
+    /// Why a newer configuration file is not in effect.
+    refused_file: Vec<Problem>,
 }
 
 impl State {
@@ -85,6 +90,24 @@ impl Plane {
     fn writer(&self) -> MutexGuard<'_, Box<dyn ResourceStore>> {
         // What a writer that panicked had begun was rolled back.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts changes into effect.
+    fn tell(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        {
+            let mut told = self.told_keys.lock().unwrap_or_else(PoisonError::into_inner);
+            for change in &changes {
+                match change {
+                    Change::Key { key, .. } => told.extend(key.id),
+                    Change::KeyGone(id) => _ = told.remove(id),
+                    Change::Environment(_) | Change::EnvironmentGone(_) => {}
+                }
+            }
+        }
+        self.publish.publish(changes);
     }
 
     fn reader(&self) -> MutexGuard<'_, Box<dyn ResourceReader + Send>> {

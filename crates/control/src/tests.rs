@@ -34,11 +34,14 @@ mod secrets;
 const NOW_MS: u64 = 1_795_000_000_000;
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
+/// A key and its secrets, as the data plane is told of them.
+type Told = (CompiledKey, Vec<([u8; 32], Option<u64>)>);
+
 /// What requests would see.
 #[derive(Default)]
 struct Heard {
     environments: Mutex<BTreeMap<String, policy::snapshot::Snapshot>>,
-    keys: Mutex<BTreeMap<ResourceId, (CompiledKey, Vec<([u8; 32], Option<u64>)>)>>,
+    keys: Mutex<BTreeMap<ResourceId, Told>>,
     times: Mutex<usize>,
 }
 
@@ -68,7 +71,7 @@ impl Heard {
         environments.get(environment).is_some_and(|snapshot| !snapshot.resolve(model).is_empty())
     }
 
-    fn key(&self, id: ResourceId) -> Option<(CompiledKey, Vec<([u8; 32], Option<u64>)>)> {
+    fn key(&self, id: ResourceId) -> Option<Told> {
         self.keys.lock().unwrap().get(&id).cloned()
     }
 

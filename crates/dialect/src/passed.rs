@@ -1,6 +1,7 @@
 //! What a streamed answer amounts to, whichever dialect it speaks and whether it is spliced or translated.
 
 use ir::guard::Blocked;
+use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
@@ -32,6 +33,8 @@ pub struct Passed {
     pub finish_reason: Option<String>,
     /// The last usage report that can be believed.
     pub usage: Option<Usage>,
+    /// The service tier that the provider says it answers in.
+    pub service_tier: Option<ServiceTier>,
     /// What was reported when the answer began, by a dialect that does so: the input. It makes the estimate better when
     /// no report of the whole answer follows.
     pub begun: Option<Usage>,

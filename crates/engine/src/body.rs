@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 use self::stream::StreamBody;
+use crate::capture::Captured;
 
 /// Below this many bytes parts are joined: one write is cheaper than several.
 const JOIN_BELOW: usize = 16 << 10;
@@ -20,6 +21,8 @@ pub enum ReplyBody {
     Parts(std::vec::IntoIter<Bytes>, u64),
     /// A stream.
     Stream(Box<StreamBody>),
+    /// Either of them, kept as it passes.
+    Captured(Box<Captured>),
 }
 
 impl ReplyBody {
@@ -65,6 +68,7 @@ impl Body for ReplyBody {
                 Poll::Ready(part.map(|part| Ok(Frame::data(part))))
             }
             Self::Stream(stream) => stream.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Captured(captured) => captured.poll(context),
         }
     }
 
@@ -72,6 +76,7 @@ impl Body for ReplyBody {
         match self {
             Self::Parts(parts, _) => parts.as_slice().is_empty(),
             Self::Stream(stream) => stream.is_over(),
+            Self::Captured(captured) => captured.is_over(),
         }
     }
 
@@ -79,6 +84,7 @@ impl Body for ReplyBody {
         match self {
             Self::Parts(_, left) => SizeHint::with_exact(*left),
             Self::Stream(_) => SizeHint::default(),
+            Self::Captured(captured) => captured.size_hint(),
         }
     }
 }

@@ -62,7 +62,7 @@ where
 {
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
-    let guarded = guard::guard(gated)?;
+    let guarded = guard::guard(&worker.gateway, gated)?;
     let planned = plan::plan(Missed(guarded.0))?;
     let mut gated = planned.gated;
     let revoked = gated.key.revoked.clone();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -10,6 +10,7 @@ use ir::failure::ErrorTypes;
 use policy::clock::Clock;
 use policy::limit::book::Book;
 use policy::snapshot::CompiledKey;
+use settle::payloads::Queue;
 use tokio_util::task::TaskTracker;
 
 use crate::failed_logins::FailedLogins;
@@ -81,6 +82,8 @@ pub struct Gateway {
     pub failed_logins: FailedLogins,
     /// What providers signed, kept for the turn that follows.
     pub proofs: Kept,
+    /// Where what was asked and answered is kept; set once, at the start, when it is kept at all.
+    pub payloads: OnceLock<Arc<Queue>>,
     /// Every task that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
 }
@@ -104,6 +107,7 @@ impl Gateway {
             book: Book::default(),
             failed_logins: FailedLogins::default(),
             proofs: Kept::default(),
+            payloads: OnceLock::new(),
             tasks: TaskTracker::new(),
         }
     }

@@ -5,6 +5,7 @@
 //! administrative request can hold.
 
 pub mod body;
+pub mod capture;
 pub mod count;
 pub mod failed_logins;
 pub mod gateway;
@@ -16,6 +17,7 @@ mod printable;
 pub mod proofs;
 pub mod refusal;
 pub mod reservation;
+mod sightings;
 pub mod stage;
 pub mod state;
 pub mod ticket;

@@ -13,6 +13,7 @@ use policy::clock::Clock;
 use policy::limit::Now;
 use policy::limit::bind::{Asker, Bindings};
 
+pub(crate) use self::demand::is_priced;
 pub use self::demand::{Demand, STEP_TOKENS};
 pub(crate) use self::denied::{failure, unpriced};
 pub use self::standing::Standing;

@@ -1,11 +1,18 @@
 //! Counters, as Prometheus reads them. Labels come from closed sets, so that traffic cannot make more series.
 
+pub mod guardrails;
+pub mod providers;
+
 use std::fmt;
 
 use ir::settlement::{Outcome, Settlement};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
+use serde::Serialize;
+
+use self::guardrails::GuardrailHits;
+use self::providers::{ProviderTotals, Providers};
 
 /// The gateway's counters.
 #[derive(Debug, Default)]
@@ -20,6 +27,47 @@ pub struct Metrics {
     cost_nanos: Counter,
     attempts: Counter,
     latency_us: Counter,
+    /// What guardrails do.
+    pub guardrails: GuardrailHits,
+    providers: Providers,
+    payloads_dropped: Counter,
+}
+
+/// What the process did since it was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Requests by how they ended.
+    pub requests: RequestTotals,
+    /// Tokens.
+    pub tokens: TokenTotals,
+    /// What each provider did.
+    pub providers: Vec<ProviderTotals>,
+}
+
+/// Requests by how they ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestTotals {
+    /// All of them.
+    pub total: u64,
+    /// Answered in full.
+    pub succeeded: u64,
+    /// Failed at every target, or broken off.
+    pub failed: u64,
+    /// Left by their callers.
+    pub cancelled: u64,
+    /// Refused after they were admitted.
+    pub refused: u64,
+    /// Refused before that.
+    pub rejected: u64,
+}
+
+/// Tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenTotals {
+    /// Read by models.
+    pub input: u64,
+    /// Written by models.
+    pub output: u64,
 }
 
 impl Metrics {
@@ -37,11 +85,29 @@ impl Metrics {
         self.cost_nanos.inc_by(settlement.cost.map_or(0, |cost| cost.0));
         self.attempts.inc_by(settlement.attempts.len() as u64);
         self.latency_us.inc_by(settlement.latency_us);
+        self.providers.settled(settlement);
+    }
+
+    /// Returns what the process did since it was started.
+    pub fn totals(&self) -> Totals {
+        let [succeeded, failed, cancelled, refused, rejected] =
+            [&self.succeeded, &self.failed, &self.cancelled, &self.refused, &self.rejected].map(Counter::get);
+        let total = succeeded + failed + cancelled + refused + rejected;
+        Totals {
+            requests: RequestTotals { total, succeeded, failed, cancelled, refused, rejected },
+            tokens: TokenTotals { input: self.input_tokens.get(), output: self.output_tokens.get() },
+            providers: self.providers.totals(),
+        }
     }
 
     /// Counts a request that was refused before the gate.
     pub fn rejected(&self) {
         self.rejected.inc();
+    }
+
+    /// Counts a request whose content could not be kept.
+    pub fn payload_dropped(&self) {
+        self.payloads_dropped.inc();
     }
 
     /// Returns the counters in OpenMetrics text.
@@ -61,10 +127,16 @@ impl Metrics {
             ("cost_nanodollars", "Cost of all requests in nano-dollars", &self.cost_nanos),
             ("attempts", "Attempts at targets", &self.attempts),
             ("latency_microseconds", "Sum of the latencies of all admitted requests", &self.latency_us),
+            (
+                "payloads_dropped",
+                "Requests whose content could not be kept: too much was waiting",
+                &self.payloads_dropped,
+            ),
         ];
         for (name, help, counter) in outcomes {
             registry.register(name, help, counter.clone());
         }
+        self.guardrails.register(&mut registry);
         let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
         gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);

@@ -1,5 +1,6 @@
 //! `GET /v1/models`: what a key may use.
 
+use ir::money::{Bucket, Prices};
 use policy::snapshot::{CompiledKey, Model, ModelIndex};
 use routing::plan::Rights;
 use serde::Serialize;
@@ -27,15 +28,17 @@ pub struct ModelEntry<'a> {
     pub pricing: Option<Pricing>,
 }
 
-/// Prices as decimal text, so that no reader rounds them.
+/// Prices of ordinary requests as decimal text, so that no reader rounds them; null where unknown.
 #[derive(Debug, Serialize)]
 pub struct Pricing {
     /// Per million input tokens.
-    pub input: String,
+    pub input: Option<String>,
     /// Per million output tokens.
-    pub output: String,
+    pub output: Option<String>,
     /// Per million cached input tokens.
-    pub cached_input: String,
+    pub cached_input: Option<String>,
+    /// Per million input tokens written to the provider's prompt cache.
+    pub cache_write: Option<String>,
 }
 
 /// Returns the models that a key may use, each slug once, `auto` first when there is a choice.
@@ -66,8 +69,6 @@ pub fn list<'a>(configuration: &'a Configuration, key: &CompiledKey) -> Vec<Mode
 }
 
 fn entry<'a>(model: &'a Model, provider: &'a str) -> ModelEntry<'a> {
-    // A million tokens cost a million times the pico-dollars of one: a thousand times as many nano-dollars.
-    let dollars = |price: ir::money::PicoUsd| ir::money::NanoUsd(price.0.saturating_mul(1_000)).to_string();
     ModelEntry {
         id: &model.slug,
         object: "model",
@@ -76,10 +77,20 @@ fn entry<'a>(model: &'a Model, provider: &'a str) -> ModelEntry<'a> {
         context_window: model.context_window,
         max_output_tokens: model.max_output_tokens,
         capabilities: &model.capabilities,
-        pricing: model.prices.map(|prices| Pricing {
-            input: dollars(prices.input),
-            output: dollars(prices.output),
-            cached_input: dollars(prices.cached_input),
-        }),
+        pricing: model.prices.as_deref().map(Pricing::of),
+    }
+}
+
+impl Pricing {
+    /// Returns the prices of ordinary requests.
+    fn of(prices: &Prices) -> Self {
+        let base = prices.base();
+        let text = |bucket: Bucket| base.get(bucket).map(|price| bucket.write(price));
+        Self {
+            input: text(Bucket::Input),
+            output: text(Bucket::Output),
+            cached_input: text(Bucket::CachedInput),
+            cache_write: text(Bucket::CacheWrite),
+        }
     }
 }

@@ -12,9 +12,11 @@ use ir::id::RequestId;
 use policy::clock::Monotonic;
 
 use crate::body::ReplyBody;
+use crate::capture::Capture;
 use crate::refusal::Refusal;
 use crate::stage::authenticate::Authenticated;
 use crate::stage::cache::Looked;
+use crate::stage::gate::Gated;
 use crate::stage::{authenticate, cache, decode, dispatch, gate, guard, plan, reply, reserve};
 use crate::worker::Worker;
 
@@ -68,7 +70,16 @@ where
 {
     let decoded = decode::decode(&worker.gateway, surface, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
-    let guarded = guard::guard(gated)?;
+    let capture = Capture::begin(&worker.gateway, &gated);
+    match admitted(worker, gated).await {
+        Ok(reply) => Ok(Capture::around(capture, reply)),
+        Err(refusal) => Err(Refusal { capture, ..refusal }),
+    }
+}
+
+/// Answers a request that is admitted.
+async fn admitted(worker: &Arc<Worker>, gated: Box<Gated>) -> Result<Response<ReplyBody>, Refusal> {
+    let guarded = guard::guard(&worker.gateway, gated)?;
     let missed = match cache::look_up(guarded)? {
         Looked::Hit(reply) => return Ok(reply),
         Looked::Missed(missed) => missed,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ir::failure::{ErrorTypes, Failure};
 use ir::id::RequestId;
 
+use crate::capture::Capture;
 use crate::gateway::Gateway;
 use crate::limits::{self, Standing};
 use crate::stage::authenticate::Identity;
@@ -27,12 +28,23 @@ pub struct Refusal {
     pub types: Option<ErrorTypes>,
     /// How the caller stands with its limits; `None` while it is not known, or when none is of requests or tokens.
     pub standing: Option<Standing>,
+    /// The content of the request, where that is kept: what the caller is told belongs to it.
+    pub capture: Option<Box<Capture>>,
 }
 
 impl Refusal {
     /// Refuses a request before the gate.
     pub fn early(id: RequestId, failure: Failure) -> Self {
-        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, types: None, standing: None }
+        Self {
+            id,
+            failure: Box::new(failure),
+            attempts: 0,
+            admitted: false,
+            close: false,
+            types: None,
+            standing: None,
+            capture: None,
+        }
     }
 
     /// Adds what is said to the caller whom it turned out to be.

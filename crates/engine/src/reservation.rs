@@ -51,6 +51,11 @@ impl Reservation {
         }
     }
 
+    /// Returns the nano-dollars that are held.
+    pub fn nanos(&self) -> u64 {
+        self.nanos
+    }
+
     /// Raises what is held to these bounds; it never lowers it.
     pub fn extend(&mut self, tokens: u64, cost: NanoUsd) {
         let (more_tokens, more_nanos) = (tokens.saturating_sub(self.tokens), cost.0.saturating_sub(self.nanos));

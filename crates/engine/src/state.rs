@@ -61,7 +61,7 @@ pub struct Configuration {
     /// What replies say of each model, in the snapshot's order.
     pub labels: Vec<Label>,
     /// The baseline's slug and prices.
-    pub baseline: Option<(Arc<str>, Prices)>,
+    pub baseline: Option<(Arc<str>, Arc<Prices>)>,
 }
 
 /// What the headers of a reply say of a model.
@@ -86,7 +86,7 @@ impl Configuration {
         let baseline = snapshot
             .baseline
             .and_then(|index| snapshot.model(index))
-            .and_then(|model| model.prices.map(|prices| (Arc::clone(&model.slug), prices)));
+            .and_then(|model| model.prices.as_ref().map(|prices| (Arc::clone(&model.slug), Arc::clone(prices))));
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Self { serial, targets, responses, labels, baseline, snapshot }
     }

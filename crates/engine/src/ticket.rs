@@ -10,7 +10,7 @@ use dialect::lane::Surface;
 use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
-use ir::money::Prices;
+use ir::money::{NanoUsd, Prices, ServiceTier};
 use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::{Clock, Monotonic};
@@ -46,8 +46,10 @@ struct Open {
     surface: Surface,
     arrived: Monotonic,
     settlement: Settlement,
-    prices: Option<Prices>,
-    baseline: Option<Prices>,
+    prices: Option<Arc<Prices>>,
+    baseline: Option<Arc<Prices>>,
+    /// The service tier that was asked for.
+    service_tier: ServiceTier,
     /// The estimate of the input tokens.
     input_tokens: u64,
     /// Whether a target was asked, and has not failed.
@@ -69,6 +71,8 @@ pub struct Ending {
     pub error: Option<(Code, Option<String>)>,
     /// What the provider reported.
     pub usage: Option<Usage>,
+    /// The service tier that the provider says it answered in.
+    pub service_tier: Option<ServiceTier>,
     /// What was reported of the input alone, before a stream broke off.
     pub begun: Option<Usage>,
     /// The bytes of content, for the estimate when nothing was reported.
@@ -116,6 +120,7 @@ impl Ticket {
             settlement,
             prices: None,
             baseline: None,
+            service_tier: ServiceTier::Standard,
             input_tokens: 0,
             dispatched: false,
             asked: false,
@@ -145,10 +150,17 @@ impl Ticket {
     }
 
     /// Notes the model that savings are measured against.
-    pub fn measure_against(&mut self, baseline: Option<&(Arc<str>, Prices)>) {
+    pub fn measure_against(&mut self, baseline: Option<&(Arc<str>, Arc<Prices>)>) {
         if let (Some(open), Some((slug, prices))) = (&mut self.open, baseline) {
             open.settlement.baseline = Some(Arc::clone(slug));
-            open.baseline = Some(*prices);
+            open.baseline = Some(Arc::clone(prices));
+        }
+    }
+
+    /// Notes the service tier that the caller asks for.
+    pub fn serve_as(&mut self, tier: ServiceTier) {
+        if let Some(open) = &mut self.open {
+            open.service_tier = tier;
         }
     }
 
@@ -160,27 +172,28 @@ impl Ticket {
         &mut self,
         model: &Arc<str>,
         provider: &Arc<str>,
-        prices: Option<Prices>,
+        prices: Option<&Prices>,
         input: u64,
     ) -> Result<(), JournalUnavailable> {
         let Some(open) = &mut self.open else { return Ok(()) };
         open.input_tokens = input;
+        let usage = Usage { input, ..Usage::default() };
         let intent = Intent {
             subject: open.settlement.subject.clone(),
             model: Arc::clone(model),
             provider: Arc::clone(provider),
-            prices,
             input_tokens: input,
+            input_cost: prices.and_then(|prices| prices.cost(&usage, open.service_tier)),
         };
         open.permit.intent(&intent)
     }
 
     /// Notes the target that is asked now.
-    pub fn asking(&mut self, model: &Arc<str>, provider: &Arc<str>, prices: Option<Prices>) {
+    pub fn asking(&mut self, model: &Arc<str>, provider: &Arc<str>, prices: Option<&Arc<Prices>>) {
         self.knock();
         if let Some(open) = &mut self.open {
             open.dispatched = true;
-            open.prices = prices;
+            open.prices = prices.cloned();
             open.settlement.model = Some(Arc::clone(model));
             open.settlement.provider = Some(Arc::clone(provider));
         }
@@ -278,11 +291,13 @@ impl Open {
             }
             None => (Usage::default(), UsageOrigin::None),
         };
+        // What was given counts, not what was asked for: a provider may serve `priority` as usual.
+        let tier = ending.service_tier.unwrap_or(self.service_tier);
         settlement.cost = match settlement.usage_origin {
-            UsageOrigin::None => Some(ir::money::NanoUsd(0)),
-            _ => self.prices.map(|prices| prices.cost(&settlement.usage)),
+            UsageOrigin::None => Some(NanoUsd(0)),
+            _ => self.prices.and_then(|prices| prices.cost(&settlement.usage, tier)),
         };
-        settlement.baseline_cost = self.baseline.map(|prices| prices.cost(&settlement.usage));
+        settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, tier));
         settlement.latency_us = self.gateway.clock.now().micros_since(self.arrived);
         let account = Account {
             latency_us: settlement.latency_us,
@@ -294,7 +309,8 @@ impl Open {
         let used = Amounts {
             input_tokens: settlement.usage.input_tokens(),
             output_tokens: settlement.usage.output_tokens(),
-            nanos: settlement.cost.map_or(0, |cost| cost.0),
+            // Where part of what was used has no price, what was held is the best that is known.
+            nanos: settlement.cost.map_or(self.reservation.nanos(), |cost| cost.0),
         };
         self.gateway.metrics.settled(&settlement);
         self.permit.settle(settlement);

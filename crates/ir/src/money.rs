@@ -7,7 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::usage::Usage;
+mod prices;
+
+pub use prices::{Bucket, PriceRow, Prices, Rates, ServiceTier};
 
 /// A price: pico-dollars (1e-12 USD) per unit (token, image, character, …).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +93,20 @@ impl PicoUsd {
     /// # Errors
     /// When the text is not a decimal, negative, finer than 1e-6 USD per million, or too large.
     pub fn per_million(text: &str) -> Result<Self, PriceError> {
+        // One US dollar per million units is 1e6 pico-dollars per unit.
+        Self::scaled(text, 6)
+    }
+
+    /// Reads US dollars per unit, as price lists print what an image or a search costs (`0.04`).
+    ///
+    /// # Errors
+    /// When the text is not a decimal, negative, finer than 1e-12 USD, or too large.
+    pub fn per_unit(text: &str) -> Result<Self, PriceError> {
+        Self::scaled(text, 12)
+    }
+
+    /// Reads a decimal and returns it times ten to the power of `digits`.
+    fn scaled(text: &str, digits: i64) -> Result<Self, PriceError> {
         let text = text.trim();
         if text.starts_with('-') {
             return Err(PriceError::Negative);
@@ -100,8 +116,8 @@ impl PicoUsd {
             None => (text, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+        let decimal = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if (whole.is_empty() && fraction.is_empty()) || !decimal(whole) || !decimal(fraction) {
             return Err(PriceError::NotDecimal);
         }
         let significant = format!("{whole}{fraction}");
@@ -109,8 +125,7 @@ impl PicoUsd {
         if significant.is_empty() {
             return Ok(Self(0));
         }
-        // One US dollar per million units is 1e6 pico-dollars per unit.
-        let shift = 6 + i64::from(exponent) - fraction.len() as i64;
+        let shift = digits + i64::from(exponent) - fraction.len() as i64;
         let value: u128 = significant.parse().map_err(|_| PriceError::TooLarge)?;
         let pico = match u32::try_from(shift) {
             Ok(up) => 10u128.checked_pow(up).and_then(|scale| value.checked_mul(scale)).ok_or(PriceError::TooLarge)?,
@@ -125,43 +140,24 @@ impl PicoUsd {
         };
         u64::try_from(pico).map(Self).map_err(|_| PriceError::TooLarge)
     }
-}
 
-/// What a model costs: one price per bucket of [`Usage`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prices {
-    /// Per uncached input token.
-    pub input: PicoUsd,
-    /// Per input token that the provider read from its prompt cache.
-    pub cached_input: PicoUsd,
-    /// Per input token that the provider wrote to its prompt cache.
-    pub cache_write: PicoUsd,
-    /// Per output token, reasoning included.
-    pub output: PicoUsd,
-    /// Per input token of audio.
-    pub audio_input: PicoUsd,
-    /// Per output token of audio.
-    pub audio_output: PicoUsd,
-}
-
-impl Prices {
-    /// Returns the cost of a usage: the exact sum in pico-dollars, rounded once, half up, to nano-dollars; the
-    /// largest amount when that does not fit.
-    pub fn cost(&self, usage: &Usage) -> NanoUsd {
-        let pico: u128 = [
-            (usage.input, self.input),
-            (usage.cached_input, self.cached_input),
-            (usage.cache_write, self.cache_write),
-            (usage.output, self.output),
-            (usage.reasoning, self.output),
-            (usage.audio_input, self.audio_input),
-            (usage.audio_output, self.audio_output),
-        ]
-        .iter()
-        .map(|(units, price)| u128::from(*units) * u128::from(price.0))
-        .fold(0, u128::saturating_add);
-        NanoUsd(u64::try_from(pico.saturating_add(500) / 1_000).unwrap_or(u64::MAX))
+    /// Returns US dollars per million units as a plain decimal: `0.15`.
+    pub fn per_million_text(self) -> String {
+        decimal_text(self.0, 6)
     }
+
+    /// Returns US dollars per unit as a plain decimal: `0.04`.
+    pub fn per_unit_text(self) -> String {
+        decimal_text(self.0, 12)
+    }
+}
+
+/// Returns `number` divided by ten to the power of `digits` as a plain decimal without trailing zeros.
+fn decimal_text(number: u64, digits: usize) -> String {
+    let scale = 10u64.pow(digits as u32);
+    let fraction = format!("{:0digits$}", number % scale);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { (number / scale).to_string() } else { format!("{}.{fraction}", number / scale) }
 }
 
 #[cfg(test)]
@@ -196,25 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn rounds_once_half_up() {
-        let prices = Prices { input: PicoUsd(1), output: PicoUsd(1), ..Prices::default() };
-        let cost = |input, output| prices.cost(&Usage { input, output, ..Usage::default() });
-        assert_eq!(cost(249, 250), NanoUsd(0));
-        assert_eq!(cost(250, 250), NanoUsd(1));
-        assert_eq!(cost(1_499, 0), NanoUsd(1));
-    }
-
-    #[test]
-    fn saturates_instead_of_wrapping() {
-        let prices = Prices { input: PicoUsd(u64::MAX), output: PicoUsd(u64::MAX), ..Prices::default() };
-        assert_eq!(prices.cost(&Usage { input: u64::MAX, output: u64::MAX, ..Usage::default() }), NanoUsd(u64::MAX));
-    }
-
-    #[test]
     fn prints_dollars() {
         assert_eq!(NanoUsd(0).to_string(), "0");
         assert_eq!(NanoUsd(122_500).to_string(), "0.0001225");
         assert_eq!(NanoUsd(12_500_000_000).to_string(), "12.5");
         assert_eq!(NanoUsd(1).to_string(), "0.000000001");
+    }
+
+    #[test]
+    fn prices_print_as_they_are_read() {
+        for text in ["0.15", "30", "0", "0.000001", "7.5", "18446744073709.551615"] {
+            assert_eq!(PicoUsd::per_million(text).unwrap().per_million_text(), text);
+        }
+        for text in ["0.04", "0", "12", "0.000000000001"] {
+            assert_eq!(PicoUsd::per_unit(text).unwrap().per_unit_text(), text);
+        }
+        assert_eq!(PicoUsd::per_unit("0.04"), Ok(PicoUsd(40_000_000_000)));
+        assert_eq!(PicoUsd::per_unit("1e-13"), Err(PriceError::TooFine));
+        assert_eq!(PicoUsd::per_unit("18446745"), Err(PriceError::TooLarge));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RequestId, ResourceId};
-use crate::money::{NanoUsd, Prices};
+use crate::money::NanoUsd;
 use crate::usage::{Usage, UsageOrigin};
 
 /// Who asked, and for what: the part of a request that is known when it is admitted.
@@ -46,10 +46,10 @@ pub struct Intent {
     pub model: Arc<str>,
     /// The provider of the first planned attempt.
     pub provider: Arc<str>,
-    /// Its prices, when known.
-    pub prices: Option<Prices>,
     /// The estimate of its input tokens.
     pub input_tokens: u64,
+    /// What they cost on it, at the price of this moment; `None` when that is unknown.
+    pub input_cost: Option<NanoUsd>,
 }
 
 /// How a request ended.

@@ -2,16 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Tokens by bucket. The buckets are disjoint: `input` holds no cached and no audio token, `output` no reasoning token.
+/// What was consumed, by bucket. The buckets are disjoint: `input` holds no cached, audio or image token, `output` no
+/// reasoning token. The last ones are not tokens: they count what is billed beside or instead of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Input tokens that were neither cached nor audio.
+    /// Input tokens that were neither cached nor audio nor image.
     pub input: u64,
     /// Input tokens read from the provider's prompt cache.
     pub cached_input: u64,
-    /// Input tokens written to the provider's prompt cache.
+    /// Input tokens written to the provider's prompt cache, for five minutes or for a time that is not said.
     pub cache_write: u64,
-    /// Output tokens that are neither reasoning nor audio.
+    /// Input tokens written to the provider's prompt cache for an hour.
+    pub cache_write_1h: u64,
+    /// Output tokens that are neither reasoning nor audio nor image.
     pub output: u64,
     /// Output tokens spent on reasoning.
     pub reasoning: u64,
@@ -19,17 +22,55 @@ pub struct Usage {
     pub audio_input: u64,
     /// Output tokens of audio.
     pub audio_output: u64,
+    /// Input tokens of images, where they are told apart.
+    pub image_input: u64,
+    /// Output tokens of images.
+    pub image_output: u64,
+    /// Images made.
+    pub images: u64,
+    /// Milliseconds of audio heard or spoken, where audio is billed by time.
+    pub audio_ms: u64,
+    /// Characters spoken, where speech is billed by length.
+    pub characters: u64,
+    /// Web searches that the provider ran.
+    pub searches: u64,
+    /// Calls that are billed as such, like the queries of a reranker.
+    pub requests: u64,
 }
 
 impl Usage {
     /// Returns all input tokens, cached or not.
     pub fn input_tokens(&self) -> u64 {
-        self.input.saturating_add(self.cached_input).saturating_add(self.cache_write).saturating_add(self.audio_input)
+        [self.input, self.cached_input, self.cache_writes(), self.audio_input, self.image_input]
+            .iter()
+            .fold(0, |sum: u64, tokens| sum.saturating_add(*tokens))
     }
 
     /// Returns all output tokens, reasoning included.
     pub fn output_tokens(&self) -> u64 {
-        self.output.saturating_add(self.reasoning).saturating_add(self.audio_output)
+        [self.output, self.reasoning, self.audio_output, self.image_output]
+            .iter()
+            .fold(0, |sum: u64, tokens| sum.saturating_add(*tokens))
+    }
+
+    /// Returns the same usage in the buckets that the request log has: cache writes in one, image tokens with the rest.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        Self {
+            input: self.input.saturating_add(self.image_input),
+            cached_input: self.cached_input,
+            cache_write: self.cache_writes(),
+            output: self.output.saturating_add(self.image_output),
+            reasoning: self.reasoning,
+            audio_input: self.audio_input,
+            audio_output: self.audio_output,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the tokens written to the provider's prompt cache, for whatever time.
+    pub fn cache_writes(&self) -> u64 {
+        self.cache_write.saturating_add(self.cache_write_1h)
     }
 }
 

@@ -9,7 +9,9 @@ pub mod key;
 pub mod limit;
 mod model;
 mod names;
+mod oidc;
 mod plan;
+mod price;
 mod provider;
 pub mod settings;
 pub mod team;
@@ -19,6 +21,7 @@ use std::collections::HashMap;
 
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
+use ir::money::Bucket;
 
 use crate::problem::{Origin, Problem, Severity, did_you_mean};
 use crate::snapshot::{Model, ModelIndex, Provider, ProviderIndex, Snapshot};
@@ -160,8 +163,9 @@ fn compile_baseline(specs: &Specs, names: &Names, models: &[Model], report: &mut
         return found.first().copied();
     }
     let rank = |model: &Model| {
-        let prices = model.prices?;
-        let price = prices.input.0.saturating_add(prices.output.0);
+        let base = model.prices.as_ref()?.base();
+        let (input, output) = (base.get(Bucket::Input)?, base.get(Bucket::Output)?);
+        let price = input.0.saturating_add(output.0);
         Some((model.quality.unwrap_or(0), price))
     };
     let mut best: Option<(ModelIndex, (u32, u64))> = None;

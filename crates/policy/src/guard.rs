@@ -1,65 +1,65 @@
 //! Guards: what may not be asked and not be answered, compiled. They judge text; where text stands in a request, a
 //! reply or a stream is not their affair.
 //!
-//! The guardrails of an environment are merged: a phrase that one of them bans is banned, the strictest lengths count,
-//! and every disclaimer is required.
+//! The guardrails that bind a request are merged: a phrase that one of them bans is banned, the strictest lengths count,
+//! and every disclaimer is required. Those that only observe are kept apart, each by itself.
 
+pub mod banned;
 pub mod disclaimer;
 mod fold;
 mod grid;
 pub mod length;
+pub mod observe;
 pub mod phrases;
 pub mod prompt;
 pub mod reply;
 pub mod request;
+pub mod scope;
 
 use std::sync::Arc;
 
-use ir::guard::{Blocked, Reason};
-
-use self::phrases::Phrases;
-use self::reply::ReplyRules;
+use self::observe::{Observer, Watched};
+use self::reply::{ReplyRules, ReplyWatch};
 use self::request::RequestRules;
 
-/// The guards of an environment.
+/// The guards that bind a request.
 #[derive(Clone, Debug, Default)]
 pub struct Guards {
     /// What applies to requests; `None` when nothing does.
     pub requests: Option<Arc<RequestRules>>,
     /// What applies to replies; `None` when nothing does.
     pub replies: Option<Arc<ReplyRules>>,
+    /// The guardrails that only observe requests.
+    pub observed_requests: Vec<Watched<RequestRules>>,
+    /// The guardrails that only observe replies.
+    pub observed_replies: Vec<Watched<ReplyRules>>,
 }
 
-/// The banned phrases of several guardrails.
-#[derive(Clone, Debug)]
-pub struct Banned {
-    phrases: Phrases,
-    /// Of each phrase, its guardrail and its number there.
-    owners: Box<[(Arc<str>, usize)]>,
-}
-
-impl Banned {
-    /// Takes phrases, each with its guardrail and its number there.
-    pub fn new(phrases: Vec<(Arc<str>, usize, String)>) -> Self {
-        let set = Phrases::new(phrases.iter().map(|(_, _, phrase)| phrase.as_str()));
-        Self { phrases: set, owners: phrases.into_iter().map(|(guard, index, _)| (guard, index)).collect() }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.phrases.is_empty()
-    }
-
-    /// Reads the next piece of a text.
-    ///
-    /// # Errors
-    /// When a phrase is complete.
-    pub fn push(&self, scan: &mut phrases::Scan, text: &str) -> Result<(), Blocked> {
-        if self.is_empty() {
-            return Ok(());
+impl Guards {
+    /// Returns what judges a reply; `None` when nothing does. `observer` is told what guardrails that only observe see.
+    pub fn watch_reply(&self, observer: impl FnOnce() -> Arc<dyn Observer>) -> Option<ReplyWatch> {
+        if self.observed_replies.is_empty() {
+            return self.replies.as_ref().map(ReplyWatch::new);
         }
-        let Some(found) = self.phrases.push(scan, text) else { return Ok(()) };
-        let (guard, index) = self.owners.get(found).cloned().unwrap_or_else(|| (Arc::from(""), found));
-        Err(Blocked { guard, reason: Reason::Phrase(index) })
+        let rules = self.replies.clone().unwrap_or_default();
+        Some(ReplyWatch::new(&rules).observed(&self.observed_replies, observer()))
+    }
+
+    /// Returns these guards and others together.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        Self {
+            requests: join(self.requests.as_ref(), other.requests.as_ref(), RequestRules::join),
+            replies: join(self.replies.as_ref(), other.replies.as_ref(), ReplyRules::join),
+            observed_requests: [&*self.observed_requests, &*other.observed_requests].concat(),
+            observed_replies: [&*self.observed_replies, &*other.observed_replies].concat(),
+        }
+    }
+}
+
+fn join<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>, both: impl FnOnce(&T, &T) -> T) -> Option<Arc<T>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Arc::new(both(one, other))),
+        (only, None) | (None, only) => only.cloned(),
     }
 }

@@ -7,6 +7,8 @@ pub mod crossway_toml;
 pub mod document;
 pub mod environment;
 mod fields;
+pub mod resources;
+pub mod together;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -226,15 +228,23 @@ fn find(cwd: &Path, problems: &mut Vec<Problem>) -> Option<(PathBuf, String)> {
 /// Reads a file, or says why not.
 fn text_of(path: &Path, name: &str, problems: &mut Vec<Problem>) -> Option<String> {
     let read = match fs::metadata(path) {
-        Ok(metadata) if metadata.len() > FILE_LIMIT_BYTES => Err("larger than 16 MiB".to_owned()),
-        Ok(_) => fs::read(path).map_err(|error| error.kind().to_string()),
-        Err(error) => Err(error.kind().to_string()),
+        Ok(metadata) if metadata.len() > FILE_LIMIT_BYTES => Err(("larger than 16 MiB".to_owned(), None)),
+        Ok(_) => fs::read(path).map_err(|error| (error.kind().to_string(), None)),
+        Err(error) => Err((error.kind().to_string(), None)),
     };
-    match read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())) {
+    match read.and_then(in_utf8) {
         Ok(text) => Some(text),
-        Err(why) => {
-            problems.push(Problem::new(name, "", format!("cannot be read: {why}")));
+        Err((why, line)) => {
+            problems.push(Problem::new(name, "", format!("cannot be read: {why}")).at(line));
             None
         }
     }
+}
+
+/// Returns bytes as text, or what is wrong with them and on which line.
+fn in_utf8(bytes: Vec<u8>) -> Result<String, (String, Option<usize>)> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        ("not UTF-8".to_owned(), Some(before.filter(|byte| **byte == b'\n').count() + 1))
+    })
 }

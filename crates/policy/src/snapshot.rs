@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::model::fold_name;
+use catalog::model::{Mode, fold_name};
 use catalog::vendor::Vendor;
 use ir::failure::ErrorTypes;
 use ir::id::ResourceId;
@@ -17,7 +17,7 @@ use url::Url;
 
 pub use self::network::{Network, NetworkFault};
 pub use self::settings::{Billing, LogContent, Retention, UnsupportedParams};
-use crate::guard::Guards;
+use crate::guard::scope::{Bound, Scoped};
 use crate::limit::rule::Limit;
 use crate::limit::zone::Zone;
 use crate::secret::Secret;
@@ -118,10 +118,11 @@ pub struct Environment {
     pub zone: Zone,
     /// Whether usage is charged.
     pub billing: Billing,
-    /// What may not be asked and not be answered.
-    pub guards: Guards,
-    /// The system prompt that every request gets, after the caller's own.
-    pub prompt: Option<Arc<str>>,
+    /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:
+    /// whichever key asks.
+    pub bound: Bound,
+    /// The same for teams and keys that have something of their own.
+    pub scoped: Scoped,
 }
 
 /// A configured upstream. Its `Debug` shows the names of its headers, not their values, which may be credentials.
@@ -218,10 +219,12 @@ pub struct Model {
     pub provider: ProviderIndex,
     /// What the provider calls it.
     pub upstream_name: Arc<str>,
+    /// What it is asked for. Only models of modes that a surface serves are compiled.
+    pub mode: Mode,
     /// Whether the provider serves it over its Responses interface alone.
     pub responses_only: bool,
     /// Its prices; `None` when unknown.
-    pub prices: Option<Prices>,
+    pub prices: Option<Arc<Prices>>,
     /// Input and output tokens together, when known.
     pub context_window: Option<u64>,
     /// The most it can write, when known.

@@ -9,6 +9,7 @@ pub mod key;
 pub mod limit;
 pub mod literal;
 pub mod model;
+pub mod oidc;
 pub mod plan;
 pub mod prompt;
 pub mod provider;

@@ -109,6 +109,43 @@ fn providers() {
 }
 
 #[test]
+fn scopes_and_modes() {
+    check(
+        &format!(
+            "{GOOD}[guardrails.a]\nmin_length = 1\nteams = []\n[guardrails.b]\nmin_length = 1\nteam = \"x\"\n\
+             [guardrails.c]\nmin_length = 1\nteams = [\"x\"]\nkeys = [\"y\"]\n[guardrails.d]\nmin_length = 1\n\
+             keys = [\"y\", \" \", \"y\"]\nmode = \"off\"\n[guardrails.e]\nmin_length = 1\nmode = \"observ\"\n\
+             [guardrails.f]\nmin_length = 1\nmode = \"log\"\nteams = \"x\"\n[prompts.p]\ntext = \"x\"\nkeys = []\n"
+        ),
+        &[
+            "crossway.toml:5: guardrails.a.teams: empty (leave it out for the whole environment, or write enabled = false)",
+            "crossway.toml:8: guardrails.b.team: unknown setting (did you mean teams?)",
+            "crossway.toml:12: guardrails.c.keys: teams are named too (write one for the teams and one for the keys)",
+            "crossway.toml:15: guardrails.d.keys[1]: empty",
+            "crossway.toml:15: guardrails.d.keys[2]: the same name twice",
+            "crossway.toml:16: guardrails.d.mode: unknown mode (write enabled = false)",
+            "crossway.toml:19: guardrails.e.mode: unknown mode (did you mean observe?)",
+            "crossway.toml:22: guardrails.f.mode: unknown mode (known: enforce, observe)",
+            "crossway.toml:23: guardrails.f.teams: expected a list in brackets, found a string",
+            "crossway.toml:26: prompts.p.keys: empty (leave it out for the whole environment, or write enabled = false)",
+        ],
+    );
+    let all = "[guardrails.all]\nmax_length = 40\n";
+    check(
+        &format!("{GOOD}{all}[guardrails.a]\nmin_length = 50\nteams = [\"x\", \"y\"]\n"),
+        &["crossway.toml:5: guardrails.a: no text is allowed: guardrails.a wants at least 50 characters, \
+             guardrails.all at most 40"],
+    );
+    check(&format!("{GOOD}{all}[guardrails.a]\nmin_length = 50\nkeys = [\"x\"]\nmode = \"observe\"\n"), &[]);
+    check(
+        &format!(
+            "{GOOD}[guardrails.b]\nmax_length = 40\nkeys = [\"y\"]\n[guardrails.a]\nmin_length = 50\nkeys = [\"x\"]\n"
+        ),
+        &[],
+    );
+}
+
+#[test]
 fn models() {
     check(
         "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"auto\"\nprovider = \"openai\"\n[[models]]\n\
@@ -128,6 +165,39 @@ fn models() {
              10)",
             "crossway.toml:20: models[4].slug: missing",
             "crossway.toml:22: models[4].slgu: unknown setting (did you mean slug?)",
+        ],
+    );
+}
+
+#[test]
+fn prices() {
+    check(
+        "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"x\"\nprovider = \"openai\"\nmode = \"embeding\"\n\
+         cache_write_price = 1\nprice_per_image = -2\n[[models.price_rows]]\ninput_price = 1\n\
+         [[models.price_rows]]\nservice_tier = \"flexible\"\ninput_price = 1\n[[models.price_rows]]\nabove_input_tokens = 5\n\
+         [[models.price_rows]]\nservice_tier = \"flex\"\ninput_price = \"x\"\n[[models.price_rows]]\n\
+         service_tier = \"flex\"\ninput_price = 1\n",
+        &[
+            "crossway.toml:3: models[0].input_price: missing: another price of this model is set",
+            "crossway.toml:3: models[0].output_price: missing: another price of this model is set",
+            "crossway.toml:6: models[0].mode: not one of chat, completion, embedding, image, transcription, speech, \
+             rerank, moderation, realtime (did you mean embedding?)",
+            "crossway.toml:8: models[0].price_per_image: a price cannot be negative (US dollars per image)",
+            "crossway.toml:9: models[0].price_rows[0]: neither service_tier nor above_input_tokens: these are the usual \
+             prices, written above",
+            "crossway.toml:12: models[0].price_rows[1].service_tier: not one of flex, priority, batch",
+            "crossway.toml:14: models[0].price_rows[2]: no price",
+            "crossway.toml:18: models[0].price_rows[3].input_price: not a decimal number of US dollars (US dollars per \
+             million tokens)",
+            "crossway.toml:19: models[0].price_rows[4]: the same service_tier and above_input_tokens twice",
+        ],
+    );
+    check(
+        "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"x\"\nprovider = \"openai\"\n\
+         [[models.price_rows]]\nabove_input_token = 1\ninput_price = 1\n",
+        &[
+            "crossway.toml:7: models[0].price_rows: expected one of `service_tier`, `above_input_tokens`, `input_price`, \
+           `output_price`, `cached_input_price`, `cache_write_price`, `cache_write_1h_price`, `reasoning_price`",
         ],
     );
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ir::guard::{Reason, Subject, Watch};
-use ir::money::PicoUsd;
+use ir::money::{Bucket, PicoUsd};
 use policy::guard::reply::ReplyWatch;
 use policy::load::{Loaded, load, load_text};
 use policy::problem::Problem;
@@ -68,14 +68,14 @@ fn a_full_file_has_its_guards() {
     let loaded = good("crossway.toml", FULL, &[("TEAM_KEY", "k"), ("OTHER_KEY", "k")]);
     let environment = &loaded.snapshot.environment;
     let house = "You work for Example Corp.\n\nAnswer in the language of the question.";
-    assert_eq!(environment.prompt.as_deref(), Some(house), "in the order of their names");
+    assert_eq!(environment.bound.prompt.as_deref(), Some(house), "in the order of their names");
 
-    let requests = environment.guards.requests.as_ref().unwrap();
+    let requests = environment.bound.guards.requests.as_ref().unwrap();
     let asked = |text: &str| requests.watch().push(text, true, true).map_err(|blocked| (blocked.guard, blocked.reason));
     assert_eq!(asked("Guaranteed returns: x"), Ok(()), "only for replies");
     assert_eq!(asked("about PROJECT nightjar"), Err(("tone".into(), Reason::Phrase(1))));
 
-    let replies = environment.guards.replies.as_ref().unwrap();
+    let replies = environment.bound.guards.replies.as_ref().unwrap();
     let answered = |text: &str| {
         let mut watch = ReplyWatch::new(replies);
         watch.push(text).and_then(|_| watch.end()).map_err(|blocked| (blocked.guard, blocked.reason))
@@ -93,8 +93,8 @@ fn without_guardrails_nothing_is_guarded() {
     let off = "[guardrails.a]\nbanned_phrases = [\"x\"]\nenabled = false\n[prompts.p]\ntext = \"x\"\nenabled = false\n";
     for text in ["", off] {
         let environment = good("crossway.toml", text, &[]).snapshot.environment;
-        assert!(environment.guards.requests.is_none() && environment.guards.replies.is_none());
-        assert_eq!(environment.prompt, None);
+        assert!(environment.bound.guards.requests.is_none() && environment.bound.guards.replies.is_none());
+        assert_eq!(environment.bound.prompt, None);
     }
 }
 
@@ -103,9 +103,10 @@ fn a_full_file_has_its_models() {
     let loaded = good("crossway.toml", FULL, &[("TEAM_KEY", "k"), ("OTHER_KEY", "k")]);
     let custom = model(&loaded, "house");
     assert_eq!((&*custom.slug, &*custom.upstream_name), ("house-model", "qwen/house:7b"));
-    let prices = custom.prices.unwrap();
-    assert_eq!((prices.input, prices.output), (PicoUsd(123_457), PicoUsd(2_000_000)));
-    assert_eq!(prices.cached_input, PicoUsd(10_000));
+    let prices = custom.prices.as_ref().unwrap();
+    let price = |bucket| prices.base().get(bucket).unwrap();
+    assert_eq!((price(Bucket::Input), price(Bucket::Output)), (PicoUsd(123_457), PicoUsd(2_000_000)));
+    assert_eq!(price(Bucket::CachedInput), PicoUsd(10_000));
     assert_eq!(model(&loaded, "local/qwen/house:7b").slug, custom.slug);
     assert_eq!(model(&loaded, "LOCAL/House-Model").slug, custom.slug);
     assert!(!model(&loaded, "gpt-4").enabled, "switched off by an entry");
@@ -203,7 +204,11 @@ fn azure_needs_an_address() {
     let loaded = good("crossway.toml", text, &env);
     let model = model(&loaded, "gpt-4o");
     assert_eq!(&*model.upstream_name, "our-deployment");
-    assert_eq!(model.prices.unwrap().input, PicoUsd(2_500_000), "described by the catalogue");
+    assert_eq!(
+        model.prices.as_ref().unwrap().base().get(Bucket::Input),
+        Some(PicoUsd(2_500_000)),
+        "described by the catalogue"
+    );
     assert_eq!(loaded.snapshot.models.len(), 1, "only what is declared is served");
 }
 
@@ -290,9 +295,12 @@ fn the_example_of_the_guardrails_compiles() {
     assert_eq!(loaded.warnings, []);
     let environment = &loaded.snapshot.environment;
     assert!(
-        environment.prompt.is_some() && environment.guards.requests.is_some() && environment.guards.replies.is_some()
+        environment.bound.prompt.is_some()
+            && environment.bound.guards.requests.is_some()
+            && environment.bound.guards.replies.is_some()
     );
-    let blocked = environment.guards.requests.as_ref().unwrap().watch().push("What is PROJECT NIGHTJAR?", true, true);
+    let blocked =
+        environment.bound.guards.requests.as_ref().unwrap().watch().push("What is PROJECT NIGHTJAR?", true, true);
     let failure = blocked.unwrap_err().failure(Subject::Request);
     assert!(text.contains(&failure.message), "{}", failure.message);
 }
@@ -304,4 +312,131 @@ fn the_documented_example_compiles() {
     let loaded = good("crossway.toml", example, &[("OPENAI_TEAM_KEY", "k"), ("ANTHROPIC_KEY", "k")]);
     assert_eq!(loaded.warnings, []);
     assert!(loaded.providers_configured >= 3);
+}
+
+/// Returns the prices of the model `m` of a provider that knows no models.
+fn prices_of(fields: &str) -> Option<std::sync::Arc<ir::money::Prices>> {
+    let text = format!("[providers.gpu]\nkind = \"vllm\"\n[[models]]\nslug = \"m\"\nprovider = \"gpu\"\n{fields}");
+    model(&good("crossway.toml", &text, &[]), "m").prices.clone()
+}
+
+#[test]
+fn every_bucket_can_be_priced() {
+    let fields = "input_price = 1\noutput_price = 2\ncached_input_price = 3\ncache_write_price = 4\n\
+                  cache_write_1h_price = 5\nreasoning_price = 6\naudio_input_price = 7\naudio_output_price = 8\n\
+                  image_input_price = 9\nimage_output_price = 10\ncharacter_price = 11\n\
+                  price_per_image = 0.04\nprice_per_audio_second = \"0.0001\"\nprice_per_search = 0.01\n\
+                  price_per_request = 1e-3\n";
+    let base = prices_of(fields).unwrap().base();
+    let found: Vec<String> = Bucket::ALL.iter().map(|bucket| bucket.write(base.get(*bucket).unwrap())).collect();
+    let expect = ["1", "3", "4", "5", "2", "6", "7", "8", "9", "10", "0.04", "0.0001", "11", "0.01", "0.001"];
+    assert_eq!(found, expect);
+    assert!(prices_of("").is_none(), "unknown, not free");
+    let free = prices_of("input_price = 0\noutput_price = 0\n").unwrap();
+    assert_eq!(free.base().get(Bucket::Reasoning), Some(PicoUsd(0)));
+}
+
+#[test]
+fn rows_price_long_inputs_and_service_tiers() {
+    use ir::money::ServiceTier::{Flex, Priority, Standard};
+    let fields = "input_price = 1\noutput_price = 2\n[[models.price_rows]]\nabove_input_tokens = 200_000\n\
+                  input_price = 2.5\n[[models.price_rows]]\nservice_tier = \"flex\"\ninput_price = 0.123456\n\
+                  output_price = 1\n";
+    let prices = prices_of(fields).unwrap();
+    let input = |tokens, tier| prices.rates(tokens, tier).unwrap().get(Bucket::Input).unwrap().0;
+    assert_eq!(input(200_000, Standard), 1_000_000);
+    assert_eq!(input(200_001, Standard), 2_500_000);
+    assert_eq!(input(200_001, Flex), 123_456);
+    assert_eq!(input(1, Priority), 1_000_000);
+    let output = prices.rates(200_001, Standard).unwrap().get(Bucket::Output);
+    assert_eq!(output, Some(PicoUsd(2_000_000)), "what a row leaves out costs as usual");
+}
+
+#[test]
+fn a_new_price_replaces_what_belongs_to_the_old_list() {
+    let anthropic = |fields: &str| {
+        let text = format!(
+            "[providers.anthropic]\napi_key = \"k\"\n[[models]]\nslug = \"claude-haiku-4-5\"\nprovider = \"anthropic\"\n\
+             {fields}"
+        );
+        model(&good("crossway.toml", &text, &[]), "claude-haiku-4-5").prices.clone().unwrap()
+    };
+    let price = |fields: &str, bucket| anthropic(fields).base().get(bucket).unwrap().0;
+    assert_eq!(price("", Bucket::CacheWrite1h), 2_000_000);
+    assert_eq!(price("input_price = 3\n", Bucket::CacheWrite1h), 3_000_000);
+    assert_eq!(price("input_price = 3\n", Bucket::CachedInput), 3_000_000);
+    assert_eq!(price("input_price = 3\n", Bucket::Output), 5_000_000, "the output price stays");
+    assert_eq!(price("input_price = 3\n", Bucket::Search), 10_000_000_000, "and that of searches");
+    assert_eq!(price("cache_write_price = 9\n", Bucket::CacheWrite), 9_000_000);
+    assert_eq!(price("cache_write_price = 9\n", Bucket::CacheWrite1h), 2_000_000);
+    assert!(anthropic("").rows().len() > 1);
+    assert_eq!(
+        anthropic("output_price = 7\n").rows().len(),
+        1,
+        "batches cost as usual: their rows are of the old list"
+    );
+    assert!(anthropic("cache_write_price = 9\n").rows().len() > 1);
+}
+
+#[test]
+fn models_of_other_modes_are_known_and_not_offered() {
+    let loaded = good("crossway.toml", "", &[("OPENAI_API_KEY", "k")]);
+    assert!(loaded.snapshot.models.len() > 40);
+    assert!(loaded.snapshot.models.iter().all(|model| model.mode == catalog::model::Mode::Chat));
+    assert!(loaded.snapshot.resolve("text-embedding-3-small").is_empty());
+    let text = "[providers.openai]\napi_key = \"k\"\n[[models]]\nslug = \"my-embedder\"\nprovider = \"openai\"\n\
+                mode = \"embedding\"\ninput_price = 1\n";
+    let loaded = good("crossway.toml", text, &[]);
+    assert!(loaded.snapshot.resolve("my-embedder").is_empty());
+    let warning = loaded.warnings[0].to_string();
+    assert!(warning.contains("models[0].mode: no surface serves embedding models yet"), "{warning}");
+}
+
+#[test]
+fn resource_files_are_checked_with_the_configuration() {
+    use policy::load::resources::{Resources, parse};
+    use policy::load::together::load_with;
+
+    let folder = std::env::temp_dir().join(format!("crossway-together-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("crossway.toml"), "[providers.openai]\napi_key = \"sk-a\"\n").unwrap();
+    let check = |text: &str| {
+        let Resources { documents, problems, .. } = parse("r.yaml", text, &|_| None);
+        let resources = Resources { documents, problems, files: Vec::new() };
+        match load_with(None, &folder, &|_| None, resources) {
+            Ok(loaded) => (true, loaded.warnings),
+            Err(problems) => (false, problems),
+        }
+    };
+    let expect = |text: &str, good: bool, problems: &[&str]| {
+        let (found, said) = check(text);
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert_eq!((found, said), (good, problems.iter().map(|line| (*line).to_owned()).collect()), "{text}");
+    };
+    let model = "kind: model\nname: mine\nspec: {provider: openai, input_price: 1.10, output_price: 2}\n";
+    expect(model, true, &[]);
+    expect(
+        "kind: model\nname: mine\nspec: {provider: opena}\n",
+        false,
+        &["r.yaml:3: models.mine.provider: no provider of this name is configured (did you mean openai?)"],
+    );
+    expect(
+        "\nkind: provider\nname: openai\nspec: {api_key: sk-b}\n",
+        false,
+        &["r.yaml:2: providers.openai: it comes from crossway.toml (change it there, or take it out of there)"],
+    );
+    expect(
+        "kind: key\nname: k\nspec:\n  allowed_networks: [10.0.0.0/33]\n",
+        false,
+        &["r.yaml:4: keys.k.allowed_networks[0]: the prefix is longer than the address (it has at most 32 bits)"],
+    );
+    expect(
+        "kind: key\nname: k\nenvironment: staging\nspec: {team: t}\n",
+        true,
+        &[
+            "r.yaml:4: warning: keys.k.team: no file describes this team (it has to exist on the server)",
+            "r.yaml:1: warning: environment: no file describes the environment staging (it has to exist on the server)",
+        ],
+    );
+    fs::remove_dir_all(&folder).unwrap();
 }

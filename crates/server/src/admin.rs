@@ -24,8 +24,11 @@ pub mod frame;
 mod health;
 pub mod json;
 mod kinds;
+mod legacy;
 mod me;
+pub mod oidc;
 pub mod openapi;
+pub mod people;
 pub mod principal;
 mod probe;
 pub mod problem;
@@ -34,10 +37,14 @@ mod resources;
 pub mod route;
 pub mod schemas;
 pub mod serve;
+mod session;
 mod settings;
+mod setup;
 mod status;
 pub mod table;
 pub mod throttle;
+mod usage;
+mod users;
 
 /// What the admin side works with.
 pub struct Admin {
@@ -57,6 +64,10 @@ pub struct Admin {
     pub token: Option<Secret>,
     /// Who else is recognised, and how; asked in this order when it was not the token.
     pub authenticators: Vec<Box<dyn principal::Authenticator>>,
+    /// The people who may sign in.
+    pub people: Arc<people::Front>,
+    /// New records, for those who watch.
+    pub tail: settle::tail::Tail,
     /// Whether the journal can be written.
     pub journal_healthy: Box<dyn Fn() -> bool + Send + Sync>,
     /// The address it listens on.

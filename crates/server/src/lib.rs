@@ -9,3 +9,4 @@ pub mod io;
 pub mod listen;
 pub mod publish;
 pub mod surface;
+pub mod totals;

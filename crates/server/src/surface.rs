@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::lane::Surface;
 use engine::body::ReplyBody;
+use engine::capture::Capture;
 use engine::count::count_tokens;
 use engine::gateway::Gateway;
 use engine::pipeline::{Arrival, chat};
@@ -91,7 +92,8 @@ where
         if !refusal.admitted {
             worker.gateway.metrics.rejected();
         }
-        error(&worker.gateway, surface, &refusal)
+        let reply = error(&worker.gateway, surface, &refusal);
+        Capture::around(refusal.capture, reply)
     })
 }
 

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use ir::id::RequestId;
-use ir::money::{NanoUsd, PicoUsd, Prices};
+use ir::money::NanoUsd;
 use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin};
 use policy::clock::Clock;
@@ -81,8 +81,8 @@ fn intent(key: u32) -> Intent {
         },
         model: "gpt-4o-mini".into(),
         provider: "openai".into(),
-        prices: Some(Prices { input: PicoUsd(150_000), output: PicoUsd(600_000), ..Prices::default() }),
         input_tokens: 128,
+        input_cost: Some(NanoUsd(19_200)),
     }
 }
 

@@ -13,12 +13,14 @@ use policy::clock::Clock;
 use store::StoreError;
 use store::records::{Records, SegmentId};
 
+use crate::housekeeping::Housekeeping;
 use crate::journal::Journal;
 use crate::journal::entry::Entry;
 use crate::journal::reader::SegmentReader;
 use crate::journal::segment::Segment;
 use crate::journal::writer::Handover;
 use crate::stop::StopSignal;
+use crate::tail::Tail;
 
 /// The most settlements in one transaction.
 const BATCH: usize = 1_000;
@@ -62,6 +64,8 @@ pub struct Drainer {
     /// An empty handover with room, to be swapped for a writer's full one.
     empty: Handover,
     watermarks: Vec<(SegmentId, u64)>,
+    tail: Tail,
+    housekeeping: Option<Housekeeping>,
 }
 
 impl Drainer {
@@ -75,6 +79,31 @@ impl Drainer {
             done: 0,
             empty: Handover::default(),
             watermarks: Vec::new(),
+            tail: Tail::default(),
+            housekeeping: None,
+        }
+    }
+
+    /// Shows what is committed to those who watch a tail.
+    #[must_use]
+    pub fn with_tail(self, tail: Tail) -> Self {
+        Self { tail, ..self }
+    }
+
+    /// Keeps the records in order between two drains.
+    #[must_use]
+    pub fn with_housekeeping(self, housekeeping: Housekeeping) -> Self {
+        Self { housekeeping: Some(housekeeping), ..self }
+    }
+
+    /// Keeps the records in order for a short time, and returns how many old ones were deleted.
+    ///
+    /// # Errors
+    /// When the records fail: the next call tries again.
+    pub fn keep_house(&mut self) -> Result<usize, StoreError> {
+        match &mut self.housekeeping {
+            Some(housekeeping) => housekeeping.turn(&mut self.records, &self.clock),
+            None => Ok(0),
         }
     }
 
@@ -112,6 +141,9 @@ impl Drainer {
         while !stop.is_stopped() {
             thread::park_timeout(INTERVAL);
             failing = self.drain_and_log(failing);
+            if !failing && let Err(error) = self.keep_house() {
+                tracing::warn!(error = %Chain(&error), "failed to keep the records in order");
+            }
         }
         self.journal.close();
         for _ in 0..LAST_TRIES {
@@ -150,7 +182,8 @@ impl Drainer {
             let batch = rest.get(..BATCH).unwrap_or(rest);
             let marks = inbox.marks.get(self.done..self.done + batch.len()).unwrap_or_default();
             collect_watermarks(&mut self.watermarks, marks);
-            self.records.commit(batch, &self.watermarks, &[])?;
+            let known = self.records.commit(batch, &self.watermarks, &[])?;
+            self.tail.show(batch, &known);
             self.done += batch.len();
             advance(marks);
         }
@@ -188,7 +221,8 @@ impl Drainer {
                 }
             }
             if batch.len() == BATCH || ended {
-                self.records.commit(&batch, &[(segment.id, reached)], &[])?;
+                let known = self.records.commit(&batch, &[(segment.id, reached)], &[])?;
+                self.tail.show(&batch, &known);
                 segment.advance_committed(reached);
                 committed += batch.len();
                 batch.clear();

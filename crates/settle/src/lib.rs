@@ -6,9 +6,12 @@
 //! nothing. Prices and limits are not this crate's business.
 
 pub mod drain;
+pub mod housekeeping;
 pub mod journal;
+pub mod payloads;
 pub mod recover;
 pub mod stop;
+pub mod tail;
 
 #[cfg(test)]
 mod tests;

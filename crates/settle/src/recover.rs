@@ -183,7 +183,7 @@ fn orphan(intent: Intent) -> Settlement {
         finish_reason: None,
         usage,
         usage_origin: UsageOrigin::Estimated,
-        cost: intent.prices.map(|prices| prices.cost(&usage)),
+        cost: intent.input_cost,
         baseline: None,
         baseline_cost: None,
         latency_us: 0,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ir::id::RequestId;
-use ir::money::{NanoUsd, PicoUsd, Prices};
+use ir::money::NanoUsd;
 use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin};
 use policy::clock::{Clock, Hands};
@@ -25,6 +25,7 @@ use crate::recover::RecoveryReport;
 mod crash;
 mod entries;
 mod failing;
+mod keeping;
 mod property;
 mod roundtrip;
 
@@ -136,8 +137,8 @@ fn intent() -> Intent {
         },
         model: "m".into(),
         provider: "p".into(),
-        prices: Some(Prices { input: PicoUsd(2_000), ..Prices::default() }),
         input_tokens: 7,
+        input_cost: Some(NanoUsd(14)),
     }
 }
 

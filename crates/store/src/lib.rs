@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+pub mod backup;
+pub mod payloads;
+pub mod people;
 pub mod records;
 pub mod resources;
 pub mod seal;
@@ -66,6 +69,15 @@ pub enum StoreError {
     /// A listing was continued with a cursor that no listing returned.
     #[error("the cursor is not one that a listing returned")]
     BadCursor,
+    /// The stored sums cannot be read.
+    #[error(transparent)]
+    Rollup(#[from] records::rollup::blob::DamagedRollup),
+    /// What is asked would read too much.
+    #[error("{0}")]
+    TooBroad(&'static str),
+    /// A time zone that this machine does not know.
+    #[error(transparent)]
+    Zone(#[from] records::zone::UnknownZone),
     /// A secret could not be made.
     #[error(transparent)]
     Seal(#[from] seal::SealError),

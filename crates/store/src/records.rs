@@ -12,21 +12,36 @@ use ir::settlement::Settlement;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use insert::Inserter;
+use rollup::Marks;
+use rollup::write::{Batch, read_marks};
 
 use crate::{Schema, StoreError, from_sql, to_sql};
 
+mod backfill;
+mod columns;
+mod cover;
 mod detail;
+pub mod filter;
 mod insert;
+mod list;
 mod names;
 pub mod read;
 pub mod record;
-mod seq;
+pub mod retention;
+pub mod rollup;
+pub(crate) mod seq;
+pub mod totals;
+pub mod usage;
+pub mod zone;
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "records.db",
     page_bytes: 8192,
     synchronous: "NORMAL",
-    migrations: &[include_str!("../migrations/records/0001_requests.sql")],
+    migrations: &[
+        include_str!("../migrations/records/0001_requests.sql"),
+        include_str!("../migrations/records/0002_rollups.sql"),
+    ],
 };
 
 /// The random id of a journal segment.
@@ -36,23 +51,29 @@ pub type SegmentId = [u8; 16];
 pub struct Records {
     connection: Connection,
     inserter: Inserter,
+    sums: Batch,
+    marks: Marks,
 }
 
 impl Records {
-    /// Opens `records.db`, creates it when it does not exist and brings its schema up to date.
+    /// Opens `records.db`, creates it when it does not exist and brings its schema up to date. The first time that a
+    /// file of version 1 is opened, its records are counted for the rollups, at some 200,000 a second.
     ///
     /// # Errors
     /// When it cannot be opened, is corrupt, or was written by a newer version.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let connection = SCHEMA.open_writer(data_dir)?;
+        let mut connection = SCHEMA.open_writer(data_dir)?;
         // A checkpoint writes a changed page once, however often it changed since the last one: 16 MiB between two
         // keeps the index pages from being written for every batch.
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 2_000, |_| Ok(()))?;
-        Ok(Self { connection, inserter: Inserter::new() })
+        let marks = read_marks(&connection)?;
+        backfill::run(&mut connection, &marks)?;
+        Ok(Self { connection, inserter: Inserter::new(), sums: Batch::default(), marks })
     }
 
-    /// Commits settlements, the watermarks (bytes of a segment whose settlements are committed) and the removal of
-    /// watermarks in one transaction. A settlement whose id is known is skipped, and a watermark never moves back.
+    /// Commits settlements, their sums, the watermarks (bytes of a segment whose settlements are committed) and the
+    /// removal of watermarks in one transaction. A settlement whose id is known is skipped and not summed again, and a
+    /// watermark never moves back. Returns where in the batch the settlements are that were known.
     ///
     /// # Errors
     /// When the database fails; then nothing has been committed.
@@ -61,12 +82,25 @@ impl Records {
         batch: &[Settlement],
         watermarks: &[(SegmentId, u64)],
         forget: &[SegmentId],
-    ) -> Result<(), StoreError> {
-        let done = self.try_commit(batch, watermarks, forget);
-        if done.is_err() {
-            self.inserter.forget();
+    ) -> Result<Vec<usize>, StoreError> {
+        let mut done = self.try_commit(batch, watermarks, forget, false);
+        if let Ok(None) = done {
+            self.forget_uncommitted();
+            done = self.try_commit(batch, watermarks, forget, true);
         }
-        done
+        if done.is_err() {
+            self.forget_uncommitted();
+        }
+        done.map(Option::unwrap_or_default)
+    }
+
+    /// Does a small piece of the work that can wait: rollups are folded, and let go when they are too old. Returns
+    /// whether there is more to do.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing has changed.
+    pub fn fold(&mut self, now_ms: u64) -> Result<bool, StoreError> {
+        rollup::fold::step(&mut self.connection, &mut self.marks, now_ms)
     }
 
     /// Removes watermarks and waits until this and everything committed before is on the disk, so that the segments may
@@ -105,17 +139,31 @@ impl Records {
         Ok(found)
     }
 
+    /// Returns the settlements that were known. `None` when some may be and `one_by_one` is not set: then nothing has
+    /// been committed.
     fn try_commit(
         &mut self,
         batch: &[Settlement],
         watermarks: &[(SegmentId, u64)],
         forget: &[SegmentId],
-    ) -> Result<(), StoreError> {
+        one_by_one: bool,
+    ) -> Result<Option<Vec<usize>>, StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        self.inserter.insert(&transaction, batch)?;
+        let mut known = Vec::new();
+        if one_by_one {
+            known = self.inserter.insert_each(&transaction, batch, &mut self.sums)?;
+        } else if !batch.is_empty() && !self.inserter.insert_all(&transaction, batch, &mut self.sums)? {
+            return Ok(None);
+        }
+        self.sums.write(&transaction, &self.marks)?;
         write_watermarks(&transaction, watermarks, forget)?;
         transaction.commit()?;
-        Ok(())
+        Ok(Some(known))
+    }
+
+    fn forget_uncommitted(&mut self) {
+        self.inserter.forget();
+        self.sums.clear();
     }
 
     /// A transaction that changes nothing is not written, hence not synced either: the marker row makes sure it is.
@@ -124,7 +172,8 @@ impl Records {
         let mut all = Vec::with_capacity(forget.len() + 1);
         all.push(DURABLE_MARKER);
         all.extend_from_slice(forget);
-        self.commit(&[], &[], &all)
+        self.commit(&[], &[], &all)?;
+        Ok(())
     }
 }
 

@@ -13,21 +13,27 @@ use ir::usage::{Usage, UsageOrigin};
 
 use crate::StoreError;
 use crate::records::Records;
+use crate::records::filter::Filter;
 use crate::records::read::{ListQuery, RecordsReader};
 use crate::resources::sqlite::SqliteResources;
 use crate::seal::{MasterKey, SealError, generate_secret};
 
+mod backup;
+mod migrating;
+mod people;
 mod requests;
 mod resources;
+mod rollups;
 mod seal;
+mod searching;
 
-const NOW_MS: u64 = 1_795_000_000_123;
+pub(crate) const NOW_MS: u64 = 1_795_000_000_123;
 
 /// A directory that goes away with the test.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("crossway-store-{}", ResourceId::new(NOW_MS)));
         fs::create_dir_all(&path).unwrap();
         Self(path)

@@ -8,26 +8,35 @@ use catalog::load::Vendors;
 use catalog::model::Catalogue;
 use control::actor::Actor;
 use control::plane::{Plane, open};
+use control::refusal::Refusal;
 use control::resource::{Draft, Expect, Spec};
 use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::{Change, Configuration, State};
 use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
 use policy::compile::effective::Effective;
+use policy::compile::key::{KeyIdentity, compile_key};
 use policy::load::{Written, load_text, read_text};
+use policy::snapshot::KeyStatus;
+use policy::spec::Entry;
 use policy::spec::key::KeySpec;
+use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
 use server::publish::Publisher;
+use server::totals::key_totals;
 use settle::drain::Drainer;
+use settle::housekeeping::{Housekeeping, Kept, RECORDS_KEPT};
 use settle::journal::disk::RealDisk;
 use settle::journal::faults::FaultyDisk;
 use settle::journal::{Journal, JournalOptions};
+use settle::payloads::{CONTENT_KEPT, Queue, Writer};
+use settle::tail::Tail;
 use store::records::Records;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
 use store::resources::sqlite::SqliteResources;
-use store::seal::MasterKey;
+use store::seal::{MasterKey, generate_secret};
 
 use crate::directory::Directory;
 
@@ -39,6 +48,9 @@ const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbcc
 
 /// How the gateway of a test names itself to providers.
 pub const USER_AGENT: &str = "crossway/test";
+
+/// Room for the content of a few requests.
+const PAYLOAD_BYTES: usize = 256 << 10;
 
 /// Room for some thirty requests.
 const SEGMENT_BYTES: u64 = 256 << 10;
@@ -57,9 +69,16 @@ pub struct Assembly {
     pub plane: Arc<Plane>,
     /// The settings of the process, for people.
     pub settings: Vec<Effective>,
+    /// The OpenID provider.
+    pub oidc: Option<Oidc>,
+    /// Where people reach the admin side.
+    pub public_url: Option<String>,
     /// Where everything is.
     pub directory: Directory,
+    /// New records, for those who watch.
+    pub tail: Tail,
     drainer: Mutex<Drainer>,
+    payloads: Mutex<Writer>,
     drained: AtomicUsize,
     environments: Mutex<Vec<String>>,
 }
@@ -78,7 +97,11 @@ impl Assembly {
         let (journal, recovery) =
             Journal::open(&directory.0, Arc::new(disk.clone()), options, clock.clone()).expect("a journal");
         recovery.recover(&mut records).expect("nothing to recover");
-        let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone());
+        let tail = Tail::default();
+        let kept = || vec![Kept { environment: "default".to_owned(), records: RECORDS_KEPT }];
+        let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone())
+            .with_tail(tail.clone())
+            .with_housekeeping(Housekeeping::new(Box::new(kept)));
         let options = Options {
             body_limit: usize::try_from(written.settings.request_body_limit_bytes).expect("a limit"),
             anonymous: match written.settings.anonymous {
@@ -100,24 +123,44 @@ impl Assembly {
             written: written.specs,
             stand_in: written.stand_in,
             publish: Arc::new(Publisher::new(Arc::clone(&core), USER_AGENT)),
-            clock,
-            key_totals: None,
+            clock: clock.clone(),
+            key_totals: Some(key_totals(directory.0.clone())),
         });
         let plane = Arc::new(plane.expect("a control plane"));
-        let (settings, drainer) = (written.effective, Mutex::new(drainer));
+        let queue = Arc::new(Queue::with_room(PAYLOAD_BYTES));
+        let content = || vec![("default".to_owned(), CONTENT_KEPT)];
+        let writer = Writer::new(Arc::clone(&queue), directory.0.clone(), Box::new(content), clock);
+        assert!(core.payloads.set(queue).is_ok(), "it is set once");
+        let (drainer, payloads) = (Mutex::new(drainer), Mutex::new(writer));
         let environments = Mutex::new(vec!["default".to_owned()]);
-        let drained = AtomicUsize::new(0);
-        Self { core, journal, disk, hands, plane, settings, directory, drainer, drained, environments }
+        let (oidc, public_url) = (written.settings.oidc, written.settings.public_url);
+        Self {
+            core,
+            plane,
+            settings: written.effective,
+            oidc,
+            public_url,
+            journal,
+            disk,
+            hands,
+            directory,
+            tail,
+            drainer,
+            payloads,
+            drained: AtomicUsize::new(0),
+            environments,
+        }
     }
 
-    /// Creates an API key, which is in effect at once, and returns its secret.
+    /// Creates an API key, puts it into effect and returns its secret.
     pub fn create_key(&self, name: &str, spec: KeySpec) -> String {
         self.create_key_in("default", name, spec)
     }
 
-    /// Creates an API key of an environment, puts it into effect and returns its secret.
-    pub fn create_key_in(&self, environment: &str, name: &str, spec: KeySpec) -> String {
-        let Ok(Value::Object(mut spec)) = serde_json::to_value(spec) else { panic!("a spec is an object") };
+    /// Creates an API key of an environment, puts it into effect and returns its secret. One that the control plane
+    /// refuses is put into effect as if it had become faulty later.
+    pub fn create_key_in(&self, environment: &str, name: &str, written: KeySpec) -> String {
+        let Ok(Value::Object(mut spec)) = serde_json::to_value(&written) else { panic!("a spec is an object") };
         spec.retain(|_, value| !value.is_null());
         if let Some(team) = spec.get("team").and_then(Value::as_str) {
             let draft = Draft { name: Some(team.to_owned()), spec: Spec::new() };
@@ -125,8 +168,26 @@ impl Assembly {
             let _ = self.plane.create(&Actor::local("test"), environment, "teams", draft);
         }
         let draft = Draft { name: Some(name.to_owned()), spec };
-        let created = self.plane.create(&Actor::local("test"), environment, "keys", draft).expect("a new key");
-        created.secret.expect("a key has a secret").expose().to_owned()
+        match self.plane.create(&Actor::local("test"), environment, "keys", draft) {
+            Ok(created) => created.secret.expect("a key has a secret").expose().to_owned(),
+            Err(Refusal::Invalid(_) | Refusal::NotFound(_)) => self.put_faulty_key(environment, name, &written),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Puts a key into effect that nobody could create: a stored one may have become faulty, when a model is gone, say.
+    fn put_faulty_key(&self, environment: &str, name: &str, spec: &KeySpec) -> String {
+        let secret = generate_secret().expect("a secret");
+        let entry = Entry { name: name.to_owned(), spec: spec.clone(), ..Entry::default() };
+        let identity = KeyIdentity {
+            id: ResourceId::new(NOW_MS),
+            environment: environment.into(),
+            status: KeyStatus::Active,
+            now_unix_ms: 0,
+        };
+        let (key, _) = compile_key(&entry, identity, None);
+        self.core.update(vec![Change::Key { key, secrets: vec![(self.core.hash(secret.expose()), None)] }]);
+        secret.expose().to_owned()
     }
 
     /// Puts an environment into effect: what the text of a `crossway.toml` says, under another name.
@@ -153,7 +214,7 @@ impl Assembly {
         self.core.update(vec![Change::Key { key: slot.key.compiled.clone(), secrets }]);
     }
 
-    /// Revokes a key, which is in effect at once.
+    /// Revokes a key and puts that into effect.
     pub fn revoke_key(&self, name: &str) {
         self.plane.revoke_key(&Actor::local("test"), "default", name, Expect::Any).expect("a key to revoke");
     }
@@ -181,6 +242,8 @@ impl Assembly {
         assert_eq!(drained, expected, "the journal holds one settlement for each admitted request");
         let again = drainer.drain_once().expect("the records take it");
         assert_eq!(again.settlements, 0, "nothing is delivered twice");
+        drainer.keep_house().expect("the records are kept in order");
+        self.payloads.lock().expect("the payloads").turn().expect("the payloads take it");
         let records = self.read(&self.directory);
         assert_eq!(records.len(), expected, "one record for each admitted request: {records:#?}");
         records

@@ -6,11 +6,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::people::People;
+use control::people::password::Hasher;
 use engine::worker::Worker;
 use net::connector::Connector;
 use policy::secret::Secret;
 use policy::spec::key::KeySpec;
 use server::admin::blocking::Blocking;
+use server::admin::oidc::Relying;
+use server::admin::people::{Front, Sessions};
 use server::admin::serve::connection;
 use server::admin::throttle::Buckets;
 use server::admin::{Admin, router};
@@ -22,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{Assembly, USER_AGENT};
 use crate::client::{Client, Reply};
-use crate::people::People;
+use crate::people::People as Named;
 use crate::pipe::PipeListener;
 use crate::provider::{Provider, Scripted};
 use crate::script::Script;
@@ -41,10 +45,6 @@ pub const REQUEST: &str = r#"{"model":"m","messages":[{"role":"user","content":"
 
 /// The same as a stream.
 pub const STREAM: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
-
-/// Configuration of a provider `other` that alone serves the model `other`; nobody is there.
-pub const OTHER: &str = "[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://other.test/v1\"\n\
-     [[models]]\nslug = \"other\"\nprovider = \"other\"\n";
 
 /// Describes a gateway.
 pub struct Builder {
@@ -175,13 +175,23 @@ impl Builder {
         let serving = data::serve(PipeListener(accepting), Arc::clone(&worker), stop.clone());
         assembly.core.tasks.spawn(serving);
         let checked = Cell::new(false);
-        let admin_router = router(admin(&assembly, connector, self.admin_token));
-        Gateway { assembly, secret, worker, providers, connections, stop, checked, admin_router }
+        let people = people(&assembly, &connector);
+        let admin_router = router(admin(&assembly, &people, connector, self.admin_token));
+        Gateway { assembly, secret, worker, people, providers, connections, stop, checked, admin_router }
     }
 }
 
+/// Opens the people, whose passwords cost little here.
+fn people(assembly: &Assembly, connector: &Arc<dyn Connector>) -> Arc<Front> {
+    let store = store::people::People::open(&assembly.directory.0).expect("a control database");
+    let (clock, plane) = (assembly.core.clock.clone(), Arc::clone(&assembly.plane));
+    let people = People::new(Box::new(store), clock.clone(), Hasher::new(8, 1, 1), plane);
+    let oidc = assembly.oidc.clone().map(|oidc| Relying::new(oidc, Arc::clone(connector), clock));
+    Arc::new(Front::new(Arc::new(people), assembly.public_url.clone(), oidc))
+}
+
 /// Puts the admin side together, as the binary does.
-fn admin(assembly: &Assembly, connector: Arc<dyn Connector>, token: bool) -> Admin {
+fn admin(assembly: &Assembly, people: &Arc<Front>, connector: Arc<dyn Connector>, token: bool) -> Admin {
     let journal = Arc::clone(&assembly.journal);
     Admin {
         gateway: Arc::clone(&assembly.core),
@@ -191,7 +201,9 @@ fn admin(assembly: &Assembly, connector: Arc<dyn Connector>, token: bool) -> Adm
         settings: assembly.settings.clone(),
         data_dir: assembly.directory.0.clone(),
         token: token.then(|| Secret::new(ADMIN_TOKEN)),
-        authenticators: vec![Box::new(People)],
+        authenticators: vec![Box::new(Named), Box::new(Sessions(Arc::clone(people)))],
+        people: Arc::clone(people),
+        tail: assembly.tail.clone(),
         journal_healthy: Box::new(move || journal.healthy()),
         address: SocketAddr::from(([127, 0, 0, 1], 8081)),
         buckets: Buckets::default(),
@@ -212,6 +224,8 @@ pub struct Gateway {
     pub secret: String,
     /// Its one worker.
     pub worker: Arc<Worker>,
+    /// The people who may sign in; there is nobody at first.
+    pub people: Arc<Front>,
     /// Stops it.
     pub stop: CancellationToken,
     providers: HashMap<String, Arc<Provider>>,

@@ -28,7 +28,10 @@ def toml(config: Config) -> str:
     out = ["\n".join(plain)]
     for name, table in config.items():
         if isinstance(table, dict):
-            for inner, values in table.items():
+            own = {k: v for k, v in table.items() if not isinstance(v, dict)}
+            if own:
+                out.append("\n".join([f"[{name}]", *[f"{k} = {_value(v)}" for k, v in own.items()]]))
+            for inner, values in ((k, v) for k, v in table.items() if isinstance(v, dict)):
                 lines = [f"{k} = {_value(v)}" for k, v in values.items()]
                 out.append("\n".join([f"[{name}.{inner}]", *lines]))
         elif isinstance(table, list) and _tables(table):

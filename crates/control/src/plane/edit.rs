@@ -199,7 +199,9 @@ pub(super) fn check_unused(
             }
         }
     }
-    for name in &lost {
+    // What keys lose without harm does not forbid it.
+    let kept = lost.iter().filter(|_| references::cleared_in_keys(gone.kind).is_none());
+    for name in kept {
         let keys = reader.referrers(gone.about(), kind, name, NAMED)?;
         by.extend(keys.iter().filter(|other| other.kind == KEYS).map(|other| format!("key {}", other.name)));
     }
@@ -235,6 +237,15 @@ fn lost_names(gone: &Document, snapshot: Option<&Snapshot>) -> Vec<String> {
             names.retain(|name| snapshot.is_none_or(|snapshot| snapshot.resolve(name).is_empty()));
             names.iter().map(|name| references::normal("models", name)).collect()
         }
+        "teams" => vec![gone.name.clone()],
         _ => Vec::new(),
     }
+}
+
+/// Returns the documents that name a key.
+pub(super) fn users_of_key(documents: &Documents, key: &str) -> Vec<String> {
+    let names = |document: &&Arc<Document>| {
+        document.references().iter().any(|reference| reference.kind == KEYS && reference.name == key)
+    };
+    documents.values().filter(names).map(|document| format!("{} {}", document.kind.singular, document.name)).collect()
 }

@@ -11,6 +11,7 @@ use store::resources::ResourceReader;
 use store::resources::row::{KeyQuery, KeyState, Row, SecretRow, SeenBy};
 use store::seal;
 
+use super::edit::users_of_key;
 use super::read::{bad, not_found};
 use super::verbs::check_version;
 use super::write::{KeyEdit, Plan};
@@ -213,9 +214,14 @@ impl Plane {
     ) -> Result<(), Refusal> {
         let kind = self.kind_of(environment, KEYS)?;
         actor.check_may_change_keys()?;
-        self.write(actor, false, |_, reader| {
+        self.write(actor, false, |state, reader| {
             let before = visible(kind, actor, reader, environment, name)?;
             check_version(before.version, expect)?;
+            let documents = state.environments.get(environment).map(|environment| &environment.documents);
+            let by = documents.map(|documents| users_of_key(documents, &before.name)).unwrap_or_default();
+            if !by.is_empty() {
+                return Err(Refusal::InUse { what: format!("key {}", before.name), by });
+            }
             let edit =
                 KeyEdit { action: "delete", before: Some(before), after: None, secrets: Vec::new(), checked: false };
             Ok(Plan { keys: vec![edit], ..Plan::new(()) })

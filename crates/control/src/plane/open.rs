@@ -63,6 +63,7 @@ impl Plane {
             writer: Mutex::new(store),
             reader: Mutex::new(reader),
             state: RwLock::new(State { files, ..State::default() }),
+            told_keys: Mutex::default(),
         };
         {
             let writer = plane.writer();

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Plane, State};
 use crate::actor::Actor;
 use crate::document::{Document, about, label};
+use crate::files::FILE_ENVIRONMENT;
 use crate::files::FileEntry;
 use crate::kind::{ENVIRONMENTS, KEYS, Kind};
 use crate::refusal::Refusal;
@@ -102,8 +103,12 @@ impl Plane {
     /// anything wrong, requests see the last set that was good.
     pub fn problems(&self, environment: &str) -> Vec<Problem> {
         let state = self.look();
-        let found = state.environments.get(environment);
-        found.map(|environment| [&environment.problems[..], &environment.warnings].concat()).unwrap_or_default()
+        let mut problems = if environment == FILE_ENVIRONMENT { state.refused_file.clone() } else { Vec::new() };
+        if let Some(found) = state.environments.get(environment) {
+            problems.extend_from_slice(&found.problems);
+            problems.extend_from_slice(&found.warnings);
+        }
+        problems
     }
 
     /// Returns whether the demo provider stands in because no other is configured.
@@ -258,8 +263,7 @@ pub(super) fn page_of(query: &ListQuery) -> Result<(usize, Option<ResourceId>), 
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(bad("limit", "not between 1 and 200"));
     }
-    let after =
-        query.cursor.as_deref().map(|cursor| ResourceId::parse(cursor).ok_or_else(|| bad_cursor())).transpose()?;
+    let after = query.cursor.as_deref().map(|cursor| ResourceId::parse(cursor).ok_or_else(bad_cursor)).transpose()?;
     Ok((limit, after))
 }
 

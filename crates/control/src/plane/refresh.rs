@@ -1,7 +1,7 @@
 //! What others changed: another process in the database, an operator in the configuration file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use policy::problem::Problem;
 use policy::spec::Specs;
@@ -56,6 +56,7 @@ impl Plane {
         {
             let mut state = self.change();
             state.files = files;
+            state.refused_file.clear();
             let environment = state.environments.entry(FILE_ENVIRONMENT.to_owned()).or_default();
             environment.documents = documents;
             environment.snapshot = outcome.snapshot.map(Arc::new).or(environment.snapshot.take());
@@ -64,6 +65,11 @@ impl Plane {
         }
         self.tell(published.map(|snapshot| Change::Environment(Box::new(snapshot))).into_iter().collect());
         Ok(())
+    }
+
+    /// Notes why a newer configuration file is not in effect, for as long as it is not. [`Plane::problems`] says it too.
+    pub fn refuse_file(&self, problems: Vec<Problem>) {
+        self.change().refused_file = problems;
     }
 
     /// Reads what changed since the state was read. The caller holds the writer.
@@ -101,22 +107,21 @@ impl Plane {
         self.read_all_keys(reader)
     }
 
+    /// Compiles every key. What the data plane knows and the database does not is gone.
     fn read_all_keys(&self, reader: &dyn ResourceReader) -> Result<(), Refusal> {
+        let mut gone = self.told_keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut batch = Vec::with_capacity(BATCH);
         let state = self.look();
-        let publish = |batch: &mut Vec<Change>| {
-            if !batch.is_empty() {
-                self.publish.publish(std::mem::take(batch));
-            }
-        };
         reader.each_key(&mut |row, secrets| {
+            gone.remove(&row.id);
             let (key, _) = keys::compile(&row, state.environments.get(&row.environment));
             batch.push(keys::change(key, &secrets));
             if batch.len() == BATCH {
-                publish(&mut batch);
+                self.tell(std::mem::take(&mut batch));
             }
         })?;
-        publish(&mut batch);
+        batch.extend(gone.into_iter().map(Change::KeyGone));
+        self.tell(batch);
         Ok(())
     }
 
@@ -177,12 +182,6 @@ impl Plane {
         };
         state.environments.insert(name.to_owned(), environment);
         change
-    }
-
-    pub(super) fn tell(&self, changes: Vec<Change>) {
-        if !changes.is_empty() {
-            self.publish.publish(changes);
-        }
     }
 
     /// Returns the faults of the configuration file itself, which stop a start.

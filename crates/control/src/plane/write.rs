@@ -12,7 +12,7 @@ use super::{Plane, State};
 use crate::actor::Actor;
 use crate::document::Document;
 use crate::keys;
-use crate::kind::{ENVIRONMENTS, Kind};
+use crate::kind::{ENVIRONMENTS, KEYS, Kind};
 use crate::publish::Change;
 use crate::refusal::Refusal;
 use crate::set::{Documents, Environment, compile_set, settings_key};
@@ -120,6 +120,9 @@ impl Plane {
         }
         for edit in &plan.keys {
             self.prospect_of_key(state, edit, &mut prospect, &mut problems);
+        }
+        for document in plan.edits.iter().filter_map(|edit| edit.after.as_ref()) {
+            check_named(document, plan, &prospect, reader, &mut problems)?;
         }
         if problems.is_empty() { Ok(prospect) } else { Err(Refusal::Invalid(problems)) }
     }
@@ -273,9 +276,7 @@ impl Plane {
                 }
             }
         }
-        if !prospect.changes.is_empty() {
-            self.publish.publish(prospect.changes);
-        }
+        self.tell(prospect.changes);
     }
 }
 
@@ -287,4 +288,37 @@ pub(super) fn key_of(document: &Document) -> (&'static str, String) {
 /// Returns where a document of a kind is stored: an environment belongs to none.
 pub(super) fn stored_environment(kind: &Kind, environment: &str) -> String {
     if kind.plural == ENVIRONMENTS { String::new() } else { environment.to_owned() }
+}
+
+/// Checks that the teams and keys that a document names are there; the compiler knows everything else.
+fn check_named<R>(
+    document: &Document,
+    plan: &Plan<R>,
+    prospect: &Prospect,
+    reader: &dyn ResourceReader,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Refusal> {
+    let environment = document.about();
+    for reference in document.references() {
+        let name = reference.name.as_str();
+        let (there, what) = match reference.kind {
+            "teams" => {
+                let planned = prospect.environments.get(environment).and_then(Option::as_ref);
+                let there = |planned: &Environment| planned.documents.contains_key(&("teams", name.to_owned()));
+                (planned.is_none_or(there), "team")
+            }
+            KEYS => {
+                let planned = plan.keys.iter().filter_map(|edit| edit.after.as_ref());
+                let mut planned = planned.filter(|row| row.environment == environment);
+                let there = planned.any(|row| row.name == name) || reader.by_name(KEYS, environment, name)?.is_some();
+                (there, "key")
+            }
+            _ => continue,
+        };
+        if !there {
+            let message = format!("there is no {what} of this name");
+            problems.push(Problem::new(document.label(), format!("spec.{}", reference.field), message));
+        }
+    }
+    Ok(())
 }

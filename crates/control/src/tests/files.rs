@@ -136,7 +136,12 @@ fn an_environment_is_not_served_without_its_guards() {
     transaction.commit().unwrap();
     rig.plane.refresh().unwrap();
     let guarded = |rig: &Rig| {
-        rig.heard.environments.lock().unwrap().get("default").map(|found| found.environment.guards.replies.is_some())
+        rig.heard
+            .environments
+            .lock()
+            .unwrap()
+            .get("default")
+            .map(|found| found.environment.bound.guards.replies.is_some())
     };
     assert_eq!(guarded(&rig), Some(true));
     let other = rig.again("[providers.demo]\n").unwrap();

@@ -239,3 +239,22 @@ fn a_page_of_keys_goes_on_where_it_ended() {
     let refused = rig.plane.list(&operator(), "default", "keys", &query).unwrap_err();
     assert_eq!(refused.to_string(), "not a status: there are active, disabled, expired, revoked");
 }
+
+#[test]
+fn a_key_that_another_process_deletes_is_gone_however_much_changed() {
+    let rig = Rig::new();
+    let kept = rig.create("keys", "kept", json!({})).unwrap().resource.id;
+    let gone = rig.create("keys", "gone", json!({})).unwrap().resource.id;
+    let other = rig.again("[providers.demo]\n").unwrap();
+    assert!(other.heard.key(gone).is_some());
+    let mut store = SqliteResources::open(&rig.path).unwrap();
+    let mut transaction = store.begin().unwrap();
+    let row = transaction.by_id(kept).unwrap().unwrap();
+    for _ in 0..3_000 {
+        transaction.update(&row).unwrap();
+    }
+    transaction.commit().unwrap();
+    rig.delete("keys", "gone").unwrap();
+    other.plane.refresh().unwrap();
+    assert!(other.heard.key(gone).is_none() && other.heard.key(kept).is_some());
+}

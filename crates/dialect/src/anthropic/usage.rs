@@ -9,6 +9,9 @@ use ir::usage::Usage;
 
 use crate::json::{JsonError, Scanner, integer};
 
+/// What was written for an hour, in `cache_creation`.
+const HOUR: &[u8] = b"ephemeral_1h_input_tokens";
+
 /// More tokens than any model can read or write in one answer: such a report is a lie.
 const ABSURD_TOKENS: u64 = 1 << 32;
 
@@ -19,12 +22,16 @@ pub(super) struct Reported {
     pub input: Option<u64>,
     /// `cache_read_input_tokens`
     pub cached_input: Option<u64>,
-    /// `cache_creation_input_tokens`
+    /// `cache_creation_input_tokens`, for whatever time.
     pub cache_write: Option<u64>,
+    /// `cache_creation.ephemeral_1h_input_tokens`: the part of it that was written for an hour.
+    pub cache_write_1h: Option<u64>,
     /// `output_tokens`, thinking included.
     pub output: Option<u64>,
     /// `output_tokens_details.thinking_tokens`
     pub thinking: Option<u64>,
+    /// `server_tool_use.web_search_requests`
+    pub searches: Option<u64>,
     /// What compactions of the conversation consumed.
     pub compaction: Option<Usage>,
 }
@@ -43,6 +50,8 @@ impl Reported {
         self.input = later.input.or(self.input);
         self.cached_input = later.cached_input.or(self.cached_input);
         self.cache_write = later.cache_write.or(self.cache_write);
+        self.cache_write_1h = later.cache_write_1h.or(self.cache_write_1h);
+        self.searches = later.searches.or(self.searches);
         self.output = later.output.or(self.output);
         self.thinking = later.thinking.or(self.thinking);
         self.compaction = later.compaction.or(self.compaction);
@@ -53,12 +62,16 @@ impl Reported {
         let (input, output) = (self.input?, self.output?);
         let reasoning = self.thinking.unwrap_or(0).min(output);
         let more = self.compaction.unwrap_or_default();
+        let written = self.cache_write.unwrap_or(0);
+        let hour = self.cache_write_1h.unwrap_or(0).min(written);
         Some(Usage {
             input: input + more.input,
             cached_input: self.cached_input.unwrap_or(0) + more.cached_input,
-            cache_write: self.cache_write.unwrap_or(0) + more.cache_write,
+            cache_write: written - hour + more.cache_write,
+            cache_write_1h: hour + more.cache_write_1h,
             output: output - reasoning + more.output,
             reasoning,
+            searches: self.searches.unwrap_or(0),
             ..Usage::default()
         })
     }
@@ -78,25 +91,13 @@ impl Reported {
                 b"cache_read_input_tokens" => self.cached_input = number(text, scanner.value()?),
                 b"cache_creation_input_tokens" => self.cache_write = number(text, scanner.value()?),
                 b"output_tokens" => self.output = number(text, scanner.value()?),
-                b"output_tokens_details" => self.details(text, scanner)?,
+                b"output_tokens_details" => self.thinking = inside(text, scanner, b"thinking_tokens")?,
+                b"cache_creation" => self.cache_write_1h = inside(text, scanner, HOUR)?,
+                b"server_tool_use" => self.searches = inside(text, scanner, b"web_search_requests")?,
                 b"iterations" => self.iterations(text, scanner)?,
                 _ => {
                     scanner.value()?;
                 }
-            }
-        }
-        Ok(())
-    }
-
-    fn details(&mut self, text: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        if !scanner.enter_or_pass(b'{')? {
-            return Ok(());
-        }
-        let mut first = true;
-        while let Some(member) = scanner.member(first)? {
-            first = false;
-            if text.get(member.name) == Some(b"thinking_tokens") {
-                self.thinking = number(text, member.value);
             }
         }
         Ok(())
@@ -124,6 +125,11 @@ impl Reported {
                     b"input_tokens" => usage.input = said(),
                     b"cache_read_input_tokens" => usage.cached_input = said(),
                     b"cache_creation_input_tokens" => usage.cache_write = said(),
+                    b"cache_creation" => {
+                        let creation = text.get(member.value.clone()).unwrap_or_default();
+                        let hour = inside(creation, &mut Scanner::new(creation, 0), HOUR)?;
+                        usage.cache_write_1h = hour.unwrap_or(0);
+                    }
                     b"output_tokens" => usage.output = said(),
                     _ => {}
                 }
@@ -132,12 +138,29 @@ impl Reported {
                 let sum = self.compaction.get_or_insert_default();
                 sum.input += usage.input;
                 sum.cached_input += usage.cached_input;
-                sum.cache_write += usage.cache_write;
+                let hour = usage.cache_write_1h.min(usage.cache_write);
+                sum.cache_write += usage.cache_write - hour;
+                sum.cache_write_1h += hour;
                 sum.output += usage.output;
             }
         }
         Ok(())
     }
+}
+
+/// Returns a number that stands in an object; `None` when there is no such object, or none that can be believed in it.
+fn inside(text: &[u8], scanner: &mut Scanner<'_>, name: &[u8]) -> Result<Option<u64>, JsonError> {
+    if !scanner.enter_or_pass(b'{')? {
+        return Ok(None);
+    }
+    let (mut found, mut first) = (None, true);
+    while let Some(member) = scanner.member(first)? {
+        first = false;
+        if text.get(member.name) == Some(name) {
+            found = number(text, member.value);
+        }
+    }
+    Ok(found)
 }
 
 fn number(text: &[u8], range: Range<usize>) -> Option<u64> {

@@ -5,6 +5,7 @@ use ir::chat::message::Content;
 use ir::chat::response::{Finish, Response};
 use ir::dialect::Dialect;
 use ir::guard::Blocked;
+use ir::money::ServiceTier;
 use ir::usage::Usage;
 
 use super::proofs::Proofs;
@@ -25,6 +26,8 @@ pub struct Reply {
     pub finish_reason: Option<String>,
     /// The reported usage; `None` when there is none that can be believed.
     pub usage: Option<Usage>,
+    /// The service tier that the provider says it answered in.
+    pub service_tier: Option<ServiceTier>,
     /// The bytes of content, for the estimate when there is no report.
     pub content_bytes: u64,
     /// Why a guardrail blocks it; the rest is then known for the account alone.
@@ -61,13 +64,13 @@ impl Reply {
             (Surface::OpenaiChat, Dialect::OpenaiChat) => {
                 let mut reply = ChatResponse::decode(body.clone(), meta_key)?;
                 let (id, finish_reason) = (reply.id.take(), reply.finish_reason.take());
-                let (usage, content_bytes) = (reply.usage, reply.choices_bytes);
+                let (usage, content_bytes, service_tier) = (reply.usage, reply.choices_bytes, reply.service_tier);
                 let (form, blocked) = match guard.map_or(Ok(body.clone()), |guard| guard.chat(body.clone())) {
                     Err(blocked) => (Form::Blocked, Some(blocked)),
                     Ok(judged) if changed(&judged) => (Form::OpenaiChat(ChatResponse::decode(judged, meta_key)?), None),
                     Ok(_) => (Form::OpenaiChat(reply), None),
                 };
-                Ok(Self { form, id, finish_reason, usage, content_bytes, proofs: None, blocked })
+                Ok(Self { form, id, finish_reason, usage, service_tier, content_bytes, proofs: None, blocked })
             }
             (Surface::AnthropicMessages, Dialect::Anthropic) => {
                 let mut reply = MessagesResponse::decode(body.clone(), meta_key)?;
@@ -80,7 +83,7 @@ impl Reply {
                     }
                     Ok(_) => (Form::Anthropic(reply), None),
                 };
-                Ok(Self { form, id, finish_reason, usage, content_bytes, proofs: None, blocked })
+                Ok(Self { form, id, finish_reason, usage, service_tier: None, content_bytes, proofs: None, blocked })
             }
             _ => Self::translate(surface, dialect, &body, meta_key, label, guard),
         }
@@ -113,7 +116,8 @@ impl Reply {
             _ => response.choices.into_iter().next().and_then(|choice| proofs::of(choice.parts)),
         };
         let id = Some(response.id).filter(|id| !id.is_empty());
-        Ok(Self { form, id, finish_reason, usage: response.usage, content_bytes, proofs, blocked })
+        let service_tier = response.service_tier.as_deref().map(ServiceTier::of_name);
+        Ok(Self { form, id, finish_reason, usage: response.usage, service_tier, content_bytes, proofs, blocked })
     }
 
     /// Returns the body for the caller, with the meta block (`"key":{…}`) as its last member; nothing when it is blocked.

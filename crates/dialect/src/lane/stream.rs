@@ -5,6 +5,7 @@ use ir::chat::event::{Delta, Event, Opening};
 use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::guard::{Blocked, Watch};
+use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
@@ -376,6 +377,7 @@ fn note(passed: &mut Passed, event: &Event) {
         Event::Started(started) => {
             passed.id = Some(started.id.clone()).filter(|id| !id.is_empty());
             passed.begun = started.usage.or(passed.begun);
+            passed.service_tier = started.service_tier.as_deref().map(ServiceTier::of_name);
         }
         Event::Delta { delta, .. } => passed.content_bytes += length(delta) as u64,
         Event::Finished { finish, .. } => {

@@ -41,11 +41,22 @@ pub struct Weight {
     pub bound: u64,
     /// Whether sound is sent or asked for, which has prices of its own.
     pub audio: bool,
+    /// Whether pictures are sent.
+    pub images: bool,
+    /// Whether the provider is told to cache.
+    pub caches: bool,
+    /// Whether the provider may search.
+    pub searches: bool,
 }
 
 /// Weighs the body of a request.
 pub fn weigh(body: &[u8]) -> Weight {
-    let mut weight = Weight { audio: has(body, b"input_audio") || has(body, b"\"audio\""), ..Weight::default() };
+    let mut weight = Weight {
+        audio: has(body, b"input_audio") || has(body, b"\"audio\""),
+        caches: has(body, b"cache_control"),
+        searches: has(body, b"web_search"),
+        ..Weight::default()
+    };
     let (mut text, mut at) = (body.len() as u64, 0);
     for marker in memmem::find_iter(body, b"base64") {
         // The next blob is looked for behind this one.
@@ -58,6 +69,7 @@ pub fn weigh(body: &[u8]) -> Weight {
         text -= length;
         let label = body.get(marker.saturating_sub(LABEL_BYTES)..start).unwrap_or_default();
         let (estimate, bound) = if has(label, b"image/") {
+            weight.images = true;
             (PICTURE.min(length), PICTURE_BOUND.min(length))
         } else {
             (length / BLOB_BYTES_PER_TOKEN, length)
@@ -65,6 +77,7 @@ pub fn weigh(body: &[u8]) -> Weight {
         weight.add(estimate, bound);
     }
     let pictures = addresses(body);
+    weight.images |= pictures > 0;
     let documents = count(body, b"\"file_id\"") + count(body, b"web_search");
     weight.add(pictures * PICTURE + documents * DOCUMENT, pictures * PICTURE_BOUND + documents * DOCUMENT_BOUND);
     if has(body, b"\"tools\"") || has(body, b"\"functions\"") {
@@ -168,6 +181,6 @@ mod tests {
         check(file, DOCUMENT + around(file), DOCUMENT_BOUND + file.len() as u64);
         let text = r#"{"content":"https://example.com is my site"}"#;
         check(text, around(text), text.len() as u64);
-        assert!(weigh(br#"{"modalities":["text","audio"]}"#).audio && !weigh(br#"{"content":"audio"}"#).audio);
+        assert!(weigh(br#"{"modalities":["text","audio"]}"#).audio && !weigh(br#"{"content":"an audio"}"#).audio);
     }
 }

@@ -7,6 +7,7 @@ pub(in crate::openai_chat) mod head;
 pub(in crate::openai_chat) mod parts;
 
 use bytes::Bytes;
+use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
@@ -30,6 +31,8 @@ pub struct ChatResponse {
     pub finish_reason: Option<String>,
     /// The reported usage; `None` when there is none that can be believed.
     pub usage: Option<Usage>,
+    /// The service tier that it was answered in.
+    pub service_tier: Option<ServiceTier>,
     /// The bytes of the choices, for the estimate when there is no report.
     pub choices_bytes: u64,
 }
@@ -46,6 +49,7 @@ impl ChatResponse {
             id: None,
             finish_reason: None,
             usage: None,
+            service_tier: None,
             choices_bytes: 0,
             body: Bytes::new(),
         };
@@ -72,6 +76,9 @@ impl ChatResponse {
                     self.choices(body, &mut scanner)?;
                 }
                 b"usage" => self.usage = usage::scan(body, &mut scanner)?.or(self.usage),
+                b"service_tier" => {
+                    self.service_tier = usage::tier(body.get(scanner.value()?).unwrap_or_default());
+                }
                 b"id" => self.id = string(body.get(scanner.value()?).unwrap_or_default()),
                 b"error" => {
                     let value = body.get(scanner.value()?).unwrap_or_default();

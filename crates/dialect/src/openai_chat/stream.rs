@@ -243,6 +243,7 @@ impl Chunks {
         if let Some(usage) = chunk.usage {
             passed.usage = Some(usage);
         }
+        passed.service_tier = chunk.service_tier.or(passed.service_tier);
         if passed.finish_reason.is_none() {
             passed.finish_reason.clone_from(&chunk.finish_reason);
         }

@@ -4,6 +4,7 @@
 //! OpenAI counts cached, written and audio tokens inside `prompt_tokens`, reasoning and audio tokens inside
 //! `completion_tokens`. Some vendors count a part beside its whole; their `total_tokens` says so.
 
+use ir::money::ServiceTier;
 use ir::usage::Usage;
 
 use crate::json::{JsonError, Scanner, integer};
@@ -36,6 +37,12 @@ struct Report {
 /// Reads a usage report into disjoint buckets. `None` when it is absent (`null`), unreadable or absurd.
 pub(super) fn read(value: &[u8]) -> Option<Usage> {
     scan(value, &mut Scanner::new(value, 0)).ok()?
+}
+
+/// Reads the service tier that a reply or a chunk names.
+pub(super) fn tier(value: &[u8]) -> Option<ServiceTier> {
+    let name = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    std::str::from_utf8(name).ok().map(ServiceTier::of_name)
 }
 
 /// Reads the report at which a scanner stands, and passes it.
@@ -160,6 +167,7 @@ impl Report {
             reasoning,
             audio_input: audio_inside + audio_beside,
             audio_output,
+            ..Usage::default()
         })
     }
 

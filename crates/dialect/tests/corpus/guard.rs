@@ -16,7 +16,7 @@ use dialect::{cohere, gemini, ollama, openai_responses, splice};
 use ir::chat::event::Event;
 use ir::chat::message::Content;
 use ir::dialect::Dialect;
-use policy::guard::Banned;
+use policy::guard::banned::Banned;
 use policy::guard::disclaimer::Disclaimers;
 use policy::guard::length::{Lengths, Limit};
 use policy::guard::reply::{ReplyRules, ReplyWatch};

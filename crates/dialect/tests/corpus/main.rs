@@ -12,6 +12,7 @@
 
 mod anthropic;
 mod cohere;
+mod costs;
 mod exceptions;
 mod exchanges;
 mod gemini;

@@ -10,3 +10,4 @@ mod openai_chat;
 mod property;
 mod requests;
 mod rules;
+mod scopes;

@@ -16,7 +16,7 @@ use crate::case::{Case, Piece, case, fold};
 use crate::rules::run_pieces;
 
 /// Writes an answer as chunks, the choices in turn.
-fn chat_stream(case: &Case) -> String {
+pub fn chat_stream(case: &Case) -> String {
     let mut events = String::new();
     let mut chunk = |choice: String| events.push_str(&format!("data: {{\"id\":\"c\",\"choices\":[{choice}]}}\n\n"));
     let longest = case.choices.iter().map(|answer| answer.pieces.len()).max().unwrap_or(0);
@@ -49,7 +49,7 @@ fn data(out: &str) -> Vec<Value> {
     lines.map(|data| serde_json::from_str(data).unwrap()).collect()
 }
 
-fn read_chat_stream(case: &Case, out: &str) -> Vec<(String, bool)> {
+pub fn read_chat_stream(case: &Case, out: &str) -> Vec<(String, bool)> {
     let mut found = vec![(String::new(), false); case.choices.len()];
     for choice in data(out).iter().flat_map(|chunk| chunk["choices"].as_array().unwrap()) {
         let (text, cut) = &mut found[choice["index"].as_u64().unwrap() as usize];
@@ -59,7 +59,7 @@ fn read_chat_stream(case: &Case, out: &str) -> Vec<(String, bool)> {
     found
 }
 
-fn chat_reply(case: &Case) -> String {
+pub fn chat_reply(case: &Case) -> String {
     let choices = case.choices.iter().enumerate().map(|(index, answer)| {
         let (calls, reason) = if answer.calls { (",\"tool_calls\":[{}]", "tool_calls") } else { ("", "stop") };
         let content = case.json(&answer.text());
@@ -82,7 +82,7 @@ fn parts(pieces: &[Piece]) -> Vec<Option<Vec<&str>>> {
     parts
 }
 
-fn messages_stream(case: &Case) -> String {
+pub fn messages_stream(case: &Case) -> String {
     let answer = &case.choices[0];
     let mut events = String::new();
     let mut event = |name: &str, members: String| {
@@ -114,7 +114,7 @@ fn messages_stream(case: &Case) -> String {
 }
 
 /// Reads what came out, and checks that blocks are numbered from 0 and are begun and ended.
-fn read_messages_stream(out: &str) -> Vec<(String, bool)> {
+pub fn read_messages_stream(out: &str) -> Vec<(String, bool)> {
     let (mut text, mut cut, mut blocks, mut open) = (String::new(), false, 0, None);
     for event in data(out) {
         let index = event["index"].as_u64();
@@ -135,7 +135,7 @@ fn read_messages_stream(out: &str) -> Vec<(String, bool)> {
     vec![(text, cut)]
 }
 
-fn messages_reply(case: &Case) -> String {
+pub fn messages_reply(case: &Case) -> String {
     let answer = &case.choices[0];
     let block = |part: Option<Vec<&str>>| match part {
         Some(texts) => format!("{{\"type\":\"text\",\"text\":{}}}", case.json(&texts.concat())),
@@ -191,7 +191,7 @@ fn read_response(case: &Case, response: &Response) -> Vec<(String, bool)> {
     found
 }
 
-fn reply_body(body: &str) -> Bytes {
+pub fn reply_body(body: &str) -> Bytes {
     Bytes::copy_from_slice(body.as_bytes())
 }
 

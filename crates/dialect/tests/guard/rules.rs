@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dialect::guard::stream::{Gate, StreamGuard, StreamGuarding};
 use dialect::passed::Progress;
 use ir::guard::Reason;
-use policy::guard::Banned;
+use policy::guard::banned::Banned;
 use policy::guard::disclaimer::Disclaimers;
 use policy::guard::length::{Lengths, Limit};
 use policy::guard::reply::{ReplyRules, ReplyWatch};
@@ -38,14 +38,19 @@ impl Rules {
     }
 
     pub fn watch(&self) -> ReplyWatch {
-        let guard: Arc<str> = Arc::from("g");
+        ReplyWatch::new(&Arc::new(self.of("g")))
+    }
+
+    /// Returns the rules as those of a guardrail.
+    pub fn of(&self, guard: &str) -> ReplyRules {
+        let guard: Arc<str> = Arc::from(guard);
         let limit = |characters| Limit { characters, guard: Arc::clone(&guard) };
         let phrases = self.phrases.iter().enumerate();
-        ReplyWatch::new(&Arc::new(ReplyRules {
+        ReplyRules {
             banned: Banned::new(phrases.map(|(index, text)| (Arc::clone(&guard), index, text.clone())).collect()),
             lengths: Lengths { least: self.least.map(limit), most: self.most.map(limit) },
             disclaimers: Disclaimers::new(self.disclaimer.clone()),
-        }))
+        }
     }
 }
 

@@ -30,6 +30,7 @@ use crate::limits;
 use crate::stage::authenticate::revoked;
 use crate::stage::dispatch::{Begun, route};
 use crate::stage::gate::Gated;
+use crate::stage::guard;
 use crate::ticket::{CLIENT_CLOSED_REQUEST, Ending};
 use crate::worker::Worker;
 
@@ -200,7 +201,10 @@ impl StreamBody {
             }
             Progress::Malformed(detail) => self.broken(&detail),
             Progress::TooLarge => self.broken("an event is too large"),
-            Progress::Blocked(blocked) => self.fail(Outcome::Refused, blocked.failure(Subject::Reply)),
+            Progress::Blocked(blocked) => {
+                guard::count(&self.worker.gateway, &self.gated, &blocked, Subject::Reply);
+                self.fail(Outcome::Refused, blocked.failure(Subject::Reply));
+            }
         }
     }
 
@@ -331,6 +335,7 @@ fn ending(passed: &Passed, status: u16) -> Ending {
         status,
         error: None,
         usage: passed.usage.filter(|_| early.is_none()),
+        service_tier: passed.service_tier,
         begun: early.or(passed.begun),
         content_bytes: passed.content_bytes,
         upstream_id: passed.id.clone(),

@@ -5,7 +5,7 @@
 
 use dialect::lane::asked::Asked;
 use dialect::lane::weight::Weight;
-use ir::money::{PicoUsd, Prices};
+use ir::money::{Bucket, PicoUsd, Prices, Rates, ServiceTier};
 use ir::usage::{Usage, estimate_tokens};
 use policy::limit::reservation::{Binding, Bound};
 use policy::limit::{Amounts, Meter};
@@ -20,6 +20,9 @@ pub const STEP_TOKENS: u64 = 1_024;
 /// No answer is worth asking for that may have fewer tokens than this.
 const LEAST_TOKENS: u64 = 64;
 
+/// Searches that are assumed of an answer whose provider may search.
+const SEARCHES: u64 = 10;
+
 /// How much of what is left one unbounded answer may reserve: others want some too.
 const SHARE: u64 = 4;
 
@@ -31,18 +34,20 @@ pub struct Demand {
     max_tokens: Option<u64>,
     choices: u64,
     stream: bool,
+    tier: ServiceTier,
 }
 
 impl Demand {
     /// Measures a request. Only where something binds it is looked at closely.
     pub fn of(request: &Asked, binds: bool) -> Self {
         let bytes = request.body_bytes();
-        let roughly = || Weight { estimate: estimate_tokens(bytes), bound: bytes, audio: false };
+        let roughly = || Weight { estimate: estimate_tokens(bytes), bound: bytes, ..Weight::default() };
         Self {
             weight: if binds { request.weight() } else { roughly() },
             max_tokens: request.max_tokens(),
             choices: request.choices().max(1),
             stream: request.stream(),
+            tier: request.service_tier().map_or(ServiceTier::Standard, ServiceTier::of_name),
         }
     }
 
@@ -54,6 +59,11 @@ impl Demand {
     /// Whether what it may use is reserved step by step.
     pub fn is_stepwise(&self) -> bool {
         self.is_open() && self.stream
+    }
+
+    /// Returns the service tier that is asked for.
+    pub fn tier(&self) -> ServiceTier {
+        self.tier
     }
 
     /// Returns the input tokens that are likely.
@@ -87,7 +97,7 @@ impl Demand {
 
     /// Returns what it uses at most with a model when the output has so many tokens.
     pub fn amounts(&self, model: &Model, output_tokens: u64) -> Amounts {
-        self.amounts_at(model.prices.as_ref(), model.context_window, output_tokens)
+        self.amounts_at(model.prices.as_deref(), model.context_window, output_tokens)
     }
 
     /// The same at given prices.
@@ -95,17 +105,42 @@ impl Demand {
         // No provider reads more than its model's window.
         let within = |tokens: u64| context_window.map_or(tokens, |window| tokens.min(window));
         let nanos = prices.map_or(0, |prices| {
-            let usage = Usage { input: within(self.weight.bound), output: output_tokens, ..Usage::default() };
-            self.dearest(prices).cost(&usage).0
+            let input = within(self.weight.bound);
+            let searches = if self.weight.searches { SEARCHES.saturating_mul(self.choices.max(1)) } else { 0 };
+            let usage = Usage { input, output: output_tokens, searches, requests: self.choices, ..Usage::default() };
+            let dearest = Prices::flat(self.dearest(prices, input));
+            dearest.cost(&usage, ServiceTier::Standard).map_or(u64::MAX, |cost| cost.0)
         });
         Amounts { input_tokens: within(self.weight.estimate), output_tokens, nanos }
     }
 
-    /// Returns prices at which every token is of the dearest kind that it can be.
-    fn dearest(&self, prices: &Prices) -> Prices {
-        let sound = |price: PicoUsd| if self.weight.audio { price } else { PicoUsd(0) };
-        let input = prices.input.max(prices.cached_input).max(prices.cache_write).max(sound(prices.audio_input));
-        Prices { input, output: prices.output.max(sound(prices.audio_output)), ..Prices::default() }
+    /// Returns rates at which every token is of the dearest kind that it can be, in the dearest row of the list that may
+    /// apply: for no more input than this, served as was asked for or as usual.
+    fn dearest(&self, prices: &Prices, most_input: u64) -> Rates {
+        let Weight { audio, images, caches, .. } = self.weight;
+        let mut dearest = Rates::plain(PicoUsd(0), PicoUsd(0));
+        let tiers = [self.tier, ServiceTier::Standard];
+        let may_apply = |threshold: u64| threshold == 0 || threshold < most_input;
+        let rows = prices.rows().iter().filter(|row| tiers.contains(&row.service_tier));
+        for row in rows.filter(|row| may_apply(row.above_input_tokens)) {
+            for (bucket, price) in row.rates.iter() {
+                let place = match bucket {
+                    Bucket::Input | Bucket::CachedInput => Bucket::Input,
+                    Bucket::CacheWrite | Bucket::CacheWrite1h if caches => Bucket::Input,
+                    Bucket::AudioInput if audio => Bucket::Input,
+                    Bucket::ImageInput if images => Bucket::Input,
+                    Bucket::Output | Bucket::Reasoning | Bucket::ImageOutput => Bucket::Output,
+                    Bucket::AudioOutput if audio => Bucket::Output,
+                    Bucket::Search | Bucket::Request => bucket,
+                    _ => continue,
+                };
+                dearest.set(place, dearest.get(place).max(Some(price)));
+            }
+        }
+        // What has no price is not charged for, as far as anybody knows.
+        dearest.set(Bucket::Search, dearest.get(Bucket::Search).or(Some(PicoUsd(0))));
+        dearest.set(Bucket::Request, dearest.get(Bucket::Request).or(Some(PicoUsd(0))));
+        dearest
     }
 
     /// Returns how many output tokens each choice may have, so that what is left covers it at every model; `None` when
@@ -132,11 +167,18 @@ impl Demand {
 
     /// Returns how many output tokens so many nano-dollars pay for.
     fn tokens_for(&self, nanos: u64, model: &Model) -> u64 {
-        let price = model.prices.as_ref().map_or(0, |prices| self.dearest(prices).output.0);
+        let price = model.prices.as_ref().and_then(|prices| self.dearest(prices, u64::MAX).get(Bucket::Output));
+        let price = price.map_or(0, |price| price.0);
         // The cost is rounded to the nearest: one nano-dollar stays unspent.
         let pico = u128::from(nanos.saturating_sub(1)) * 1_000;
         pico.checked_div(u128::from(price)).map_or(u64::MAX, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
     }
+}
+
+/// Whether the cost of an answer of a model can be said.
+pub(crate) fn is_priced(model: &Model) -> bool {
+    let base = model.prices.as_ref().map(|prices| prices.base()).unwrap_or_default();
+    base.get(Bucket::Input).is_some() && base.get(Bucket::Output).is_some()
 }
 
 /// Returns the output tokens that are assumed of a model that is not known to have a bound. Half of its window is left

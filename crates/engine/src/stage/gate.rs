@@ -6,11 +6,15 @@ use std::time::Duration;
 use dialect::lane::asked::Asked;
 use ir::failure::{Code, Failure, Fault};
 use ir::settlement::Subject;
+use policy::guard::observe::Observer;
+use policy::guard::scope::Bound;
 
 use super::authenticate::Identity;
 use super::decode::{Call, Decoded};
+use crate::gateway::Gateway;
 use crate::limits::{self, Demand};
 use crate::refusal::Refusal;
+use crate::sightings::Sightings;
 use crate::state::{Configuration, LiveKey};
 use crate::ticket::Ticket;
 use crate::worker::Worker;
@@ -34,6 +38,21 @@ pub struct Gated {
     pub demand: Demand,
     /// The most output tokens of a choice, where we and not the caller have said it.
     pub cap: Option<u64>,
+    /// The guards and the prompt that bind the key, where they are not those of every key of the environment.
+    scoped: Option<Arc<Bound>>,
+}
+
+impl Gated {
+    /// Returns the guards and the prompt that bind the request.
+    pub fn bound(&self) -> &Bound {
+        self.scoped.as_deref().unwrap_or(&self.configuration.snapshot.environment.bound)
+    }
+
+    /// Returns who takes note of what guardrails see that only observe.
+    pub fn observer(&self, gateway: &Arc<Gateway>) -> Arc<dyn Observer> {
+        let (gateway, key) = (Arc::clone(gateway), Arc::clone(&self.key));
+        Arc::new(Sightings { gateway, id: self.call.id, key })
+    }
 }
 
 /// Takes the journal's permit and what the request itself counts for.
@@ -65,8 +84,9 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
         return Err(ticket.refuse(limits::failure(&denial)));
     }
     let demand = Demand::of(&request, ticket.limits().is_some());
+    let scoped = configuration.snapshot.environment.scoped.find(key.compiled.team.as_deref(), &key.compiled.name);
     // It walks through the rest of the corridor by its address.
-    Ok(Box::new(Gated { call, configuration, key, request, ticket, demand, cap: None }))
+    Ok(Box::new(Gated { call, configuration, key, request, ticket, demand, cap: None, scoped }))
 }
 
 /// What a caller is told when the journal cannot be written.

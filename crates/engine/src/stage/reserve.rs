@@ -32,6 +32,7 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
             return Err(gated.ticket.refuse(failure));
         }
     }
+    gated.ticket.serve_as(gated.demand.tier());
     let snapshot = &gated.configuration.snapshot;
     let dearest = dearest(&gated.demand, &models(snapshot, &plan));
     if let Some(reservation) = gated.ticket.reservation() {
@@ -40,7 +41,8 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     let provider = first.and_then(|model| snapshot.provider(model.provider));
     if let (Some(model), Some(provider)) = (first, provider) {
-        let written = gated.ticket.intend(&model.slug, &provider.name, model.prices, gated.demand.likely_input());
+        let written =
+            gated.ticket.intend(&model.slug, &provider.name, model.prices.as_deref(), gated.demand.likely_input());
         if written.is_err() {
             return Err(gated.ticket.refuse(journal_unavailable()));
         }
@@ -71,7 +73,7 @@ fn leave_out_unpriced(gated: &Gated, plan: &mut Plan, bindings: &Bindings) -> Re
     let limited = is_money(&bindings.spend);
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     plan.attempts.retain(|planned| {
-        let Some(model) = snapshot.model(planned.model).filter(|model| model.prices.is_none()) else { return true };
+        let Some(model) = snapshot.model(planned.model).filter(|model| !limits::is_priced(model)) else { return true };
         let provider = snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
         !limited && !is_money(&bindings.at(model, provider))
     });

@@ -19,7 +19,7 @@ pub(super) struct Cover {
     /// How many output tokens.
     tokens: u64,
     demand: Demand,
-    prices: Option<Prices>,
+    prices: Option<Arc<Prices>>,
     context_window: Option<u64>,
     /// Whether any limit minds.
     binds: bool,
@@ -72,7 +72,7 @@ impl Ticket {
         }
         let bounds = bindings.spend.bounds().iter().chain(target.bounds());
         let binds = bounds.map(|bound| bound.counter.meter()).any(Meter::minds_output);
-        let (prices, context_window) = (model.prices, model.context_window);
+        let (prices, context_window) = (model.prices.clone(), model.context_window);
         (open.asking, open.cover) = (false, Cover { tokens, demand: *demand, prices, context_window, binds });
         self.target = target;
         Ok(())
@@ -120,7 +120,7 @@ impl Ticket {
             return Ok(());
         }
         let raised = seen.saturating_add(STEP_TOKENS);
-        let amounts = demand.amounts_at(open.cover.prices.as_ref(), open.cover.context_window, raised);
+        let amounts = demand.amounts_at(open.cover.prices.as_deref(), open.cover.context_window, raised);
         match open.reservation.limits.raise(&amounts, now(&open.gateway.clock)) {
             Ok(()) => open.cover.tokens = raised,
             Err(denial) if seen > tokens => return Err(denial),

@@ -31,6 +31,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
     let unsupported_params = spec.unsupported_params.as_deref();
     let content = spec.log_content.as_deref();
     let zone = timezone(spec, origin, report);
+    let (bound, scoped) = guard::compile_guards(&specs.guardrails, &specs.prompts, report);
     Environment {
         id: None,
         name: Arc::from(name),
@@ -45,8 +46,8 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         timezone: Arc::from(zone.name()),
         zone,
         billing: Billing { enabled: spec.billing.enabled.unwrap_or(false) },
-        guards: guard::compile_guards(&specs.guardrails, report),
-        prompt: guard::compile_prompt(&specs.prompts, report),
+        bound,
+        scoped,
     }
 }
 

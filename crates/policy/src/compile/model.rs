@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use catalog::model::{Catalogue, CatalogueModel, Offer, fold_name};
-use ir::money::{PicoUsd, Prices};
+use catalog::model::{Catalogue, CatalogueModel, Mode, Offer, fold_name};
+use ir::money::{PriceRow, Prices};
 
+use super::price::price_list;
 use super::provider::ProviderDraft;
 use super::{RESERVED_NAMES, Report};
 use crate::problem::{Origin, did_you_mean};
 use crate::snapshot::{Model, ModelIndex, ProviderIndex};
-use crate::spec::literal::Literal;
 use crate::spec::model::ModelSpec;
 use crate::spec::provider::ProviderSpec;
 use crate::spec::{Entry, Specs};
@@ -24,7 +24,9 @@ pub(super) struct ModelDraft {
     pub(super) aliases: Vec<Box<str>>,
     /// The entry that it was written in; `None` for the catalogue's.
     pub(super) origin: Option<Origin>,
-    prices: Option<Prices>,
+    mode: Mode,
+    /// The price list as it is written; empty when no price is known.
+    prices: Vec<PriceRow>,
     context_window: Option<u64>,
     max_output_tokens: Option<u64>,
     responses_only: bool,
@@ -42,7 +44,8 @@ impl ModelDraft {
             provider,
             upstream_name: Arc::clone(&self.upstream_name),
             responses_only: self.responses_only,
-            prices: self.prices,
+            mode: self.mode,
+            prices: (!self.prices.is_empty()).then(|| Arc::new(Prices::new(&self.prices))),
             context_window: self.context_window,
             max_output_tokens: self.max_output_tokens,
             capabilities: self.capabilities.clone(),
@@ -61,7 +64,8 @@ impl ModelDraft {
             aliases: Vec::new(),
             origin: None,
             responses_only: false,
-            prices: None,
+            mode: Mode::Chat,
+            prices: Vec::new(),
             context_window: None,
             max_output_tokens: None,
             capabilities: Vec::new(),
@@ -80,11 +84,12 @@ impl ModelDraft {
             aliases: model.aliases.clone(),
             origin: None,
             responses_only: offer.is_some_and(|offer| offer.responses_only),
-            prices: offer.map(Offer::prices),
+            mode: model.mode,
+            prices: offer.map(|offer| offer.prices.clone()).unwrap_or_default(),
             context_window: offer.and_then(|offer| offer.context_window).or(model.context_window),
             max_output_tokens: offer.and_then(|offer| offer.max_output_tokens).or(model.max_output_tokens),
             capabilities: model.capabilities.clone(),
-            quality: Some(model.quality),
+            quality: model.quality,
             created: model.released_unix(),
             enabled: true,
         }
@@ -114,7 +119,8 @@ pub(super) fn compile_models(
     let mut models = Vec::new();
     for (index, provider) in providers.iter().enumerate().filter(|(_, provider)| provider.vendor.base_url.is_some()) {
         let offers = catalogue.of_vendor(&provider.vendor.kind);
-        models.extend(offers.map(|(model, offer)| ModelDraft::known(index, model, Some(offer))));
+        let served = offers.filter(|(model, _)| model.mode.is_served());
+        models.extend(served.map(|(model, offer)| ModelDraft::known(index, model, Some(offer))));
     }
     for entry in &specs.models {
         apply_entry(&mut models, entry, providers, specs, catalogue, report);
@@ -156,7 +162,7 @@ fn apply_entry(
     let provider = provider_of(entry, providers, specs, report);
     let (Some(slug), Some(provider)) = (slug, provider) else {
         // Prices are checked nevertheless, so that every fault is reported; whether one is missing cannot be known.
-        prices(spec, Some(Prices::default()), origin, report);
+        price_list(spec, None, origin, report);
         return;
     };
     let kind = providers.get(provider).map_or("", |draft| &*draft.vendor.kind);
@@ -177,10 +183,25 @@ fn apply_entry(
         }
     };
     fill(&mut draft, spec, slug, origin, report);
+    if !draft.mode.is_served() {
+        let message = format!("no surface serves {} models yet: it is left out", draft.mode.name());
+        report.warn(origin, "mode", message);
+        return;
+    }
     match existing {
         Some(model) => *model = draft,
         None => models.push(draft),
     }
+}
+
+/// Returns what a model is asked for.
+fn mode(spec: &ModelSpec, known: Mode, origin: &Origin, report: &mut Report) -> Mode {
+    let Some(name) = spec.mode.as_deref() else { return known };
+    Mode::of_name(name).unwrap_or_else(|| {
+        let names = Mode::ALL.map(Mode::name);
+        report.add_hint(origin, "mode", format!("not one of {}", names.join(", ")), did_you_mean(name, names));
+        known
+    })
 }
 
 /// Takes over what an entry says.
@@ -193,7 +214,8 @@ fn fill(draft: &mut ModelDraft, spec: &ModelSpec, slug: &str, origin: &Origin, r
         }
         draft.upstream_name = Arc::from(name.as_str());
     }
-    draft.prices = prices(spec, draft.prices, origin, report);
+    draft.prices = price_list(spec, Some(&draft.prices), origin, report);
+    draft.mode = mode(spec, draft.mode, origin, report);
     draft.context_window = spec.context_window.or(draft.context_window);
     draft.max_output_tokens = spec.max_output_tokens.or(draft.max_output_tokens);
     if let Some(capabilities) = &spec.capabilities {
@@ -249,44 +271,6 @@ fn check_numbers(spec: &ModelSpec, origin: &Origin, report: &mut Report) {
     }
 }
 
-/// Returns the prices: what is written, else what is known. A new input price is also the price of the input buckets
-/// that are not written, because the old ones belong to another price list.
-fn prices(spec: &ModelSpec, known: Option<Prices>, origin: &Origin, report: &mut Report) -> Option<Prices> {
-    let input = price(spec.input_price.as_ref(), origin, "input_price", report);
-    let output = price(spec.output_price.as_ref(), origin, "output_price", report);
-    let cached = price(spec.cached_input_price.as_ref(), origin, "cached_input_price", report);
-    let written = spec.input_price.is_some() || spec.output_price.is_some() || spec.cached_input_price.is_some();
-    if known.is_none() && written {
-        for (field, price) in [("input_price", &spec.input_price), ("output_price", &spec.output_price)] {
-            if price.is_none() {
-                report.add(origin, field, "missing: another price of this model is set");
-            }
-        }
-    }
-    let base = known.or(written.then(Prices::default))?;
-    let mut prices = base;
-    if let Some(input) = input {
-        (prices.input, prices.cached_input, prices.cache_write, prices.audio_input) = (input, input, input, input);
-    }
-    if let Some(output) = output {
-        (prices.output, prices.audio_output) = (output, output);
-    }
-    prices.cached_input = cached.unwrap_or(prices.cached_input);
-    Some(prices)
-}
-
-fn price(written: Option<&Literal>, origin: &Origin, field: &str, report: &mut Report) -> Option<PicoUsd> {
-    // TOML allows underscores between digits, and the source text keeps them.
-    let text = written?.0.replace('_', "");
-    match PicoUsd::per_million(&text) {
-        Ok(price) => Some(price),
-        Err(error) => {
-            report.add_hint(origin, field, error.to_string(), Some("US dollars per million tokens".to_owned()));
-            None
-        }
-    }
-}
-
 /// Finds the default model of a provider among the drafts; makes it when the vendor has no known models.
 fn default_model(
     models: &mut Vec<ModelDraft>,
@@ -308,7 +292,9 @@ fn default_model(
         }
         return Some(found);
     }
-    let listed = provider.vendor.base_url.is_some() && catalogue.of_vendor(kind).next().is_some();
+    let listed = provider.vendor.base_url.is_some()
+        && !provider.vendor.serves_others
+        && catalogue.of_vendor(kind).next().is_some();
     if listed && !adopt {
         let slugs = models.iter().filter(|model| model.provider == index).map(|model| &*model.slug);
         let hint = did_you_mean(name, slugs).unwrap_or_else(|| "add a [[models]] entry for it".to_owned());

@@ -5,9 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
+use super::oidc::compile_oidc;
 use crate::problem::{Origin, Problem, did_you_mean};
 use crate::secret::Secret;
+use crate::spec::Entry;
 use crate::spec::literal::Literal;
+use crate::spec::oidc::OidcSpec;
 use crate::spec::settings::{Anonymous, Settings, SettingsSpec};
 
 /// What was written about the process, and where.
@@ -19,6 +24,8 @@ pub struct SettingsSource {
     pub origin: Origin,
     /// The fields that come from environment variables, and which ones.
     pub variables: BTreeMap<&'static str, &'static str>,
+    /// How people sign in through an OpenID provider.
+    pub oidc: Option<Entry<OidcSpec>>,
 }
 
 impl SettingsSource {
@@ -36,6 +43,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Checks the settings. Faulty ones are reported and replaced by their defaults.
 pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) -> Settings {
     let spec = &source.spec;
+    let oidc = source.oidc.as_ref().and_then(|entry| compile_oidc(entry, problems));
     let mut check = Check { source, problems };
     let settings = Settings {
         data_dir: PathBuf::from(spec.data_dir.as_deref().unwrap_or("./crossway-data")),
@@ -50,6 +58,8 @@ pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) ->
         grace: check.grace(spec.grace.as_deref()),
         request_body_limit_bytes: check.body_limit(spec.request_body_limit.as_ref()),
         fetch_private: check.switch("fetch_private", spec.fetch_private.as_ref()),
+        public_url: check.public_url(spec.public_url.as_deref()),
+        oidc,
     };
     if spec.data_dir.as_deref().is_some_and(|path| path.trim().is_empty()) {
         check.report("data_dir", "empty", None);
@@ -79,6 +89,22 @@ impl Check<'_> {
             self.report(field, "not an IP address and a port", Some(format!("write it like 127.0.0.1:{port}")));
             usual
         })
+    }
+
+    fn public_url(&mut self, text: Option<&str>) -> Option<String> {
+        let text = text?.trim().trim_end_matches('/');
+        let good = Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+        });
+        if !good {
+            self.report(
+                "public_url",
+                "not an http or https URL",
+                Some("write it like https://gateway.example.com".into()),
+            );
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     /// Two listeners on one address would fail later, with a worse message. Port 0 means any free port.

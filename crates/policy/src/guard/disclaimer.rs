@@ -1,13 +1,15 @@
 //! Disclaimers: texts that stand under every answer, and are appended where the model has not written them itself.
 
+use std::sync::Arc;
+
 use super::phrases::{Phrases, Scan};
 
 /// What stands between an answer and what is appended to it.
 pub const SEPARATOR: &str = "\n\n";
 
-/// The disclaimers of an environment.
+/// The disclaimers that are required.
 #[derive(Clone, Debug, Default)]
-pub struct Disclaimers(Vec<(Phrases, Box<str>)>);
+pub struct Disclaimers(Vec<Arc<(Phrases, Box<str>)>>);
 
 /// Which of them a text holds so far.
 #[derive(Clone, Debug, Default)]
@@ -16,13 +18,24 @@ pub struct Seen(Vec<Option<Scan>>);
 impl Disclaimers {
     /// Takes the texts, none of them empty; one that says the same as an earlier one is left out.
     pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
-        let mut found: Vec<(Phrases, Box<str>)> = Vec::new();
+        let mut all = Self::default();
         for text in texts {
-            if !found.iter().any(|(_, other)| **other == *text) {
-                found.push((Phrases::new([text.as_str()]), text.into()));
+            if !all.holds(&text) {
+                all.0.push(Arc::new((Phrases::new([text.as_str()]), text.into())));
             }
         }
-        Self(found)
+        all
+    }
+
+    /// Returns these disclaimers and others together.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let more = other.0.iter().filter(|disclaimer| !self.holds(&disclaimer.1));
+        Self(self.0.iter().chain(more).cloned().collect())
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        self.0.iter().any(|disclaimer| *disclaimer.1 == *text)
     }
 
     /// Whether there is none.
@@ -37,8 +50,8 @@ impl Disclaimers {
 
     /// Reads the next piece of the text.
     pub fn push(&self, seen: &mut Seen, text: &str) {
-        for ((phrases, _), scan) in self.0.iter().zip(&mut seen.0) {
-            if scan.as_mut().is_some_and(|scan| phrases.push(scan, text).is_some()) {
+        for (disclaimer, scan) in self.0.iter().zip(&mut seen.0) {
+            if scan.as_mut().is_some_and(|scan| disclaimer.0.push(scan, text).is_some()) {
                 *scan = None;
             }
         }
@@ -46,7 +59,8 @@ impl Disclaimers {
 
     /// Returns what is to be appended to the text: the disclaimers that it does not hold, case aside.
     pub fn missing(&self, seen: &Seen, after_text: bool) -> Option<String> {
-        let missing = self.0.iter().zip(&seen.0).filter(|(_, scan)| scan.is_some()).map(|((_, text), _)| &**text);
+        let missing = self.0.iter().zip(&seen.0).filter(|(_, scan)| scan.is_some());
+        let missing = missing.map(|(disclaimer, _)| &*disclaimer.1);
         let joined = missing.collect::<Vec<_>>().join(SEPARATOR);
         match (joined.is_empty(), after_text) {
             (true, _) => None,

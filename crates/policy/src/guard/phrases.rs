@@ -35,6 +35,15 @@ struct Node {
     phrase: Option<u32>,
 }
 
+/// A phrase that a piece of text completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its number.
+    pub phrase: usize,
+    /// Where it ends in the piece, in bytes.
+    pub end: usize,
+}
+
 /// How far a text was read.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
@@ -80,8 +89,8 @@ impl Phrases {
         self.count == 0
     }
 
-    /// Reads the next piece of a text. Returns the number of a phrase that it completes; then the scan is over.
-    pub fn push(&self, scan: &mut Scan, text: &str) -> Option<usize> {
+    /// Reads the next piece of a text. Returns the first phrase that it completes; then the scan is over.
+    pub fn push(&self, scan: &mut Scan, text: &str) -> Option<Found> {
         let bytes = text.as_bytes();
         let (mut node, mut at) = (scan.node, 0);
         // Up to where the automaton must read although it stands at its root; up to where the bytes are ASCII.
@@ -116,7 +125,7 @@ impl Phrases {
                 at += character.len_utf8();
             }
             if let Some(phrase) = found {
-                return Some(phrase as usize);
+                return Some(Found { phrase: phrase as usize, end: at });
             }
         }
         scan.node = node;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// What stands between two prompts.
 pub const SEPARATOR: &str = "\n\n";
 
-/// Joins the prompts of an environment, in their order; `None` when there is none.
+/// Joins prompts, in their order; `None` when there is none.
 pub fn join<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<Arc<str>> {
     let joined = texts.into_iter().collect::<Vec<_>>().join(SEPARATOR);
     (!joined.is_empty()).then(|| Arc::from(joined))

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use ir::guard::{Blocked, Interruption, Watch};
 
-use super::Banned;
+use super::banned::{Banned, BannedScan};
 use super::disclaimer::{Disclaimers, Seen};
 use super::length::{Lengths, cut};
-use super::phrases::Scan;
+use super::observe::{Observer, ReplyObservers, Watched};
 
 /// The rules for replies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReplyRules {
     /// What no answer may hold.
     pub banned: Banned,
@@ -23,11 +23,22 @@ pub struct ReplyRules {
     pub disclaimers: Disclaimers,
 }
 
+impl ReplyRules {
+    /// Returns these rules and others together.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let mut lengths = self.lengths.clone();
+        lengths.merge(other.lengths.clone());
+        let disclaimers = self.disclaimers.join(&other.disclaimers);
+        Self { banned: self.banned.join(&other.banned), lengths, disclaimers }
+    }
+}
+
 /// One choice as far as it was judged.
 #[derive(Clone, Debug)]
 pub struct ReplyWatch {
     rules: Arc<ReplyRules>,
-    scan: Scan,
+    scan: BannedScan,
     disclaimers: Seen,
     characters: u64,
     kept: u64,
@@ -35,6 +46,8 @@ pub struct ReplyWatch {
     cut: bool,
     calls: bool,
     appended: bool,
+    /// Who only looks on.
+    observers: Option<Box<ReplyObservers>>,
 }
 
 impl ReplyWatch {
@@ -42,7 +55,7 @@ impl ReplyWatch {
     pub fn new(rules: &Arc<ReplyRules>) -> Self {
         Self {
             rules: Arc::clone(rules),
-            scan: Scan::default(),
+            scan: BannedScan::default(),
             disclaimers: rules.disclaimers.start(),
             characters: 0,
             kept: 0,
@@ -50,7 +63,15 @@ impl ReplyWatch {
             cut: false,
             calls: false,
             appended: false,
+            observers: None,
         }
+    }
+
+    /// Lets guardrails look on that only observe. They see what the caller would see, but for disclaimers.
+    #[must_use]
+    pub fn observed(mut self, guards: &[Watched<ReplyRules>], observer: Arc<dyn Observer>) -> Self {
+        self.observers = Some(Box::new(ReplyObservers::new(guards, observer)));
+        self
     }
 
     fn is_long_enough(&self) -> bool {
@@ -70,7 +91,12 @@ impl Watch for ReplyWatch {
         };
         let stays = text.get(..bytes).unwrap_or_default();
         self.characters += characters;
-        self.rules.banned.push(&mut self.scan, stays)?;
+        let caught = self.rules.banned.push(&mut self.scan, stays);
+        if let Some(observers) = &mut self.observers {
+            let seen = caught.as_ref().map_or_else(|caught| caught.end, |()| stays.len());
+            observers.push(stays.get(..seen).unwrap_or_default());
+        }
+        caught.map_err(|caught| caught.blocked)?;
         self.rules.disclaimers.push(&mut self.disclaimers, stays);
         self.kept += bytes as u64;
         self.cut = bytes < text.len();
@@ -100,6 +126,9 @@ impl Watch for ReplyWatch {
 
     fn interrupt(&mut self, by: Interruption) {
         self.calls |= by == Interruption::ToolCall;
+        if let Some(observers) = &mut self.observers {
+            observers.interrupt(by);
+        }
         if self.is_long_enough() {
             self.clear = self.kept;
         }
@@ -110,6 +139,9 @@ impl Watch for ReplyWatch {
     }
 
     fn end(&mut self) -> Result<Option<String>, Blocked> {
+        if let Some(observers) = &mut self.observers {
+            observers.end();
+        }
         if !self.calls {
             self.rules.lengths.check_least(self.characters)?;
         }

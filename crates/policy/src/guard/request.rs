@@ -2,12 +2,11 @@
 
 use ir::guard::Blocked;
 
-use super::Banned;
+use super::banned::{Banned, BannedScan};
 use super::length::Lengths;
-use super::phrases::Scan;
 
 /// The rules for requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RequestRules {
     /// What no message may hold.
     pub banned: Banned,
@@ -16,9 +15,17 @@ pub struct RequestRules {
 }
 
 impl RequestRules {
+    /// Returns these rules and others together.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let mut lengths = self.lengths.clone();
+        lengths.merge(other.lengths.clone());
+        Self { banned: self.banned.join(&other.banned), lengths }
+    }
+
     /// Starts judging a request.
     pub fn watch(&self) -> RequestWatch<'_> {
-        RequestWatch { rules: self, scan: Scan::default(), characters: 0 }
+        RequestWatch { rules: self, scan: BannedScan::default(), characters: 0 }
     }
 }
 
@@ -26,7 +33,7 @@ impl RequestRules {
 #[derive(Debug)]
 pub struct RequestWatch<'a> {
     rules: &'a RequestRules,
-    scan: Scan,
+    scan: BannedScan,
     characters: u64,
 }
 
@@ -38,9 +45,9 @@ impl RequestWatch<'_> {
     /// When it holds a banned phrase, or the user says too much.
     pub fn push(&mut self, text: &str, starts: bool, by_user: bool) -> Result<(), Blocked> {
         if starts {
-            self.scan = Scan::default();
+            self.scan = BannedScan::default();
         }
-        self.rules.banned.push(&mut self.scan, text)?;
+        self.rules.banned.push(&mut self.scan, text).map_err(|caught| caught.blocked)?;
         if by_user && !self.rules.lengths.is_empty() {
             self.characters += text.chars().count() as u64;
             self.rules.lengths.check_most(self.characters)?;

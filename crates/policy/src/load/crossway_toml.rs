@@ -11,8 +11,8 @@ use crate::spec::provider::{CredentialSpec, ProviderSpec};
 use crate::spec::{Entry, Specs};
 
 /// The sections of the file; everything else at its top is a setting of the process.
-const SECTIONS: [&str; 8] =
-    ["environment", "providers", "models", "fallbacks", "guardrails", "prompts", "limits", "plans"];
+const SECTIONS: [&str; 9] =
+    ["environment", "providers", "models", "fallbacks", "guardrails", "prompts", "limits", "plans", "oidc"];
 
 /// Reads a file. Everything that is wrong with its form is in the result's problems.
 pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
@@ -31,9 +31,14 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
         limits: limits(&mut document, &mut root),
         plans: named(&mut document, &mut root, "plans"),
     };
+    let oidc = document.take_table(&mut root, "oidc").map(|(span, table)| {
+        let mut origin = document.origin("oidc", Some(span));
+        let spec = document.entry(table, &mut origin);
+        Entry { name: "oidc".to_owned(), spec, origin }
+    });
     let mut origin = document.origin("", None);
     let spec = document.entry_among(root, &mut origin, &SECTIONS);
-    let settings = SettingsSource { spec, origin, ..SettingsSource::default() };
+    let settings = SettingsSource { spec, origin, oidc, ..SettingsSource::default() };
     Parsed { settings, specs, problems: document.problems }
 }
 

@@ -253,17 +253,24 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
 
 /// Keeps the source text of a price, because a binary float cannot hold it exactly.
 fn keep_price_text(name: &str, value: &mut Spanned<DeValue<'_>>) {
-    if !name.ends_with("_price") {
-        return;
-    }
-    if let DeValue::Float(float) = value.get_ref() {
-        let text = float.as_str().to_owned();
-        *value.get_mut() = DeValue::String(text.into());
+    match value.get_mut() {
+        DeValue::Float(float) if name.ends_with("_price") || name.starts_with("price_per_") => {
+            let text = float.as_str().to_owned();
+            *value.get_mut() = DeValue::String(text.into());
+        }
+        DeValue::Array(rows) if name == "price_rows" => {
+            for row in rows.iter_mut() {
+                if let DeValue::Table(table) = row.get_mut() {
+                    table.iter_mut().for_each(|(name, value)| keep_price_text(name.get_ref(), value));
+                }
+            }
+        }
+        _ => {}
     }
 }
 
 /// Replaces every `${NAME}`; `$${` stands for `${`. `None` when there is nothing to replace.
-fn expand(text: &str, env: Lookup<'_>) -> Result<Option<String>, Vec<String>> {
+pub(super) fn expand(text: &str, env: Lookup<'_>) -> Result<Option<String>, Vec<String>> {
     if !text.contains("${") {
         return Ok(None);
     }

@@ -19,6 +19,12 @@ pub struct GuardrailSpec {
     pub disclaimer: Option<String>,
     /// To what it applies: `request`, `reply`; replies by default.
     pub apply_to: Option<Vec<String>>,
+    /// The teams whose keys it is for. Without these and without `keys` it is for the whole environment.
+    pub teams: Option<Vec<String>>,
+    /// The keys it is for, by their names.
+    pub keys: Option<Vec<String>>,
+    /// What it does with what it finds: `enforce`, or `observe` to have it counted and logged alone; enforce by default.
+    pub mode: Option<String>,
     /// Whether it applies; true by default.
     pub enabled: Option<bool>,
 }

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct PromptSpec {
     /// The prompt.
     pub text: Option<String>,
+    /// The teams whose keys it is for. Without these and without `keys` it is for the whole environment.
+    pub teams: Option<Vec<String>>,
+    /// The keys it is for, by their names.
+    pub keys: Option<Vec<String>>,
     /// Whether it is used; true by default.
     pub enabled: Option<bool>,
 }

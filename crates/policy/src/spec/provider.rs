@@ -27,6 +27,7 @@ pub struct ProviderSpec {
     pub force_default_model: bool,
     /// Headers added to every request to it.
     #[serde(serialize_with = "names_alone")]
+    #[schemars(with = "BTreeMap<String, Option<Secret>>")]
     pub headers: BTreeMap<String, Secret>,
     /// Whether it is used; true by default.
     pub enabled: Option<bool>,

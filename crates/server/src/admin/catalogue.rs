@@ -1,10 +1,13 @@
-//! What is known about vendors and models before anybody configures anything.
+//! What is known about vendors and models before anybody configures anything, where it comes from, and what the sources
+//! disagree about.
+
+use std::collections::HashMap;
 
 use axum::http::StatusCode;
 use catalog::load::Vendors;
-use catalog::model::{Catalogue, CatalogueModel};
+use catalog::model::Catalogue;
+use catalog::sources::{ModelSources, Sources};
 use catalog::vendor::Vendor;
-use ir::money::PicoUsd;
 use serde_json::{Value, json};
 
 use super::call::{Call, json as answer};
@@ -13,16 +16,32 @@ use super::route::Outcome;
 
 /// Every vendor and model; `vendor` narrows it to one.
 pub(super) async fn get(call: Call, _: SignedIn) -> Outcome {
-    let (vendors, catalogue) = (Vendors::builtin(), Catalogue::builtin());
+    let (vendors, catalogue, sources) = (Vendors::builtin(), Catalogue::builtin(), Sources::builtin());
     let wanted = call.query("vendor");
     let vendors: Vec<Value> =
         vendors.iter().filter(|row| wanted.is_none_or(|wanted| *row.kind == *wanted)).map(|row| vendor(row)).collect();
-    let models: Vec<Value> = catalogue
-        .iter()
-        .filter(|model| wanted.is_none_or(|wanted| model.offer_of(wanted).is_some()))
-        .map(model)
+    let by_slug: HashMap<&str, &ModelSources> = sources.models.iter().map(|model| (&*model.slug, model)).collect();
+    let shown = catalogue.iter().filter(|model| wanted.is_none_or(|wanted| model.offer_of(wanted).is_some()));
+    let models: Vec<Value> = shown
+        .map(|model| {
+            let mut shown = json!(model);
+            if let Some(from) = by_slug.get(&*model.slug) {
+                shown["sources"] = json!({ "fields": from.fields, "offers": from.offers });
+            }
+            shown
+        })
         .collect();
-    answer(StatusCode::OK, &json!({ "vendors": vendors, "models": models }))
+    let disagreements = sources.disagreements.iter();
+    let disagreements: Vec<_> =
+        disagreements.filter(|one| wanted.is_none_or(|wanted| *one.vendor == *wanted)).collect();
+    let body = json!({
+        "as_of": sources.as_of,
+        "inputs": sources.inputs,
+        "vendors": vendors,
+        "models": models,
+        "disagreements": disagreements,
+    });
+    answer(StatusCode::OK, &body)
 }
 
 fn vendor(vendor: &Vendor) -> Value {
@@ -34,56 +53,4 @@ fn vendor(vendor: &Vendor) -> Value {
         "credential_optional": vendor.credential_optional,
         "documentation": vendor.documentation,
     })
-}
-
-fn model(model: &CatalogueModel) -> Value {
-    let offers: Vec<Value> = model
-        .offers
-        .iter()
-        .map(|offer| {
-            let prices = offer.prices();
-            json!({
-                "vendor": offer.vendor,
-                "name": offer.name,
-                "default": offer.default,
-                "input_price": dollars(prices.input),
-                "output_price": dollars(prices.output),
-                "cached_input_price": dollars(prices.cached_input),
-                "context_window": offer.context_window.or(model.context_window),
-                "max_output_tokens": offer.max_output_tokens.or(model.max_output_tokens),
-                "source": offer.source,
-            })
-        })
-        .collect();
-    json!({
-        "slug": model.slug,
-        "aliases": model.aliases,
-        "context_window": model.context_window,
-        "max_output_tokens": model.max_output_tokens,
-        "capabilities": model.capabilities,
-        "quality": model.quality,
-        "released": model.released,
-        "offers": offers,
-    })
-}
-
-/// Returns US dollars per million as decimal text, so that no reader rounds them: a pico-dollar each is a micro-dollar
-/// per million.
-fn dollars(each: PicoUsd) -> String {
-    let (whole, micros) = (each.0 / 1_000_000, each.0 % 1_000_000);
-    let text = format!("{whole}.{micros:06}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_are_exact() {
-        for (pico, expect) in [(0, "0"), (1, "0.000001"), (2_000_000, "2"), (150_000, "0.15"), (75_500_000, "75.5")] {
-            assert_eq!(dollars(PicoUsd(pico)), expect);
-            assert_eq!(PicoUsd::per_million(expect).unwrap(), PicoUsd(pico));
-        }
-    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json as value};
 
 use super::call::{Call, Members, json};
 use super::principal::{Operator, Principal, SignedIn};
-use super::problem::{Code, Problem};
+use super::problem::{Code, Problem, of_documents};
 use super::route::Outcome;
 
 /// The most documents in one call.
@@ -28,7 +28,8 @@ pub(super) async fn apply(mut call: Call, who: Operator) -> Outcome {
         documents.into_iter().enumerate().map(|(index, one)| document(index, one)).collect::<Result<_, _>>()?;
     let dry_run = call.query("dry_run") == Some("true");
     let actor = who.actor().clone();
-    let applied = call.blocking(move |admin| admin.plane.apply(&actor, documents, dry_run)).await??;
+    let applied = call.blocking(move |admin| admin.plane.apply(&actor, documents, dry_run)).await?;
+    let applied = applied.map_err(of_documents)?;
     let shown: Vec<Value> = applied.iter().map(|applied| shown(applied, dry_run)).collect::<Result<_, _>>()?;
     json(StatusCode::OK, &value!({ "dry_run": dry_run, "data": shown }))
 }

@@ -21,10 +21,10 @@ use ir::id::RequestId;
 use percent_encoding::percent_decode_str;
 
 use super::call::Call;
-use super::principal::{Identity, Knock, identify, peer_name};
+use super::principal::{Identity, KEYLESS_NAME, Knock, identify, peer_name};
 use super::problem::{Code, Problem};
 use super::route::{Handler, Outcome, Parameter, Place, Route, Takes};
-use super::{Admin, body};
+use super::{Admin, body, legacy};
 
 /// The TCP peer of a request. Whoever serves the router puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +32,30 @@ pub struct Peer(pub SocketAddr);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// A route as one path of the router reaches it.
+#[derive(Clone)]
+struct Reached {
+    route: Arc<Route>,
+    /// Parameters that this path holds as words: `…/providers/test` is also the provider of that name.
+    words: Vec<(&'static str, &'static str)>,
+}
+
 /// Makes the router of a table.
 pub(super) fn router(admin: Arc<Admin>, table: Vec<Route>) -> Router {
-    let mut paths: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
-    for route in table {
-        paths.entry(route.path).or_default().push(route);
+    let mut paths: BTreeMap<&'static str, Vec<Reached>> = BTreeMap::new();
+    let table: Vec<Arc<Route>> = table.into_iter().map(Arc::new).collect();
+    for route in &table {
+        let own = Reached { route: Arc::clone(route), words: Vec::new() };
+        paths.entry(route.path).or_default().push(own);
+    }
+    // The router prefers words to parameters: what it would then not reach is put beside the word's own routes.
+    for (path, routes) in &mut paths {
+        for route in &table {
+            let Some(words) = words(route.path, path) else { continue };
+            if !routes.iter().any(|own| own.route.method == route.method) {
+                routes.push(Reached { route: Arc::clone(route), words });
+            }
+        }
     }
     let mut router = Router::new();
     for (path, routes) in paths {
@@ -46,8 +65,25 @@ pub(super) fn router(admin: Arc<Admin>, table: Vec<Route>) -> Router {
     router.fallback(move |request| serve(Arc::clone(&admin), Arc::new(Vec::new()), request))
 }
 
+/// Returns the words that another path has where one has parameters; `None` when it is the same or does not match.
+fn words(path: &'static str, other: &'static str) -> Option<Vec<(&'static str, &'static str)>> {
+    let (mine, theirs): (Vec<_>, Vec<_>) = (path.split('/').collect(), other.split('/').collect());
+    if path == other || mine.len() != theirs.len() {
+        return None;
+    }
+    let mut words = Vec::new();
+    for (mine, theirs) in mine.into_iter().zip(theirs) {
+        match mine.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) if !theirs.starts_with('{') => words.push((name, theirs)),
+            _ if mine == theirs => {}
+            _ => return None,
+        }
+    }
+    Some(words)
+}
+
 /// Answers a request for a path, with all its routes; without any the path is unknown.
-async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request) -> Response<Body> {
+async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request) -> Response<Body> {
     let id = RequestId::new(admin.gateway.clock.unix_ms());
     let handling = Contained(Box::pin(answer(admin, routes, request, id)));
     let mut response = handling.await.unwrap_or_else(|problem| problem.render(id));
@@ -60,16 +96,20 @@ async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request) -> 
     response
 }
 
-async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request, id: RequestId) -> Outcome {
+async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, id: RequestId) -> Outcome {
     let (mut head, body) = request.into_parts();
     same_site_only(&admin, &head.headers)?;
-    let route = match choose(&routes, &head.method)? {
-        Choice::Route(route) => route,
+    if routes.is_empty() {
+        return Err(unknown_path(head.uri.path()));
+    }
+    let (route, words) = match choose(&routes, &head.method)? {
+        Choice::Route(reached) => (&*reached.route, &reached.words),
         Choice::Options(allow) => return Ok(options(&allow)),
     };
     let peer = head.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let identity = admit(&admin, route, &head, peer, id).await?;
-    let path = path_parameters(&mut head).await?;
+    let mut path = path_parameters(&mut head).await?;
+    path.extend(words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())));
     let query = query_parameters(&route.parameters, head.uri.query().unwrap_or_default())?;
     let body = match &route.takes {
         Takes::Nothing => None,
@@ -84,7 +124,7 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request, id
     let call = Call { admin, id, peer, headers: head.headers, path, query, body };
     match (&route.handler, identity) {
         (Handler::Open(run), _) => run(call).await,
-        (Handler::Closed(run), Some(identity)) => {
+        (Handler::Closed(run) | Handler::Keyless(run), Some(identity)) => {
             let role = identity.actor.role.name();
             match run(call, identity) {
                 Some(running) => running.await,
@@ -92,25 +132,27 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Route>>, request: Request, id
             }
         }
         // A handler behind the door on a route without one: nobody is let in.
-        (Handler::Closed(_), None) => Err(Problem::unauthorized("sign in first")),
+        (Handler::Closed(_) | Handler::Keyless(_), None) => Err(Problem::unauthorized("sign in first")),
     }
+}
+
+fn unknown_path(path: &str) -> Problem {
+    let hint = legacy::missing(path).unwrap_or("/admin/v1/openapi.json lists them all");
+    Problem::not_found("unknown path").hint(hint)
 }
 
 enum Choice<'a> {
-    Route(&'a Route),
+    Route(&'a Reached),
     Options(String),
 }
 
-fn choose<'a>(routes: &'a [Route], method: &Method) -> Result<Choice<'a>, Problem> {
-    if routes.is_empty() {
-        return Err(Problem::not_found("unknown path").hint("/admin/v1/openapi.json lists them all"));
-    }
+fn choose<'a>(routes: &'a [Reached], method: &Method) -> Result<Choice<'a>, Problem> {
     // hyper leaves the body of a reply to HEAD away.
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-    if let Some(route) = routes.iter().find(|route| route.method == *wanted) {
+    if let Some(route) = routes.iter().find(|reached| reached.route.method == *wanted) {
         return Ok(Choice::Route(route));
     }
-    let mut allow: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    let mut allow: Vec<&str> = routes.iter().map(|reached| reached.route.method.as_str()).collect();
     if allow.contains(&"GET") {
         allow.push("HEAD");
     }
@@ -140,9 +182,11 @@ async fn admit(
         None
     } else {
         let knock = Knock { method: &head.method, headers: &head.headers, peer, id };
-        Some(identify(admin, knock).await?)
+        Some(identify(admin, knock, matches!(route.handler, Handler::Keyless(_))).await?)
     };
-    let who = identity.as_ref().map_or_else(|| peer_name(peer), |identity| identity.actor.name.clone());
+    // Peers without a key are told apart by their addresses.
+    let named = identity.as_ref().map(|identity| &identity.actor.name).filter(|name| *name != KEYLESS_NAME);
+    let who = named.map_or_else(|| peer_name(peer), Clone::clone);
     if let Err(wait) = admin.buckets.take(route.rate, &who, admin.gateway.clock.now()) {
         return Err(Problem::rate_limited("too many requests", wait));
     }
@@ -157,7 +201,7 @@ async fn admit(
         role,
         permission,
         route = %route.id,
-        request_id = %id,
+        requestId = %id,
         "A role did not allow what was asked"
     );
     let roles: Vec<&str> = route.permission.roles().iter().map(|role| role.name()).collect();
@@ -254,6 +298,21 @@ impl<F: Future<Output = Outcome>> Future for Contained<F> {
         match std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
             Ok(poll) => poll,
             Err(_) => Poll::Ready(Err(Problem::internal("the gateway failed to handle this request"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_word_may_stand_where_a_parameter_does() {
+        assert_eq!(words("/a/{x}", "/a/test"), Some(vec![("x", "test")]));
+        assert_eq!(words("/{e}/a/{x}", "/{e}/a/test"), Some(vec![("x", "test")]));
+        for (path, other) in [("/a/{x}", "/a/{x}"), ("/a/test", "/a/{x}"), ("/a/{x}", "/b/test"), ("/a/{x}", "/a/b/c")]
+        {
+            assert_eq!(words(path, other), None, "{path} {other}");
         }
     }
 }

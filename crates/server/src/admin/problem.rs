@@ -133,6 +133,9 @@ impl Code {
 /// One of several faults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
+    /// Which document it is about, such as `default/providers/openai` or `document 3`, where several were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
     /// The member, such as `spec.base_url`.
     pub path: String,
     /// What is wrong.
@@ -263,8 +266,10 @@ impl Problem {
 
     /// What a database said about a query of the request log.
     pub fn store(error: &store::StoreError) -> Self {
-        if let store::StoreError::BadCursor = error {
-            return Self::invalid("cursor", error.to_string());
+        match error {
+            store::StoreError::BadCursor => return Self::invalid("cursor", error.to_string()),
+            store::StoreError::TooBroad(why) => return Self::new(Code::InvalidRequest, *why),
+            _ => {}
         }
         tracing::warn!(component = "admin", error = %error, "A query failed");
         Self::unavailable("the request log cannot be read now")
@@ -308,6 +313,14 @@ struct Shown<'a> {
     problems: &'a [Fault],
 }
 
+/// Returns what is told to somebody who sent several documents: each fault with the document that it is about.
+pub(super) fn of_documents(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Invalid(problems) => invalid(problems, true),
+        other => other.into(),
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
@@ -320,7 +333,7 @@ impl From<Refusal> for Problem {
                 Self::new(Code::InUse, message).hint("change or delete what uses it, then delete it")
             }
             Refusal::ReadOnly { .. } => Self::new(Code::ReadOnly, message),
-            Refusal::Invalid(problems) => invalid(problems),
+            Refusal::Invalid(problems) => invalid(problems, false),
             Refusal::BadParameter { field, .. } => Self::invalid(&field, message),
             Refusal::Conflict(_) => Self::new(Code::Conflict, message),
             Refusal::Unavailable(error) => {
@@ -342,10 +355,16 @@ fn stale(current: u64) -> Problem {
 }
 
 /// The first fault stands in the usual members, and all of them are listed when there are several.
-fn invalid(problems: Vec<policy::problem::Problem>) -> Problem {
+fn invalid(problems: Vec<policy::problem::Problem>, of_documents: bool) -> Problem {
     let faults: Vec<Fault> = problems
         .into_iter()
-        .map(|problem| Fault { path: problem.path, message: problem.message, hint: problem.hint, line: problem.line })
+        .map(|problem| Fault {
+            document: of_documents.then(|| problem.file.to_string()),
+            path: problem.path,
+            message: problem.message,
+            hint: problem.hint,
+            line: problem.line,
+        })
         .collect();
     let mut problem = match faults.first() {
         Some(first) => Problem::new(Code::InvalidRequest, &first.message),
@@ -355,7 +374,7 @@ fn invalid(problems: Vec<policy::problem::Problem>) -> Problem {
         problem.0.field = (!first.path.is_empty()).then(|| first.path.clone());
         problem.0.hint.clone_from(&first.hint);
     }
-    if faults.len() > 1 {
+    if of_documents || faults.len() > 1 {
         problem.0.problems = faults;
     }
     problem

@@ -170,6 +170,8 @@ pub enum Handler {
     Open(Arc<dyn Fn(Call) -> Later<'static, Outcome> + Send + Sync>),
     /// For those whose role has the permission; `None` when the handler demands more of them.
     Closed(Arc<Closed>),
+    /// The same, and in keyless mode for peers that need no key: they act as an operator.
+    Keyless(Arc<Closed>),
 }
 
 /// A handler behind the door: it gets the identity, and serves it when it is of the type that it demands.
@@ -199,14 +201,29 @@ where
     closed(run)
 }
 
+/// Makes a handler for whom it says, and in keyless mode for peers that need no key.
+pub(super) fn keyless<P: Admit, R>(run: impl Fn(Call, P) -> R + Send + Sync + 'static) -> Handler
+where
+    R: Future<Output = Outcome> + Send + 'static,
+{
+    Handler::Keyless(behind_the_door(run))
+}
+
 fn closed<P: Admit, R>(run: impl Fn(Call, P) -> R + Send + Sync + 'static) -> Handler
 where
     R: Future<Output = Outcome> + Send + 'static,
 {
-    Handler::Closed(Arc::new(move |call, identity| {
+    Handler::Closed(behind_the_door(run))
+}
+
+fn behind_the_door<P: Admit, R>(run: impl Fn(Call, P) -> R + Send + Sync + 'static) -> Arc<Closed>
+where
+    R: Future<Output = Outcome> + Send + 'static,
+{
+    Arc::new(move |call, identity| {
         let running = run(call, P::admit(identity)?);
         Some(Box::pin(running))
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -17,10 +17,8 @@ pub const JSON: &str = "application/json";
 pub struct Schemas {
     /// The body that makes one.
     pub create: SchemaOf,
-    /// The body that replaces one.
-    pub replace: SchemaOf,
-    /// The body that changes one.
-    pub merge: SchemaOf,
+    /// The body that replaces or changes one.
+    pub change: SchemaOf,
     /// One of them.
     pub item: SchemaOf,
     /// One of them with its secret, once.
@@ -34,8 +32,7 @@ impl Schemas {
     pub const fn of<T: JsonSchema>() -> Self {
         Self {
             create: create::<T>,
-            replace: replace::<T>,
-            merge: merge::<T>,
+            change: change::<T>,
             item: SchemaGenerator::subschema_for::<Item<T>>,
             made: made::<T>,
             page: page::<T>,
@@ -45,7 +42,7 @@ impl Schemas {
 
 fn name() -> Value {
     json!({
-        "type": "string",
+        "type": ["string", "null"],
         "minLength": 1,
         "maxLength": 128,
         "description": "Its name, unique among those of its kind and environment. It cannot be changed.",
@@ -53,27 +50,19 @@ fn name() -> Value {
 }
 
 fn create<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let spec = generator.subschema_for::<Given<T>>();
     json_schema!({
         "type": "object",
-        "properties": { "name": name(), "spec": generator.subschema_for::<T>() },
+        "properties": { "name": name(), "spec": { "anyOf": [spec, { "type": "null" }] } },
         "additionalProperties": false,
     })
 }
 
-fn replace<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+fn change<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "required": ["spec"],
-        "properties": { "name": name(), "spec": generator.subschema_for::<T>() },
-        "additionalProperties": false,
-    })
-}
-
-fn merge<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "required": ["spec"],
-        "properties": { "name": name(), "spec": generator.subschema_for::<Patch<T>>() },
+        "properties": { "name": name(), "spec": generator.subschema_for::<Given<T>>() },
         "additionalProperties": false,
     })
 }
@@ -165,12 +154,16 @@ impl<T: JsonSchema> JsonSchema for Written<T> {
     }
 }
 
-/// A spec in which every member may be null, which clears it (RFC 7396).
-struct Patch<T>(PhantomData<T>);
+/// A spec as it is given: every member may be null, which is as good as left out, and clears it in a PATCH (RFC 7396).
+struct Given<T>(PhantomData<T>);
 
-impl<T: JsonSchema> JsonSchema for Patch<T> {
+impl<T: JsonSchema> JsonSchema for Given<T> {
     fn schema_name() -> Cow<'static, str> {
-        format!("{}Patch", T::schema_name()).into()
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        format!("Given<{}>", T::schema_id()).into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -222,6 +215,10 @@ impl JsonSchema for Error {
                             "type": "object",
                             "required": ["path", "message", "hint", "line"],
                             "properties": {
+                                "document": {
+                                    "type": "string",
+                                    "description": "Which one it is about, where several documents were sent.",
+                                },
                                 "path": { "type": "string" },
                                 "message": { "type": "string" },
                                 "hint": text_or_null,

@@ -3,6 +3,8 @@
 use super::route::Route;
 
 mod health;
+mod legacy;
+mod people;
 mod requests;
 mod resources;
 mod system;
@@ -11,8 +13,10 @@ mod system;
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(requests::routes());
+    all.extend(people::routes());
     all.extend(resources::routes());
     all.extend(system::routes());
+    all.extend(legacy::routes());
     all
 }
 

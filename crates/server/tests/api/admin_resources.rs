@@ -369,3 +369,17 @@ async fn lists_are_paged_and_filtered() {
     assert_eq!(one["data"].as_array().unwrap().len(), 1);
     gateway.none().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_may_have_the_name_of_an_act() {
+    let gateway = gateway();
+    let spec = json!({ "kind": "openai-compatible", "base_url": "http://n.test/v1" });
+    let made = gateway.api(&format!("POST {DEFAULT}/providers"), &json!({ "name": "test", "spec": spec })).await;
+    assert_eq!((made.status, made.header("location")), (201, Some("/admin/v1/environments/default/providers/test")));
+    let path = format!("{DEFAULT}/providers/test");
+    assert_eq!(gateway.api(&format!("GET {path}"), &Value::Null).await.json()["name"], "test");
+    assert_eq!(gateway.api(&format!("PATCH {path}"), &json!({ "spec": { "timeout_ms": 7 } })).await.status, 200);
+    assert_eq!(gateway.api(&format!("POST {path}"), &json!({ "spec": spec })).await.status, 200, "a test of a draft");
+    assert_eq!(gateway.api(&format!("DELETE {path}"), &Value::Null).await.status, 204);
+    gateway.none().await;
+}

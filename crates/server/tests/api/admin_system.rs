@@ -193,6 +193,10 @@ async fn examples_are_accepted() {
     let made = json!({ "name": "local", "spec": { "kind": "openai-compatible", "base_url": "http://n.test/v1" } });
     for route in routes() {
         let server::admin::route::Takes::Json { example, .. } = &route.takes else { continue };
+        // An example holds no code or password that is good.
+        if route.rate == server::admin::throttle::RateClass::Login {
+            continue;
+        }
         let mut example = example();
         // The examples of a kind belong to each other: what they refer to is made by another one's.
         if route.id == "createModel" || route.id == "replaceModel" {

@@ -4,7 +4,7 @@ use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
 use testkit::client::now;
 use testkit::data;
-use testkit::gateway::{Gateway, KEY, OTHER, REQUEST, STREAM, credential};
+use testkit::gateway::{Gateway, KEY, REQUEST, STREAM, credential};
 use testkit::script::Script;
 
 const WITH_USAGE: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#;
@@ -212,7 +212,7 @@ async fn a_key_without_the_right_is_refused_and_that_is_settled() {
         (KeySpec { models: vec!["other".into()], ..KeySpec::default() }, "model_not_allowed"),
         (KeySpec { providers: vec!["other".into()], ..KeySpec::default() }, "provider_not_allowed"),
     ] {
-        let gateway = Gateway::builder().provider("p", Script::chat("Hello")).config(OTHER).start();
+        let gateway = Gateway::builder().provider("p", Script::chat("Hello")).start();
         let narrow = gateway.assembly.create_key("narrow", spec);
         let fields = format!("authorization: Bearer {narrow}\r\n");
         for model in ["m", "M", " m ", "p/m", "P/M", "auto", "p/up-m"] {

@@ -5,7 +5,7 @@ use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
 use testkit::caller::Caller::Anthropic;
 use testkit::client::{Reply, now};
-use testkit::gateway::{Gateway, KEY, OTHER, credential};
+use testkit::gateway::{Gateway, KEY, credential};
 use testkit::pieces;
 use testkit::script::Script;
 
@@ -189,7 +189,7 @@ async fn the_rights_of_the_key_apply() {
         (KeySpec { providers: vec!["other".into()], ..KeySpec::default() }, "provider_not_allowed"),
     ] {
         let script = Script::json(200, r#"{"input_tokens":14}"#);
-        let gateway = Gateway::builder().provider_of("p", "anthropic", vec![script]).config(OTHER).start();
+        let gateway = Gateway::builder().provider_of("p", "anthropic", vec![script]).start();
         let narrow = gateway.assembly.create_key("narrow", spec);
         let reply = gateway.ask(LINE, &format!("x-api-key: {narrow}\r\n"), &body().to_string()).await;
         assert_eq!(Anthropic.told(&reply).verdict(), (403, code));

@@ -6,7 +6,7 @@ use settle::journal::faults::{Fault, Operation};
 use testkit::assembly::NOW_MS;
 use testkit::caller::{Caller, Told};
 use testkit::client::Reply;
-use testkit::gateway::{Builder, Gateway, OTHER};
+use testkit::gateway::{Builder, Gateway};
 use testkit::script::{Script, chunk};
 
 fn builder() -> Builder {
@@ -69,7 +69,7 @@ async fn rights() {
             (KeySpec { models: vec!["other".into()], ..KeySpec::default() }, "model_not_allowed"),
             (KeySpec { providers: vec!["other".into()], ..KeySpec::default() }, "provider_not_allowed"),
         ] {
-            let gateway = builder().config(OTHER).start();
+            let gateway = builder().start();
             let narrow = gateway.assembly.create_key("narrow", spec);
             for line in lines(caller) {
                 let fields = format!("x-api-key: {narrow}\r\n");

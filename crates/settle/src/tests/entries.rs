@@ -29,10 +29,18 @@ fn over_long_text_is_cut_to_fit() {
         input: u64::MAX,
         cached_input: u64::MAX,
         cache_write: u64::MAX,
+        cache_write_1h: u64::MAX,
         output: u64::MAX,
         reasoning: u64::MAX,
         audio_input: u64::MAX,
         audio_output: u64::MAX,
+        image_input: u64::MAX,
+        image_output: u64::MAX,
+        images: u64::MAX,
+        audio_ms: u64::MAX,
+        characters: u64::MAX,
+        searches: u64::MAX,
+        requests: u64::MAX,
     };
     long.attempts[0].error = Some(text.clone());
     long.attempts[0].reason = text.as_str().into();

@@ -8,23 +8,65 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use ir::id::ResourceId;
+use ir::settlement::{Settlement, Subject};
 use rusqlite::{Connection, OptionalExtension as _, Params};
 
+use super::rollup::sums::Key;
 use crate::StoreError;
 
 /// The most words remembered; the database remembers all.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// What is remembered of the tables `names` and `callers`.
+/// What is remembered of the tables `names`, `callers` and `tag_sets`.
 #[derive(Default)]
 pub(super) struct Names {
-    names: HashMap<Box<str>, i64, FastHash>,
-    callers: HashMap<(Arc<str>, Arc<str>), i64, FastHash>,
+    names: HashMap<Box<str>, u32, FastHash>,
+    /// By a hash of what tells callers apart soonest.
+    callers: HashMap<u64, Vec<(Caller, u32)>, FastHash>,
+    tag_sets: HashMap<Arc<[Arc<str>]>, u32, FastHash>,
+}
+
+/// Who asks.
+struct Caller {
+    environment: Arc<str>,
+    key_name: Arc<str>,
+    key: Option<ResourceId>,
+    team: Option<Arc<str>>,
+}
+
+/// The numbers of everything that a row names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers {
+    /// What the rollups tell apart.
+    pub(super) key: Key,
+    pub(super) usage_origin: u32,
+    pub(super) baseline: u32,
 }
 
 impl Names {
-    /// Returns the number of a word, which it gets if it has none.
-    pub(super) fn name(&mut self, connection: &Connection, name: &str) -> Result<i64, StoreError> {
+    /// Returns the numbers of what a settlement names; what has none gets one.
+    pub(super) fn numbers(&mut self, connection: &Connection, one: &Settlement) -> Result<Numbers, StoreError> {
+        let Settlement { subject, .. } = one;
+        Ok(Numbers {
+            key: Key {
+                caller: self.caller(connection, subject)?,
+                tags: self.tags(connection, &subject.cost_tags)?,
+                model: self.optional(connection, one.model.as_deref())?,
+                provider: self.optional(connection, one.provider.as_deref())?,
+                surface: self.name(connection, &subject.surface)?,
+                outcome: self.name(connection, one.outcome.name())?,
+                error: self.optional(connection, one.error_code.as_deref())?,
+                status: one.status,
+                stream: subject.stream,
+                fallback: one.attempts.len() > 1,
+            },
+            usage_origin: self.name(connection, one.usage_origin.name())?,
+            baseline: self.optional(connection, one.baseline.as_deref())?,
+        })
+    }
+
+    fn name(&mut self, connection: &Connection, name: &str) -> Result<u32, StoreError> {
         if let Some(number) = self.names.get(name) {
             return Ok(*number);
         }
@@ -35,30 +77,64 @@ impl Names {
         Ok(number)
     }
 
-    /// Returns the number of a word that may be absent.
-    pub(super) fn optional(&mut self, connection: &Connection, name: Option<&str>) -> Result<Option<i64>, StoreError> {
-        name.map(|name| self.name(connection, name)).transpose()
+    /// Returns the number of a word that may be absent, 0 when it is.
+    fn optional(&mut self, connection: &Connection, name: Option<&str>) -> Result<u32, StoreError> {
+        name.map_or(Ok(0), |name| self.name(connection, name))
     }
 
-    /// Returns the number of a key's name in an environment, which it gets if it has none.
-    pub(super) fn caller(
-        &mut self,
-        connection: &Connection,
-        environment: &Arc<str>,
-        key_name: &Arc<str>,
-    ) -> Result<i64, StoreError> {
-        let caller = (Arc::clone(environment), Arc::clone(key_name));
-        if let Some(number) = self.callers.get(&caller) {
+    fn caller(&mut self, connection: &Connection, subject: &Subject) -> Result<u32, StoreError> {
+        let Subject { environment, key_name, key, team, .. } = subject;
+        let mut hasher = Fnv::default();
+        match key {
+            // The end of an id is random.
+            Some(ResourceId([.., a, b, c, d, e, f])) => hasher.write(&[*a, *b, *c, *d, *e, *f]),
+            None => hasher.write(key_name.as_bytes()),
+        }
+        let hash = hasher.finish();
+        let same = |caller: &Caller| {
+            caller.key == *key
+                && caller.key_name == *key_name
+                && caller.environment == *environment
+                && caller.team == *team
+        };
+        let known = self.callers.get(&hash).and_then(|callers| callers.iter().find(|(caller, _)| same(caller)));
+        if let Some((_, number)) = known {
             return Ok(*number);
         }
         let number = intern(
             connection,
-            "SELECT id FROM callers WHERE environment = ?1 AND key_name = ?2",
-            "INSERT INTO callers (environment, key_name) VALUES (?1, ?2)",
-            (&**environment, &**key_name),
+            "SELECT id FROM callers WHERE environment = ?1 AND key_name = ?2 AND key_id IS ?3 AND team IS ?4",
+            "INSERT INTO callers (environment, key_name, key_id, team) VALUES (?1, ?2, ?3, ?4)",
+            (&**environment, &**key_name, key.map(|id| id.0), team.as_deref()),
         )?;
         make_room(&mut self.callers);
-        self.callers.insert(caller, number);
+        let caller = Caller {
+            environment: Arc::clone(environment),
+            key_name: Arc::clone(key_name),
+            key: *key,
+            team: team.clone(),
+        };
+        self.callers.entry(hash).or_default().push((caller, number));
+        Ok(number)
+    }
+
+    fn tags(&mut self, connection: &Connection, tags: &Arc<[Arc<str>]>) -> Result<u32, StoreError> {
+        if tags.is_empty() {
+            return Ok(0);
+        }
+        if let Some(number) = self.tag_sets.get(tags) {
+            return Ok(*number);
+        }
+        let text = serde_json::to_string(tags)
+            .map_err(|source| StoreError::Document { what: "cost tags".to_owned(), source })?;
+        let number = intern(
+            connection,
+            "SELECT id FROM tag_sets WHERE tags = ?1",
+            "INSERT INTO tag_sets (tags) VALUES (?1)",
+            [text.as_str()],
+        )?;
+        make_room(&mut self.tag_sets);
+        self.tag_sets.insert(Arc::clone(tags), number);
         Ok(number)
     }
 
@@ -66,15 +142,17 @@ impl Names {
     pub(super) fn forget(&mut self) {
         self.names.clear();
         self.callers.clear();
+        self.tag_sets.clear();
     }
 }
 
-fn intern<P: Params + Clone>(connection: &Connection, find: &str, add: &str, values: P) -> Result<i64, StoreError> {
+fn intern<P: Params + Clone>(connection: &Connection, find: &str, add: &str, values: P) -> Result<u32, StoreError> {
     let found = connection.prepare_cached(find)?.query_row(values.clone(), |row| row.get(0)).optional()?;
-    Ok(match found {
+    let number: i64 = match found {
         Some(number) => number,
         None => connection.prepare_cached(add)?.insert(values)?,
-    })
+    };
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 fn make_room<K, V>(remembered: &mut HashMap<K, V, FastHash>) {

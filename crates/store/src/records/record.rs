@@ -2,6 +2,8 @@
 
 use ir::id::{RequestId, ResourceId};
 use ir::money::NanoUsd;
+use ir::settlement::{AttemptRecord, Settlement};
+use ir::usage::Usage;
 use rusqlite::Row;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -23,6 +25,10 @@ pub struct RequestRecord {
     pub environment: String,
     /// The key it came with.
     pub key: KeyReference,
+    /// The key's team at that time.
+    pub team: Option<String>,
+    /// The tags its cost is booked under.
+    pub cost_tags: Vec<String>,
     /// The surface that was called.
     pub surface: String,
     /// The `model` that the caller asked for.
@@ -126,8 +132,9 @@ impl RequestRecord {
         let id = RequestId(row.get(0)?);
         let cost = row.get::<_, Option<i64>>(19)?.map(from_sql).map(NanoUsd);
         let baseline_cost = row.get::<_, Option<i64>>(21)?.map(from_sql).map(NanoUsd);
-        let detail = detail::read(row.get_ref(24)?.as_blob().map_err(rusqlite::Error::from)?)
-            .map_err(|source| StoreError::Document { what: id.to_string(), source })?;
+        let unreadable = |source| StoreError::Document { what: id.to_string(), source };
+        let detail = detail::read(row.get_ref(24)?.as_blob().map_err(rusqlite::Error::from)?).map_err(unreadable)?;
+        let tags = row.get_ref(26)?.as_str_or_null().map_err(rusqlite::Error::from)?;
         let model: Option<String> = row.get(5)?;
         let code: Option<String> = row.get(10)?;
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -136,6 +143,8 @@ impl RequestRecord {
             created_at: rfc3339(id.unix_ms()),
             environment: row.get(1)?,
             key: KeyReference { id: row.get::<_, Option<_>>(2)?.map(ResourceId), name: row.get(3)? },
+            team: row.get(25)?,
+            cost_tags: tags.map_or_else(|| Ok(Vec::new()), serde_json::from_str).map_err(unreadable)?,
             surface: row.get(4)?,
             requested_model: owned(detail.requested_model).or_else(|| model.clone()).unwrap_or_default(),
             model,
@@ -147,7 +156,7 @@ impl RequestRecord {
                 .then(|| ErrorReport { code, detail: owned(detail.error_detail) }),
             finish_reason: owned(detail.finish_reason),
             upstream_id: owned(detail.upstream_id),
-            usage: read_usage(row)?,
+            usage: UsageReport::of(&columns_usage(row)?, row.get(18)?),
             cost_usd: cost,
             baseline: row.get(20)?,
             baseline_cost_usd: baseline_cost,
@@ -157,11 +166,50 @@ impl RequestRecord {
             attempts: detail.attempts.into_iter().map(Attempt::from).collect(),
         })
     }
+
+    /// Returns the record that a settlement becomes.
+    pub fn of(settlement: &Settlement) -> Self {
+        let Settlement { subject, .. } = settlement;
+        let owned = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
+        let (code, detail) = (owned(&settlement.error_code), settlement.error_detail.clone());
+        Self {
+            id: subject.id,
+            created_at: rfc3339(subject.id.unix_ms()),
+            environment: subject.environment.as_ref().to_owned(),
+            key: KeyReference { id: subject.key, name: subject.key_name.as_ref().to_owned() },
+            team: owned(&subject.team),
+            cost_tags: subject.cost_tags.iter().map(|tag| tag.as_ref().to_owned()).collect(),
+            surface: subject.surface.as_ref().to_owned(),
+            requested_model: subject.requested_model.as_ref().to_owned(),
+            model: owned(&settlement.model),
+            provider: owned(&settlement.provider),
+            stream: subject.stream,
+            status: settlement.status,
+            outcome: settlement.outcome.name().to_owned(),
+            error: (code.is_some() || detail.is_some()).then_some(ErrorReport { code, detail }),
+            finish_reason: settlement.finish_reason.clone(),
+            upstream_id: settlement.upstream_id.clone(),
+            usage: UsageReport::of(&settlement.usage, settlement.usage_origin.name().to_owned()),
+            cost_usd: settlement.cost,
+            baseline: owned(&settlement.baseline),
+            baseline_cost_usd: settlement.baseline_cost,
+            saved_pct: saved_pct(settlement.cost, settlement.baseline_cost),
+            latency_ms: milliseconds(settlement.latency_us),
+            time_to_first_content_ms: settlement.first_content_us.map(milliseconds),
+            attempts: settlement.attempts.iter().map(Attempt::of).collect(),
+        }
+    }
+
+    /// Returns the latency in microseconds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was made of whole microseconds")]
+    pub(super) fn latency_us(&self) -> u64 {
+        (self.latency_ms * 1_000.0).round() as u64
+    }
 }
 
-fn read_usage(row: &Row<'_>) -> Result<UsageReport, StoreError> {
+fn columns_usage(row: &Row<'_>) -> rusqlite::Result<Usage> {
     let count = |index: usize| row.get(index).map(from_sql);
-    let usage = ir::usage::Usage {
+    Ok(Usage {
         input: count(11)?,
         cached_input: count(12)?,
         cache_write: count(13)?,
@@ -169,17 +217,36 @@ fn read_usage(row: &Row<'_>) -> Result<UsageReport, StoreError> {
         reasoning: count(15)?,
         audio_input: count(16)?,
         audio_output: count(17)?,
-    };
-    Ok(UsageReport {
-        input_tokens: usage.input_tokens(),
-        cached_input_tokens: usage.cached_input,
-        cache_write_tokens: usage.cache_write,
-        output_tokens: usage.output_tokens(),
-        reasoning_tokens: usage.reasoning,
-        audio_input_tokens: usage.audio_input,
-        audio_output_tokens: usage.audio_output,
-        origin: row.get(18)?,
+        ..Usage::default()
     })
+}
+
+impl UsageReport {
+    fn of(usage: &Usage, origin: String) -> Self {
+        Self {
+            input_tokens: usage.input_tokens(),
+            cached_input_tokens: usage.cached_input,
+            cache_write_tokens: usage.cache_writes(),
+            output_tokens: usage.output_tokens(),
+            reasoning_tokens: usage.reasoning,
+            audio_input_tokens: usage.audio_input,
+            audio_output_tokens: usage.audio_output,
+            origin,
+        }
+    }
+}
+
+impl Attempt {
+    fn of(attempt: &AttemptRecord) -> Self {
+        Self {
+            provider: attempt.provider.as_ref().to_owned(),
+            model: attempt.model.as_ref().to_owned(),
+            reason: attempt.reason.as_ref().to_owned(),
+            status: attempt.status,
+            error: attempt.error.clone(),
+            duration_ms: milliseconds(attempt.duration_us),
+        }
+    }
 }
 
 impl From<StoredAttempt<'_>> for Attempt {
@@ -198,7 +265,7 @@ impl From<StoredAttempt<'_>> for Attempt {
 /// Returns milliseconds. Up to 2^53 microseconds (285 years) the shortest decimal that names the number has at most
 /// three decimals.
 #[expect(clippy::cast_precision_loss, reason = "no request takes 285 years")]
-fn milliseconds(us: u64) -> f64 {
+pub(super) fn milliseconds(us: u64) -> f64 {
     us as f64 / 1_000.0
 }
 
@@ -226,8 +293,13 @@ fn as_optional_text<S: Serializer>(id: &Option<ResourceId>, serializer: S) -> Re
     }
 }
 
+/// Writes an amount that is known, as [`as_dollars`] does.
+pub(super) fn as_exact_dollars<S: Serializer>(amount: &NanoUsd, serializer: S) -> Result<S::Ok, S::Error> {
+    as_dollars(&Some(*amount), serializer)
+}
+
 /// Writes the decimal itself: a float would print 0.1 + 0.2 as people do not want to read it.
-fn as_dollars<S: Serializer>(amount: &Option<NanoUsd>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_dollars<S: Serializer>(amount: &Option<NanoUsd>, serializer: S) -> Result<S::Ok, S::Error> {
     match amount {
         Some(amount) => RawValue::from_string(amount.to_string()).map_err(S::Error::custom)?.serialize(serializer),
         None => serializer.serialize_none(),

@@ -13,7 +13,7 @@ const RANDOM_MASK: i64 = (1 << RANDOM_BITS) - 1;
 const MAX_MS: u64 = (1 << 44) - 1;
 
 /// Returns the place that a request wants.
-pub(super) fn wanted(id: RequestId) -> i64 {
+pub(crate) fn wanted(id: RequestId) -> i64 {
     let bits = u128::from_be_bytes(id.0);
     // Version 7 (RFC 9562 section 5.7): 48 time, 4 version, 12 random, 2 variant, 62 random.
     let random = ((bits >> 64) & 0xfff) << 7 | ((bits >> 55) & 0x7f);
@@ -21,17 +21,22 @@ pub(super) fn wanted(id: RequestId) -> i64 {
 }
 
 /// Returns the place to try when one is taken: the next of the same millisecond, which begins anew at its end.
-pub(super) fn after(place: i64) -> i64 {
+pub(crate) fn after(place: i64) -> i64 {
     (place & !RANDOM_MASK) | ((place + 1) & RANDOM_MASK)
 }
 
 /// Returns the first place of an instant.
-pub(super) fn first_at(unix_ms: u64) -> i64 {
+pub(crate) fn first_at(unix_ms: u64) -> i64 {
     i64::try_from(unix_ms.min(MAX_MS)).unwrap_or(0) << RANDOM_BITS
 }
 
+/// Returns the instant of a place, Unix milliseconds.
+pub(crate) fn instant(place: i64) -> u64 {
+    u64::try_from(place >> RANDOM_BITS).unwrap_or(0)
+}
+
 /// Returns the places in which a request may be.
-pub(super) fn places(id: RequestId) -> RangeInclusive<i64> {
+pub(crate) fn places(id: RequestId) -> RangeInclusive<i64> {
     let first = first_at(id.unix_ms());
     first..=first | RANDOM_MASK
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{ResourceReader, ResourceStore, Transaction};
 use crate::{Schema, StoreError};
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "control.db",
     page_bytes: 4096,
     // What an operator was told is done stays done, also when the power fails.
@@ -19,6 +19,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../migrations/control/0001_resources.sql"),
         include_str!("../../migrations/control/0002_documents.sql"),
+        include_str!("../../migrations/control/0003_people.sql"),
     ],
 };
 
@@ -67,7 +68,7 @@ struct SqliteTransaction<'a> {
 }
 
 /// Whatever has a connection can read.
-trait Connected {
+pub(crate) trait Connected {
     fn connection(&self) -> &Connection;
 }
 

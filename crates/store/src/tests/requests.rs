@@ -1,8 +1,9 @@
 //! The records.
 
 use super::*;
+use crate::records::record::RequestRecord;
 
-fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
+pub(super) fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
     Settlement {
         subject: Subject {
             id: RequestId::new(unix_ms),
@@ -42,7 +43,7 @@ fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
     }
 }
 
-fn query() -> ListQuery {
+pub(super) fn query() -> ListQuery {
     ListQuery { environment: "default".into(), ..ListQuery::default() }
 }
 
@@ -51,13 +52,16 @@ fn a_record_reads_as_the_api_shows_it() {
     let dir = Directory::new();
     let mut given = settlement(NOW_MS, "ci");
     given.subject.key = Some(ResourceId([1; 16]));
+    given.subject.team = Some("search".into());
+    given.subject.cost_tags = Arc::from([Arc::from("a"), Arc::from("b \"c\"")]);
     Records::open(&dir).unwrap().commit(&[given.clone()], &[], &[]).unwrap();
     let reader = RecordsReader::open(&dir).unwrap();
     let record = reader.get("default", given.subject.id).unwrap().unwrap();
     let expect = format!(
         concat!(
             r#"{{"id":"{}","created_at":"2026-11-18T11:06:40.123Z","environment":"default","#,
-            r#""key":{{"id":"res_01010101010101010101010101010101","name":"ci"}},"surface":"openai.chat","#,
+            r#""key":{{"id":"res_01010101010101010101010101010101","name":"ci"}},"team":"search","#,
+            r#""cost_tags":["a","b \"c\""],"surface":"openai.chat","#,
             r#""requested_model":"gpt-4o-mini","model":"gpt-4o-mini","provider":"openai","stream":true,"status":200,"#,
             r#""outcome":"succeeded","error":null,"finish_reason":"stop","upstream_id":"chatcmpl-1","#,
             r#""usage":{{"input_tokens":15,"cached_input_tokens":5,"cache_write_tokens":0,"output_tokens":10,"#,
@@ -70,6 +74,7 @@ fn a_record_reads_as_the_api_shows_it() {
     );
     assert_eq!(serde_json::to_string(&record).unwrap(), expect);
     assert_eq!(reader.get("other", given.subject.id).unwrap(), None);
+    assert_eq!(RequestRecord::of(&given), record, "the live tail shows the same");
 }
 
 #[test]
@@ -95,8 +100,8 @@ fn delivering_twice_changes_nothing() {
     let mut records = Records::open(&dir).unwrap();
     let batch = [settlement(1, "a"), settlement(2, "a")];
     let ids: Vec<_> = batch.iter().map(|one| one.subject.id).collect();
-    records.commit(&batch, &[([1; 16], 100), ([2; 16], 5)], &[]).unwrap();
-    records.commit(&batch, &[([1; 16], 90)], &[[2; 16]]).unwrap();
+    assert!(records.commit(&batch, &[([1; 16], 100), ([2; 16], 5)], &[]).unwrap().is_empty());
+    assert_eq!(records.commit(&batch, &[([1; 16], 90)], &[[2; 16]]).unwrap(), [0, 1]);
     assert_eq!(records.watermarks().unwrap(), [([1; 16], 100)]);
     records.forget_durably(&[[1; 16]]).unwrap();
     assert_eq!(records.watermarks().unwrap(), []);
@@ -160,30 +165,18 @@ fn pages_follow_each_other() {
         }
     }
     assert_eq!(seen, batch.iter().rev().map(|one| one.subject.id).collect::<Vec<_>>());
-    let error = reader.list(&ListQuery { cursor: Some("req_1".into()), ..query() }).unwrap_err();
-    assert!(matches!(error, StoreError::BadCursor), "{error}");
-}
-
-#[test]
-fn lists_are_filtered() {
-    let dir = Directory::new();
-    let mut batch: Vec<_> = (0..4).map(|n| settlement(NOW_MS + n, if n % 2 == 0 { "even" } else { "odd" })).collect();
-    batch[3].status = 502;
-    batch[3].outcome = Outcome::Failed;
-    batch[3].model = None;
-    batch[0].subject.environment = "other".into();
-    Records::open(&dir).unwrap().commit(&batch, &[], &[]).unwrap();
-    let reader = RecordsReader::open(&dir).unwrap();
-    let count = |query: ListQuery| reader.list(&query).unwrap().data.len();
-    assert_eq!(count(query()), 3);
-    assert_eq!(count(ListQuery { key_name: Some("even".into()), ..query() }), 1);
-    assert_eq!(count(ListQuery { status: Some(502), ..query() }), 1);
-    assert_eq!(count(ListQuery { outcome: Some("failed".into()), ..query() }), 1);
-    assert_eq!(count(ListQuery { model: Some("gpt-4o-mini".into()), ..query() }), 2);
-    assert_eq!(count(ListQuery { provider: Some("none".into()), ..query() }), 0);
-    assert_eq!(count(ListQuery { from_ms: Some(NOW_MS + 2), ..query() }), 2);
-    assert_eq!(count(ListQuery { to_ms: Some(NOW_MS + 2), ..query() }), 1);
-    assert_eq!(count(ListQuery { from_ms: Some(u64::MAX), ..query() }), 0);
+    for wrong in [
+        "",
+        "req_1",
+        "c1_",
+        "c1_00000000000000g0",
+        "c1_+000000000000001",
+        "c1_00000000000000000",
+        "c2_0000000000000000",
+    ] {
+        let error = reader.list(&ListQuery { cursor: Some(wrong.into()), ..query() }).unwrap_err();
+        assert!(matches!(error, StoreError::BadCursor), "{wrong}: {error}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::*;
 use crate::resources::row::{
     AuditQuery, AuditRow, Changed, Changes, KeyQuery, KeyState, Labels, Reference, Row, SecretRow, SeenBy,
 };
+use crate::resources::sqlite::Connected;
 use crate::resources::{ResourceReader, ResourceStore};
 
 fn store() -> (Directory, SqliteResources) {
@@ -249,4 +250,21 @@ fn a_file_of_version_one_keeps_its_keys() {
         let found = store.referrers("default", kind, name, 5).unwrap();
         assert_eq!(found.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["one"], "{kind}");
     }
+}
+
+#[test]
+fn a_full_disk_leaves_what_was_there() {
+    let (dir, mut store) = store();
+    let document = row("providers", "default", "a");
+    put(&mut store, &document, &[]);
+    let pages: i64 = store.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    store.connection().pragma_update(None, "max_page_count", pages).unwrap();
+    let mut transaction = store.begin().unwrap();
+    let large = Row { spec: "x".repeat(1 << 20), ..row("providers", "default", "b") };
+    let error = transaction.insert(&large).unwrap_err();
+    assert!(matches!(error, StoreError::Database(_)), "{error}");
+    drop(transaction);
+    assert_eq!(store.all_but_keys().unwrap(), std::slice::from_ref(&document));
+    drop(store);
+    assert_eq!(SqliteResources::open(&dir).unwrap().all_but_keys().unwrap(), [document]);
 }

@@ -8,7 +8,7 @@ fn check(report: &str, expect: Option<[u64; 5]>) {
     if let Some(usage) = found {
         assert_eq!((usage.audio_input, usage.audio_output), (0, 0));
     }
-    let found = found.map(|u| [u.input, u.cached_input, u.cache_write, u.output, u.reasoning]);
+    let found = found.map(|u| [u.input, u.cached_input, u.cache_writes(), u.output, u.reasoning]);
     assert_eq!(found, expect, "{report}");
 }
 
@@ -30,6 +30,32 @@ fn buckets_are_disjoint() {
         r#"{"output_tokens_details":{"thinking_tokens":9},"input_tokens":1,"output_tokens":2}"#,
         Some([1, 0, 0, 0, 2]),
     );
+}
+
+#[test]
+fn cache_writes_have_their_time() {
+    let check = |creation: &str, expect: [u64; 2]| {
+        let report = format!(
+            r#"{{"input_tokens":1,"cache_creation_input_tokens":30,"cache_creation":{creation},"output_tokens":1}}"#
+        );
+        let found = read(report.as_bytes()).usage().unwrap();
+        assert_eq!([found.cache_write, found.cache_write_1h], expect, "{creation}");
+    };
+    check(r#"{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":10}"#, [20, 10]);
+    check(r#"{"ephemeral_1h_input_tokens":31}"#, [0, 30]);
+    check(r#"{"ephemeral_1h_input_tokens":-1}"#, [30, 0]);
+    check("{}", [30, 0]);
+    check("null", [30, 0]);
+    check("7", [30, 0]);
+    // A stream says it at its start; the sums at its end do not repeat it.
+    let mut reported = read(
+        br#"{"input_tokens":1,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_1h_input_tokens":5},"output_tokens":1}"#,
+    );
+    reported.update(&read(
+        br#"{"cache_creation_input_tokens":5,"output_tokens":9,"server_tool_use":{"web_search_requests":2}}"#,
+    ));
+    let usage = reported.usage().unwrap();
+    assert_eq!((usage.cache_write, usage.cache_write_1h, usage.output, usage.searches), (0, 5, 9, 2));
 }
 
 #[test]

@@ -63,8 +63,9 @@ impl Serialize for Written<'_> {
         let said = |name| members.iter().find(|(found, _)| *found == name).map(|(_, value)| value);
         let usage = without_compactions(self.usage.unwrap_or_default(), said("iterations"));
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("input_tokens", &usage.input.saturating_add(usage.audio_input))?;
-        map.serialize_entry("cache_creation_input_tokens", &usage.cache_write)?;
+        let fresh = usage.input.saturating_add(usage.audio_input).saturating_add(usage.image_input);
+        map.serialize_entry("input_tokens", &fresh)?;
+        map.serialize_entry("cache_creation_input_tokens", &usage.cache_writes())?;
         map.serialize_entry("cache_read_input_tokens", &usage.cached_input)?;
         map.serialize_entry("output_tokens", &usage.output_tokens())?;
         if usage.reasoning > 0 && said("output_tokens_details").is_none() {
@@ -73,7 +74,10 @@ impl Serialize for Written<'_> {
         }
         if self.whole {
             for name in ALWAYS {
-                map.serialize_entry(name, &said(name))?;
+                match said(name) {
+                    None if name == "cache_creation" => map.serialize_entry(name, &creation(&usage))?,
+                    value => map.serialize_entry(name, &value)?,
+                }
             }
             map.serialize_entry("service_tier", &self.service_tier.and_then(tier))?;
         }
@@ -84,6 +88,12 @@ impl Serialize for Written<'_> {
     }
 }
 
+/// Returns what was written to the cache by time, where somebody told the times apart.
+fn creation(usage: &Usage) -> Option<std::collections::BTreeMap<&'static str, u64>> {
+    let times = [("ephemeral_1h_input_tokens", usage.cache_write_1h), ("ephemeral_5m_input_tokens", usage.cache_write)];
+    (usage.cache_write_1h > 0).then(|| times.into())
+}
+
 /// Returns the sums as Anthropic says them: what compactions consumed stands in the iterations alone.
 fn without_compactions(usage: Usage, iterations: Option<&Json>) -> Usage {
     let read = |iterations: &Json| usage::read(format!("{{\"iterations\":{}}}", iterations.as_str()).as_bytes());
@@ -92,6 +102,7 @@ fn without_compactions(usage: Usage, iterations: Option<&Json>) -> Usage {
         input: usage.input.saturating_sub(more.input),
         cached_input: usage.cached_input.saturating_sub(more.cached_input),
         cache_write: usage.cache_write.saturating_sub(more.cache_write),
+        cache_write_1h: usage.cache_write_1h.saturating_sub(more.cache_write_1h),
         output: usage.output.saturating_sub(more.output),
         ..usage
     }
@@ -123,6 +134,27 @@ mod tests {
         assert_eq!(usage.map(|usage| (usage.input, usage.output, usage.reasoning)), Some((110, 10, 4)));
         let written = Written { usage, service_tier: None, extras: &extras, whole: false };
         assert_eq!(serde_json::to_string(&written).unwrap(), text);
+    }
+
+    #[test]
+    fn cache_writes_are_told_apart() {
+        let text = concat!(
+            r#"{"input_tokens":10,"cache_creation_input_tokens":30,"cache_read_input_tokens":2,"output_tokens":9,"#,
+            r#""cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":10}}"#,
+        );
+        let (mut reported, mut extras) = (Reported::default(), Extras::default());
+        read(text, &mut reported, &mut extras);
+        let usage = reported.usage().unwrap();
+        assert_eq!((usage.cache_write, usage.cache_write_1h, usage.input_tokens()), (20, 10, 42));
+        let written = Written { usage: Some(usage), service_tier: None, extras: &extras, whole: false };
+        assert_eq!(serde_json::to_string(&written).unwrap(), text);
+        // The same usage from somewhere else.
+        let extras = Extras::default();
+        let written = Written { usage: Some(usage), service_tier: None, extras: &extras, whole: true };
+        let again = serde_json::to_string(&written).unwrap();
+        let expect = r#""cache_creation":{"ephemeral_1h_input_tokens":10,"ephemeral_5m_input_tokens":20}"#;
+        assert!(again.contains(expect), "{again}");
+        assert_eq!(usage::read(again.as_bytes()).usage(), Some(usage));
     }
 
     #[test]

@@ -208,9 +208,10 @@ fn reason(finish: &Finish) -> &str {
 
 fn usage_metadata(usage: Usage, service_tier: Option<&str>) -> UsageMetadata<'_> {
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
-    let audio = |tokens: u64| {
-        let modality = Modality { modality: "AUDIO", token_count: tokens };
-        if tokens > 0 { vec![modality] } else { Vec::new() }
+    let apart = |audio: u64, image: u64| {
+        let all = [("AUDIO", audio), ("IMAGE", image)].into_iter();
+        let there = all.filter(|(_, tokens)| *tokens > 0);
+        there.map(|(modality, token_count)| Modality { modality, token_count }).collect()
     };
     UsageMetadata {
         prompt_token_count: input,
@@ -218,8 +219,8 @@ fn usage_metadata(usage: Usage, service_tier: Option<&str>) -> UsageMetadata<'_>
         candidates_token_count: output.saturating_sub(usage.reasoning),
         thoughts_token_count: usage.reasoning,
         total_token_count: input.saturating_add(output),
-        prompt_tokens_details: audio(usage.audio_input),
-        candidates_tokens_details: audio(usage.audio_output),
+        prompt_tokens_details: apart(usage.audio_input, usage.image_input),
+        candidates_tokens_details: apart(usage.audio_output, usage.image_output),
         service_tier,
     }
 }

@@ -34,17 +34,22 @@ pub(in super::super) fn usage(text: &str) -> Option<Usage> {
         (None, None) => return None,
     };
     let cached_input = cached.min(prompt);
-    let cached_audio = audio(&mut object, "cacheTokensDetails");
-    let audio_input = audio(&mut object, "promptTokensDetails").saturating_sub(cached_audio).min(prompt - cached_input);
-    let audio_output = audio(&mut object, "candidatesTokensDetails").min(output);
+    let [cached_audio, _] = apart(&mut object, "cacheTokensDetails");
+    // Images in a prompt cost what text does; cached ones are told apart for audio alone.
+    let [prompt_audio, _] = apart(&mut object, "promptTokensDetails");
+    let audio_input = prompt_audio.saturating_sub(cached_audio).min(prompt - cached_input);
+    let [audio_output, image_output] = apart(&mut object, "candidatesTokensDetails");
+    let audio_output = audio_output.min(output);
+    let image_output = image_output.min(output - audio_output);
     Some(Usage {
         input: (prompt - cached_input - audio_input).saturating_add(tools),
         cached_input,
-        cache_write: 0,
-        output: output - audio_output,
+        output: output - audio_output - image_output,
         reasoning,
         audio_input,
         audio_output,
+        image_output,
+        ..Usage::default()
     })
 }
 
@@ -53,17 +58,20 @@ pub(in super::super) fn service_tier(text: &str) -> Option<String> {
     Object::read(text, Path::default()).ok()?.in_camel_case().ok()?.text("serviceTier").ok()?
 }
 
-/// Returns the tokens of audio among the modalities (`AUDIO`, or its number in the protocol).
-fn audio(object: &mut Object<'_>, name: &'static str) -> u64 {
-    let mut sum: u64 = 0;
+/// Returns the tokens of audio and of images among the modalities (by name, or by number as in the protocol).
+fn apart(object: &mut Object<'_>, name: &'static str) -> [u64; 2] {
+    let [mut audio, mut image] = [0u64; 2];
     for text in object.list(name).ok().flatten().unwrap_or_default() {
         let entry = Object::read(text, Path::default()).and_then(Object::in_camel_case);
         let Ok(mut entry) = entry else { continue };
-        if matches!(entry.take("modality"), Some("\"AUDIO\"" | "4")) {
-            sum = sum.saturating_add(entry.integer("tokenCount").ok().flatten().unwrap_or(0));
-        }
+        let sum = match entry.take("modality") {
+            Some("\"AUDIO\"" | "4") => &mut audio,
+            Some("\"IMAGE\"" | "2") => &mut image,
+            _ => continue,
+        };
+        *sum = sum.saturating_add(entry.integer("tokenCount").ok().flatten().unwrap_or(0));
     }
-    sum
+    [audio, image]
 }
 
 #[cfg(test)]
@@ -91,6 +99,15 @@ mod tests {
         check(r#"{"promptTokenCount":3}"#, Some([3, 0, 0, 0, 0, 0]));
         check(r#"{"totalTokenCount":20,"candidatesTokenCount":5,"thoughtsTokenCount":6}"#, Some([9, 0, 0, 5, 6, 0]));
         check(r#"{"promptTokenCount":3,"cachedContentTokenCount":9}"#, Some([0, 3, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn images_have_a_price_of_their_own() {
+        let text = r#"{"promptTokenCount":9,"candidatesTokenCount":1300,
+            "promptTokensDetails":[{"modality":"IMAGE","tokenCount":5}],
+            "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290},{"modality":"TEXT","tokenCount":10}]}"#;
+        let found = usage(text).unwrap();
+        assert_eq!((found.input, found.output, found.image_output, found.output_tokens()), (9, 10, 1290, 1300));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
@@ -30,6 +31,8 @@ pub(super) struct Chunk {
     pub has_usage: bool,
     /// What is reported, there or in the places that some vendors have for it, when it can be believed.
     pub usage: Option<Usage>,
+    /// The service tier that it was answered in.
+    pub service_tier: Option<ServiceTier>,
     /// An error instead of an answer.
     pub error: Option<Report>,
     /// Where a new member goes.
@@ -58,6 +61,7 @@ pub(super) fn read(data: &[u8], meta_key: &str) -> Result<Chunk, JsonError> {
                 chunk.has_usage = scanner.peek()? != b'n';
                 chunk.usage = usage::scan(data, &mut scanner)?.or(chunk.usage);
             }
+            b"service_tier" => chunk.service_tier = usage::tier(data.get(scanner.value()?).unwrap_or_default()),
             b"x_groq" => chunk.usage = chunk.usage.or(usage::scan_inside(data, &mut scanner)?),
             b"error" => {
                 let value = data.get(scanner.value()?).unwrap_or_default();

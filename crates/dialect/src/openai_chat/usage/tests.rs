@@ -5,7 +5,7 @@ use super::*;
 /// `expect`: plain input, cached, written to the cache, audio; plain output, reasoning, audio.
 fn check(report: &str, expect: [u64; 7]) {
     let usage = read(report.as_bytes()).unwrap();
-    let Usage { input, cached_input, cache_write, output, reasoning, audio_input, audio_output } = usage;
+    let Usage { input, cached_input, cache_write, output, reasoning, audio_input, audio_output, .. } = usage;
     assert_eq!([input, cached_input, cache_write, audio_input, output, reasoning, audio_output], expect, "{report}");
 }
 

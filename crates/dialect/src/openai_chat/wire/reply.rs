@@ -335,7 +335,7 @@ impl Consumed {
             total_tokens: prompt_tokens.saturating_add(completion_tokens),
             prompt_tokens_details: Prompt {
                 cached_tokens: usage.cached_input,
-                cache_write_tokens: (usage.cache_write > 0).then_some(usage.cache_write),
+                cache_write_tokens: Some(usage.cache_writes()).filter(|written| *written > 0),
                 audio_tokens: usage.audio_input,
             },
             completion_tokens_details: Completion {

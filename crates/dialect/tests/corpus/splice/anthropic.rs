@@ -16,7 +16,7 @@ use crate::laws::same_json;
 const FILES: [&str; 4] = ["anthropic", "parallel", "response_only", "vertex"];
 const REPLIES: [&str; 3] = ["messages", "anthropic.rawPredict", "anthropic.streamRawPredict"];
 
-/// Returns the usage that a report amounts to: input, read from the cache, written to it, output, reasoning.
+/// Returns the usage that a report amounts to: input, read from the cache, written to it, output, reasoning, searches.
 fn usage(report: &Value) -> Usage {
     let number = |value: &Value, name: &str| value[name].as_u64().unwrap_or(0);
     let mut usage = Usage {
@@ -27,6 +27,9 @@ fn usage(report: &Value) -> Usage {
         ..Usage::default()
     };
     usage.output = number(report, "output_tokens") - usage.reasoning;
+    usage.cache_write_1h = number(&report["cache_creation"], "ephemeral_1h_input_tokens");
+    usage.cache_write -= usage.cache_write_1h;
+    usage.searches = number(&report["server_tool_use"], "web_search_requests");
     let iterations = report["iterations"].as_array().into_iter().flatten();
     for compaction in iterations.filter(|iteration| iteration["type"] == "compaction") {
         usage.input += number(compaction, "input_tokens");

@@ -1,7 +1,10 @@
 //! What is reserved is never less than what is used.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dialect::lane::Surface;
+use ir::money::PriceRow;
 use proptest::prelude::*;
 
 use super::*;
@@ -17,7 +20,8 @@ fn model(max_output_tokens: Option<u64>, input: u64, output: u64) -> Model {
         provider: policy::snapshot::ProviderIndex(0),
         upstream_name: "m".into(),
         responses_only: false,
-        prices: Some(Prices { input: PicoUsd(input), output: PicoUsd(output), ..Prices::default() }),
+        mode: catalog::model::Mode::Chat,
+        prices: Some(Arc::new(Prices::flat(Rates::plain(PicoUsd(input), PicoUsd(output))))),
         context_window: None,
         max_output_tokens,
         capabilities: Vec::new(),
@@ -46,8 +50,8 @@ fn a_window_bounds_the_input_and_sound_has_its_price() {
     let small = Model { context_window: Some(10), ..model(Some(5), 1_000_000, 2_000_000) };
     let amounts = Demand::of(&request(""), true).amounts(&small, 5);
     assert_eq!(amounts, Amounts { input_tokens: 10, output_tokens: 5, nanos: 20_000 });
-    let prices = Prices { audio_output: PicoUsd(9_000_000), ..small.prices.unwrap() };
-    let loud = Model { prices: Some(prices), ..small };
+    let rates = Rates::plain(PicoUsd(1_000_000), PicoUsd(2_000_000)).with(Bucket::AudioOutput, PicoUsd(9_000_000));
+    let loud = Model { prices: Some(Arc::new(Prices::flat(rates))), ..small };
     assert_eq!(Demand::of(&request(r#","modalities":["audio"]"#), true).amounts(&loud, 5).nanos, 55_000);
     assert_eq!(Demand::of(&request(""), true).amounts(&loud, 5).nanos, 20_000);
 }
@@ -58,17 +62,24 @@ proptest! {
     fn a_bound_is_never_less_than_the_cost(
         text in ".{0,200}",
         parts in (0u64..4, 0u64..4, 0u64..4),
-        prices in (0u64..20_000_000, 0u64..20_000_000, 0u64..20_000_000, 0u64..90_000_000),
+        prices in proptest::collection::vec((0u64..20_000_000, 0u64..90_000_000, 0usize..3, 0u64..100), 1..5),
         max in 0u64..5_000,
+        priority: bool,
         share in 0.0..1.0f64,
     ) {
         let content = serde_json::Value::from(text.as_str());
-        let body = format!(r#"{{"model":"m","max_tokens":{max},"messages":[{{"role":"user","content":{content}}}]}}"#);
+        let tier = if priority { "priority" } else { "default" };
+        let body = format!(r#"{{"model":"m","service_tier":"{tier}","max_tokens":{max},"messages":[{{"role":"user","content":{content}}}]}}"#);
         let asked = Asked::decode(Surface::OpenaiChat, Bytes::from(body.clone())).unwrap();
-        let (input, cached_input, cache_write, output) =
-            (PicoUsd(prices.0), PicoUsd(prices.1), PicoUsd(prices.2), PicoUsd(prices.3));
-        let prices = Prices { input, cached_input, cache_write, output, ..Prices::default() };
-        let model = Model { prices: Some(prices), ..model(None, 0, 0) };
+        let row = |(input, output, tier, above): (u64, u64, usize, u64)| PriceRow {
+            service_tier: [ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Priority][tier],
+            above_input_tokens: above,
+            rates: Rates::plain(PicoUsd(input), PicoUsd(output)).with(Bucket::CachedInput, PicoUsd(input / 2)),
+        };
+        let mut rows: Vec<PriceRow> = prices.into_iter().map(row).collect();
+        rows.push(row((3, 3, 0, 0)));
+        let prices = Prices::new(&rows);
+        let model = Model { prices: Some(Arc::new(prices.clone())), ..model(None, 0, 0) };
         let demand = Demand::of(&asked, true);
         // As many tokens as there are bytes: more there are none.
         let (tokens, sum) = (body.len() as u64, (parts.0 + parts.1 + parts.2).max(1));
@@ -79,13 +90,15 @@ proptest! {
             output: (max as f64 * share) as u64,
             ..Usage::default()
         };
-        prop_assert!(demand.amounts(&model, demand.output(&model)).nanos >= prices.cost(&usage).0);
+        for tier in [demand.tier(), ServiceTier::Standard] {
+            let cost = prices.cost(&usage, tier).unwrap().0;
+            prop_assert!(demand.amounts(&model, demand.output(&model)).nanos >= cost, "{tier:?}");
+        }
     }
 
     /// What is said to be affordable can be reserved.
     #[test]
     fn what_is_affordable_is(left in 0u64..2_000_000_000, price in 0u64..90_000_000, n in 1u64..5) {
-        use std::sync::Arc;
         use policy::limit::counter::Counter;
         use policy::limit::{Now, Window};
         use policy::limit::reservation::Reservation;

@@ -11,7 +11,6 @@ use ir::guard::Subject;
 use ir::settlement::Outcome;
 use net::deadline::{after, within};
 use net::h1::{Connection, ResponseHead};
-use policy::guard::reply::ReplyWatch;
 use tokio::time::Instant;
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
@@ -19,6 +18,7 @@ use upstream::failure::{AttemptFailure, Class};
 use upstream::target::{Purpose, Target};
 
 use super::super::gate::Gated;
+use super::super::guard;
 use super::letter::Letter;
 use super::{Run, Trail};
 use crate::gateway::Gateway;
@@ -49,7 +49,7 @@ pub(super) async fn ask(
     }
     let environment = &gated.configuration.snapshot.environment;
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
-    let watch = environment.guards.replies.as_ref().map(ReplyWatch::new);
+    let watch = gated.bound().guards.watch_reply(|| gated.observer(&run.worker.gateway));
     let guard = watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
     match Reply::decode(surface, target.dialect, body, &environment.meta_key, &label, guard) {
         Ok(reply) => Ok((answer.head, Whole(reply))),
@@ -104,12 +104,14 @@ impl Whole {
             status: 200,
             error: None,
             usage: reply.usage,
+            service_tier: reply.service_tier,
             begun: None,
             content_bytes: reply.content_bytes,
             upstream_id: reply.id.take(),
             finish_reason: reply.finish_reason.take(),
         };
         if let Some(blocked) = reply.blocked.take() {
+            guard::count(gateway, gated, &blocked, Subject::Reply);
             return Err(gated.ticket.block(blocked.failure(Subject::Reply), ending));
         }
         let (outcome, status) =

@@ -9,7 +9,6 @@ use ir::dialect::Dialect;
 use ir::report::Report;
 use net::deadline::after;
 use net::h1::{Connection, ResponseHead};
-use policy::guard::reply::ReplyWatch;
 use tokio::time::{Instant, timeout_at};
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
@@ -66,8 +65,8 @@ pub(super) async fn ask(
     meta::render(&mut block, meta_key, &route, None);
     let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
     let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, gated.request.wants_usage(), &label);
-    if let Some(rules) = &gated.configuration.snapshot.environment.guards.replies {
-        stream = stream.guarded(ReplyWatch::new(rules));
+    if let Some(watch) = gated.bound().guards.watch_reply(|| gated.observer(&run.worker.gateway)) {
+        stream = stream.guarded(watch);
     }
     let mut out = Vec::new();
     let mut seen = 0;

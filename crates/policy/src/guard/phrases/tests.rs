@@ -8,8 +8,8 @@ fn read(phrases: &[&str], text: &str, size: usize) -> Result<String, usize> {
     let mut scan = Scan::default();
     let characters: Vec<char> = text.chars().collect();
     for piece in characters.chunks(size) {
-        if let Some(phrase) = set.push(&mut scan, &String::from_iter(piece)) {
-            return Err(phrase);
+        if let Some(found) = set.push(&mut scan, &String::from_iter(piece)) {
+            return Err(found.phrase);
         }
     }
     Ok(scan.pending)
@@ -64,6 +64,15 @@ fn what_is_pending_goes_on_in_the_next_piece() {
         assert_eq!(set.push(&mut scan, piece), None);
         assert_eq!(scan.pending_bytes(), pending, "{piece:?}");
     }
+}
+
+#[test]
+fn the_place_of_a_phrase_is_told() {
+    let set = Phrases::new(["bad", "é"]);
+    let mut scan = Scan::default();
+    assert_eq!(set.push(&mut scan, "so b"), None);
+    assert_eq!(set.push(&mut scan, "ad word"), Some(Found { phrase: 0, end: 2 }));
+    assert_eq!(set.push(&mut Scan::default(), "aÉb"), Some(Found { phrase: 1, end: 3 }));
 }
 
 #[test]

@@ -140,14 +140,14 @@ fn replacement(kind: &'static Kind) -> Route {
     let summary = format!("Replaces what {} says. Secrets that are left out stay.", with_article(kind));
     let mut route = route(kind, Method::PUT, "replace", summary, changing!(kind, replace));
     route.parameters.push(IF_MATCH);
-    Route { takes: json_body(kind.schemas.replace, kind.example), ..route }
+    Route { takes: json_body(kind.schemas.change, kind.example), ..route }
 }
 
 fn merging(kind: &'static Kind) -> Route {
     let summary = format!("Changes {} (RFC 7396): null clears a member.", with_article(kind));
     let mut route = route(kind, Method::PATCH, "change", summary, changing!(kind, merge));
     route.parameters.push(IF_MATCH);
-    Route { takes: json_body(kind.schemas.merge, kind.patch), ..route }
+    Route { takes: json_body(kind.schemas.change, kind.patch), ..route }
 }
 
 fn deletion(kind: &'static Kind) -> Route {
@@ -163,7 +163,7 @@ fn grace(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "additionalProperties": false,
         "properties": { "grace": {
-            "type": "string",
+            "type": ["string", "null"],
             "pattern": "^[0-9]+ *(ms|s|m|h|d)$",
             "description": "How long the old secret works on; at most 30 days, 24 hours when absent.",
         } },

@@ -201,7 +201,7 @@ fn tested_draft() -> Route {
         takes: Takes::Json {
             limit_bytes: BODY_LIMIT,
             optional: false,
-            schema: Schemas::of::<policy::spec::provider::ProviderSpec>().replace,
+            schema: Schemas::of::<policy::spec::provider::ProviderSpec>().change,
             example: || json!({ "spec": { "kind": "openai-compatible", "base_url": "http://10.0.0.5:8000/v1" } }),
         },
         handler: operator(probe::draft),
@@ -223,9 +223,9 @@ fn document_list(_: &mut SchemaGenerator) -> Schema {
                 "additionalProperties": false,
                 "properties": {
                     "kind": { "type": "string", "description": "The plural name of the kind." },
-                    "environment": { "type": "string", "description": "Its environment; empty for an environment." },
+                    "environment": { "type": ["string", "null"], "description": "Its environment; empty for an environment." },
                     "name": { "type": ["string", "null"], "description": "Its name." },
-                    "spec": { "type": "object", "description": "What it says, as in the kind's own schema." },
+                    "spec": { "type": ["object", "null"], "description": "What it says, as in the kind's own schema." },
                 },
             },
         } },

@@ -32,6 +32,7 @@ impl Transaction for SqliteTransaction<'_> {
             }
             other => other?,
         };
+        drop(statement);
         self.note(row)
     }
 
@@ -48,6 +49,7 @@ impl Transaction for SqliteTransaction<'_> {
             ":team": row.labels.team, ":owner": row.labels.owner, ":enabled": row.labels.enabled,
             ":expires": row.labels.expires_at_ms.map(to_sql),
         })?;
+        drop(statement);
         self.note(row)
     }
 

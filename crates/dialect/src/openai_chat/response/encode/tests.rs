@@ -48,11 +48,13 @@ fn every_member_that_clients_demand_is_there() {
     response.usage = Some(Usage {
         input: 5,
         cached_input: 3,
-        cache_write: 2,
+        cache_write: 1,
+        cache_write_1h: 1,
         output: 4,
         reasoning: 6,
         audio_input: 1,
         audio_output: 2,
+        ..Usage::default()
     });
     response.extras.push(Dialect::OpenaiChat, "system_fingerprint", Json::of(&"f"));
     response.extras.push(Dialect::Gemini, "modelVersion", Json::of(&"f"));

@@ -1,0 +1,94 @@
+//! What providers did. Their names come from the configuration, never from traffic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use ir::settlement::Settlement;
+use serde::Serialize;
+
+/// Counts by environment and provider. Nobody waits for anybody: a provider that was never asked makes a new map.
+#[derive(Debug, Default)]
+pub(super) struct Providers(ArcSwap<BTreeMap<Place, Arc<Counts>>>);
+
+/// An environment and a provider of it.
+type Place = (Arc<str>, Arc<str>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    attempts: AtomicU64,
+    errors: AtomicU64,
+    answers: AtomicU64,
+    input_tokens: AtomicU64,
+    output_tokens: AtomicU64,
+}
+
+/// What one provider did since the process started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderTotals {
+    /// Its environment.
+    pub environment: Arc<str>,
+    /// Its name.
+    pub provider: Arc<str>,
+    /// How often it was asked, retries included.
+    pub attempts: u64,
+    /// How many of them failed.
+    pub errors: u64,
+    /// How many requests it answered, in part or in full.
+    pub answers: u64,
+    /// Their input tokens.
+    pub input_tokens: u64,
+    /// Their output tokens.
+    pub output_tokens: u64,
+}
+
+impl Providers {
+    /// Counts a settlement.
+    pub(super) fn settled(&self, settlement: &Settlement) {
+        let environment = &settlement.subject.environment;
+        for attempt in &settlement.attempts {
+            let counts = self.of(environment, &attempt.provider);
+            counts.attempts.fetch_add(1, Ordering::Relaxed);
+            counts.errors.fetch_add(u64::from(attempt.error.is_some()), Ordering::Relaxed);
+        }
+        if let Some(provider) = &settlement.provider {
+            let counts = self.of(environment, provider);
+            counts.answers.fetch_add(1, Ordering::Relaxed);
+            counts.input_tokens.fetch_add(settlement.usage.input_tokens(), Ordering::Relaxed);
+            counts.output_tokens.fetch_add(settlement.usage.output_tokens(), Ordering::Relaxed);
+        }
+    }
+
+    fn of(&self, environment: &Arc<str>, provider: &Arc<str>) -> Arc<Counts> {
+        let place = (Arc::clone(environment), Arc::clone(provider));
+        if let Some(counts) = self.0.load().get(&place) {
+            return Arc::clone(counts);
+        }
+        let counts: Arc<Counts> = Arc::default();
+        let made = Arc::clone(&counts);
+        self.0.rcu(|before| {
+            let mut after = BTreeMap::clone(before);
+            after.entry(place.clone()).or_insert_with(|| Arc::clone(&made));
+            after
+        });
+        self.0.load().get(&place).map_or(counts, Arc::clone)
+    }
+
+    /// Returns what they did, by environment and name.
+    pub(super) fn totals(&self) -> Vec<ProviderTotals> {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = self.0.load();
+        let totals = counts.iter().map(|((environment, provider), counts)| ProviderTotals {
+            environment: Arc::clone(environment),
+            provider: Arc::clone(provider),
+            attempts: read(&counts.attempts),
+            errors: read(&counts.errors),
+            answers: read(&counts.answers),
+            input_tokens: read(&counts.input_tokens),
+            output_tokens: read(&counts.output_tokens),
+        });
+        totals.collect()
+    }
+}

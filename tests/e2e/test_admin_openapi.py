@@ -1,0 +1,37 @@
+"""The admin API keeps what its OpenAPI document says: schemathesis makes requests from the document, good and bad ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import MakeGateway
+from harness.gateway import ADMIN_TOKEN, PROVIDER_KEY, Gateway
+
+# The requests stay below the API's own rates (100 reads and 20 writes a second), so that few are answered with 429.
+READS = ["--include-method", "GET", "--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--rate-limit", "80/s"]
+WRITES = ["--exclude-method", "GET", "--phases", "examples,fuzzing", "--max-examples", "4", "--rate-limit", "18/s"]
+
+# A schema does not say which names exist and which values go together: a good document may still be refused.
+UNCHECKED = "positive_data_acceptance"
+
+
+@pytest.mark.parametrize("which", [READS, WRITES], ids=["reads", "writes"])
+def test_the_document_is_kept(gateway: MakeGateway, which: list[str]) -> None:
+    """No 5xx, no reply that the document does not describe, nothing accepted that it forbids."""
+    served: Gateway = gateway({"providers": {"demo": {"kind": "demo"}}})
+    command = [
+        *(sys.executable, "-c", "import schemathesis.cli; schemathesis.cli.schemathesis()"),
+        *("run", f"{served.admin_url}/admin/v1/openapi.json", "--header", f"Authorization: Bearer {ADMIN_TOKEN}"),
+        *("--seed", "1", "--generation-database", "none", "--request-timeout", "20", "--no-color"),
+        # It connects to wherever it is told to: that is tested with scripted providers.
+        *("--exclude-operation-id", "testProviderDraft"),
+        *("--exclude-checks", UNCHECKED, *which),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=served.folder, check=False)
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+    assert served.process is not None and served.process.poll() is None
+    assert "panicked" not in served.log
+    for secret in (ADMIN_TOKEN, PROVIDER_KEY):
+        assert secret not in served.log

@@ -1,0 +1,91 @@
+"""The configuration file is read again: what is right takes effect, what is wrong changes nothing and is said."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from conftest import MakeGateway, MakeUpstream
+from harness import openai_wire as wire
+from harness.gateway import ADMIN_TOKEN, Gateway, simple
+from harness.upstream import Request, Step, reply_json
+from harness.wire import call
+
+CANARY = "sk-reload-canary-91"
+
+
+def script(request: Request) -> list[Step]:
+    """Answers."""
+    return [*reply_json(wire.completion("hello"))]
+
+
+def serves(served: Gateway, model: str) -> int:
+    """Asks a model and returns the status."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+    return call(served.url, "/v1/chat/completions", key=served.key, body=body).status
+
+
+def problems(served: Gateway) -> list[dict[str, object]]:
+    """Returns what the status says about the configuration."""
+    status = call(served.admin_url, "/admin/v1/status", key=ADMIN_TOKEN).json
+    return [problem for environment in status["problems"] for problem in environment["problems"]]
+
+
+def test_a_file_with_a_mistake_changes_nothing(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """A model is added; then mistakes, with a secret in them; then it is mended."""
+    served = gateway(simple(upstream(script).base_url))
+    good = served.config_file.read_text()
+    assert serves(served, "m2") == 400
+    added = good + '\n[[models]]\nslug = "m2"\nprovider = "up"\nupstream_name = "x"\n'
+    served.config_file.write_text(added)
+    served.wait(lambda: serves(served, "m2") == 200, "the new model", 10)
+
+    line = added.count("\n") + 3
+    broken = added + f'\n[providers.bad]\nbase_url = "{CANARY}"\nkind = "openai-compatible"\ntimeout_ms = "{CANARY}"\n'
+    served.config_file.write_text(broken)
+    served.wait(lambda: "what was read before stays in effect" in served.log, "the complaint", 10)
+    assert f"crossway.toml:{line}: providers.bad.base_url: " in served.log
+    assert f"crossway.toml:{line + 2}: providers.bad.timeout_ms: " in served.log
+    assert CANARY not in served.log
+    assert (serves(served, "m"), serves(served, "m2")) == (200, 200)
+    told = problems(served)
+    assert {problem["line"] for problem in told} >= {line, line + 2}, told
+    assert CANARY not in str(told)
+
+    served.config_file.write_text("this is not TOML [")
+    served.wait(lambda: "not TOML" in served.log, "the complaint", 10)
+    assert serves(served, "m2") == 200
+
+    served.config_file.write_text(good + '\n[[models]]\nslug = "m3"\nprovider = "up"\n')
+    served.wait(lambda: serves(served, "m3") == 200, "the mended file", 10)
+    assert serves(served, "m2") == 400
+    assert problems(served) == []
+
+
+def test_settings_of_the_process_need_a_restart(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """They are named, and the rest takes effect."""
+    served = gateway(simple(upstream(script).base_url))
+    text = served.config_file.read_text()
+    served.config_file.write_text('grace = "7s"\nlog = "debug"\n' + text + '\n[environment]\nmeta_key = "gateway"\n')
+    served.wait(lambda: "These settings need a restart" in served.log, "the warning", 10)
+    assert "log, grace" in served.log
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+    assert "gateway" in call(served.url, "/v1/chat/completions", key=served.key, body=body).json
+
+
+def test_a_file_is_taken_when_its_writer_is_done(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Somebody writes slowly: nothing half is read. SIGHUP reads at once, and does not end the process."""
+    served = gateway(simple(upstream(script).base_url))
+    whole = served.config_file.read_text() + '\n[[models]]\nslug = "m2"\nprovider = "up"\n'
+    with served.config_file.open("w") as file:
+        for character in range(0, len(whole), max(1, len(whole) // 30)):
+            file.write(whole[character : character + max(1, len(whole) // 30)])
+            file.flush()
+            time.sleep(0.1)
+            assert serves(served, "m") == 200
+    served.wait(lambda: serves(served, "m2") == 200, "the whole file", 10)
+    assert "is faulty" not in served.log
+    reads = served.log.count("is in effect")
+    served.signal(signal.SIGHUP)
+    served.wait(lambda: served.log.count("is in effect") > reads, "the file to be read", 10)
+    assert served.alive
