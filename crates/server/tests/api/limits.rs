@@ -10,12 +10,16 @@ use serde_json::{Value, json};
 use testkit::caller::Caller;
 use testkit::client::{Client, Reply};
 use testkit::data::{delta, role};
-use testkit::gateway::{Gateway, OTHER, REQUEST, STREAM};
+use testkit::gateway::{Gateway, REQUEST, STREAM};
 use testkit::script::Script;
 use tokio::sync::Notify;
 
 /// Where the resources of the environment `default` are.
 pub const DEFAULT: &str = "/admin/v1/environments/default";
+
+/// A provider `other` that alone serves the model `other`, of which nobody knows the price; nobody is there.
+pub const OTHER: &str = "[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://other.test/v1\"\n\
+     [[models]]\nslug = \"other\"\nprovider = \"other\"\n";
 
 /// Returns the lines of a limit in a configuration file.
 pub fn limit(meter: &str, window: &str, amount: &str, more: &str) -> String {
@@ -230,8 +234,7 @@ async fn an_anthropic_user_is_a_user_and_a_request_without_one_is_not_bound() {
 /// L7: the limit on requests with the least share left, in three families of names, on whatever is answered.
 #[tokio::test(start_paused = true)]
 async fn every_response_says_how_the_caller_stands() {
-    let config =
-        [limit("requests", "60s", "10", "scope = \"key\""), limit("requests", "1h", "1000", ""), OTHER.to_owned()];
+    let config = [limit("requests", "60s", "10", "scope = \"key\""), limit("requests", "1h", "1000", "")];
     let gateway = gateway(&config.concat());
     let check = |reply: &Reply, status: u16, left: u64| {
         assert_eq!(reply.status, status, "{}", reply.text());

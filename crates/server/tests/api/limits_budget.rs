@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use testkit::caller::Caller;
 use testkit::client::Reply;
 use testkit::data::{DONE, delta, event, finish, role, usage};
-use testkit::gateway::{Gateway, OTHER, REQUEST, STREAM};
+use testkit::gateway::{Gateway, REQUEST, STREAM};
 use testkit::script::Script;
 
-use crate::limits::{burst, limit, number, own, replies, verdict};
+use crate::limits::{OTHER, burst, limit, number, own, replies, verdict};
 
 /// A request that says how long the answer may be.
 const SHORT: &str = r#"{"model":"m","max_tokens":4,"messages":[{"role":"user","content":"hi"}]}"#;
