@@ -73,7 +73,7 @@ pub(crate) struct Filed {
 }
 
 /// Every kind, in the order in which documents are exported.
-pub static KINDS: [Kind; 8] = [
+pub static KINDS: [Kind; 10] = [
     Kind {
         plural: ENVIRONMENTS,
         singular: "environment",
@@ -163,6 +163,27 @@ pub static KINDS: [Kind; 8] = [
         of_file: |specs| filed(&specs.prompts, None),
     },
     Kind {
+        plural: "limits",
+        singular: "limit",
+        filters: &["q"],
+        secrets: &[],
+        // Targets and teams are part of a text: they are checked when the environment is compiled.
+        references: &[],
+        name_field: None,
+        add: |incoming, specs| specs.limits.push(incoming.entry()),
+        of_file: |specs| filed(&specs.limits, None),
+    },
+    Kind {
+        plural: "plans",
+        singular: "plan",
+        filters: &["q"],
+        secrets: &[],
+        references: &[],
+        name_field: None,
+        add: |incoming, specs| specs.plans.push(incoming.entry()),
+        of_file: |specs| filed(&specs.plans, None),
+    },
+    Kind {
         plural: KEYS,
         singular: "key",
         filters: &["team", "owner", "status", "q"],
@@ -172,6 +193,8 @@ pub static KINDS: [Kind; 8] = [
             // An emptied list would mean all of them.
             Rule { field: "providers[]", kind: "providers", on_delete: OnDelete::Restrict },
             Rule { field: "models[]", kind: "models", on_delete: OnDelete::Restrict },
+            // Without its plan a key would have no limits, or all of them.
+            Rule { field: "plan", kind: "plans", on_delete: OnDelete::Restrict },
         ],
         name_field: None,
         // Keys are many: they are compiled one by one (`crate::keys`) and not with their environment.

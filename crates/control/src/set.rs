@@ -99,6 +99,8 @@ fn merge(mut written: Specs, stored: Specs) -> Specs {
     written.fallbacks.extend(stored.fallbacks);
     written.guardrails.extend(stored.guardrails);
     written.prompts.extend(stored.prompts);
+    written.limits.extend(stored.limits);
+    written.plans.extend(stored.plans);
     written.teams.extend(stored.teams);
     written
 }

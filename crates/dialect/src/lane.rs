@@ -8,6 +8,8 @@ pub mod count;
 pub mod proofs;
 pub mod reply;
 pub mod stream;
+mod user;
+pub mod weight;
 mod words;
 
 use ir::dialect::Dialect;

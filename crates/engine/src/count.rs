@@ -20,8 +20,10 @@ use upstream::attempt::exchange;
 use upstream::target::Purpose;
 
 use crate::body::ReplyBody;
+use crate::limits::Demand;
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
+use crate::stage::authenticate::Authenticated;
 use crate::stage::cache::Missed;
 use crate::stage::dispatch::letter::Letter;
 use crate::stage::gate::Gated;
@@ -48,6 +50,16 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let authenticated = authenticate::authenticate(&worker.gateway, Surface::AnthropicCount, arrival)?;
+    let identity = authenticated.identity.clone();
+    let peer = authenticated.arrival.peer.ip();
+    let answer = answer(worker, authenticated).await;
+    answer.map_err(|refusal| refusal.of(&worker.gateway, &identity, peer))
+}
+
+async fn answer<B>(worker: &Arc<Worker>, authenticated: Authenticated<B>) -> Result<Response<ReplyBody>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(&worker.gateway, gated)?;
@@ -68,6 +80,9 @@ where
     if counted.is_none() {
         headers.insert(ESTIMATED, HeaderValue::from_static("true"));
     }
+    if let Some(standing) = gated.ticket.standing(&worker.gateway.clock) {
+        standing.write(headers);
+    }
     Ok(response)
 }
 
@@ -80,6 +95,7 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
         if counted.is_some() {
             return counted;
         }
+        gated.ticket.leave();
         if deadline.is_some_and(passed) {
             break;
         }
@@ -91,7 +107,11 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
 async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex, deadline: Instant) -> Option<u64> {
     let configuration = Arc::clone(&gated.configuration);
     let target = configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
-    let letter = Letter::count(gated, target, configuration.snapshot.model(model)?)?;
+    let (model, snapshot) = (configuration.snapshot.model(model)?, &configuration.snapshot);
+    let letter = Letter::count(gated, target, model)?;
+    // A count is a request to its target, and nothing else.
+    gated.ticket.enter(&Demand::default(), model, &snapshot.provider(model.provider)?.name).ok()?;
+    gated.ticket.knock();
     let asking = letter.asking(&gated.call, target.dialect, Purpose::CountTokens);
     let mut answer = match exchange(target, worker.surroundings(), asking, deadline).await {
         Ok(answer) => answer,

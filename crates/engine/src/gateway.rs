@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use ir::failure::ErrorTypes;
 use policy::clock::Clock;
+use policy::limit::book::Book;
 use policy::snapshot::CompiledKey;
 use settle::payloads::Queue;
 use tokio_util::task::TaskTracker;
@@ -73,8 +74,10 @@ pub struct Gateway {
     pub instance: Box<str>,
     /// Counters.
     pub metrics: Metrics,
-    /// What the requests in flight hold of limits and budgets.
+    /// What the requests in flight hold, whether limits bind them or not.
     pub held: Arc<Held>,
+    /// What was used of every limit.
+    pub book: Book,
     /// Wrong keys by peer.
     pub failed_logins: FailedLogins,
     /// What providers signed, kept for the turn that follows.
@@ -101,6 +104,7 @@ impl Gateway {
             instance: format!("{:016x}", fastrand::u64(..)).into(),
             metrics: Metrics::default(),
             held: Arc::default(),
+            book: Book::default(),
             failed_logins: FailedLogins::default(),
             proofs: Kept::default(),
             payloads: OnceLock::new(),

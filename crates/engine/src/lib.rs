@@ -9,6 +9,7 @@ pub mod capture;
 pub mod count;
 pub mod failed_logins;
 pub mod gateway;
+pub mod limits;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;

@@ -54,9 +54,10 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let authenticated = authenticate::authenticate(&worker.gateway, surface, arrival)?;
-    let types = authenticated.identity.configuration.snapshot.environment.error_types.clone();
+    let identity = authenticated.identity.clone();
+    let peer = authenticated.arrival.peer.ip();
     let answer = answer(worker, surface, authenticated).await;
-    answer.map_err(|refusal| refusal.with_types(types))
+    answer.map_err(|refusal| refusal.of(&worker.gateway, &identity, peer))
 }
 
 async fn answer<B>(

@@ -1,9 +1,14 @@
 //! A refusal on its way to the caller.
 
+use std::net::IpAddr;
+
 use ir::failure::{ErrorTypes, Failure};
 use ir::id::RequestId;
 
 use crate::capture::Capture;
+use crate::gateway::Gateway;
+use crate::limits::{self, Standing};
+use crate::stage::authenticate::Identity;
 
 /// What the caller is told instead of an answer. Behind the gate only a settled ticket yields one
 /// ([`crate::ticket::Ticket::refuse`]), so that nothing that was admitted goes without its settlement.
@@ -21,6 +26,8 @@ pub struct Refusal {
     pub close: bool,
     /// The words of the environment; `None` while it is not known.
     pub types: Option<ErrorTypes>,
+    /// How the caller stands with its limits; `None` while it is not known, or when none is of requests or tokens.
+    pub standing: Option<Standing>,
     /// The content of the request, where that is kept: what the caller is told belongs to it.
     pub capture: Option<Box<Capture>>,
 }
@@ -28,7 +35,25 @@ pub struct Refusal {
 impl Refusal {
     /// Refuses a request before the gate.
     pub fn early(id: RequestId, failure: Failure) -> Self {
-        Self { id, failure: Box::new(failure), attempts: 0, admitted: false, close: false, types: None, capture: None }
+        Self {
+            id,
+            failure: Box::new(failure),
+            attempts: 0,
+            admitted: false,
+            close: false,
+            types: None,
+            standing: None,
+            capture: None,
+        }
+    }
+
+    /// Adds what is said to the caller whom it turned out to be.
+    #[must_use]
+    pub fn of(self, gateway: &Gateway, identity: &Identity, peer: IpAddr) -> Self {
+        let Identity { key, configuration } = identity;
+        let standing = self.standing.or_else(|| limits::standing(gateway, key, configuration, peer));
+        let types = configuration.snapshot.environment.error_types.clone();
+        Self { types: Some(types), standing, ..self }
     }
 
     /// Adds the words of the environment.

@@ -1,13 +1,14 @@
 //! What a request in flight holds of limits and budgets.
 //!
 //! It is taken at the gate (the request itself), extended when the attempts are planned (tokens and money of the
-//! dearest), and given back exactly once, by the settlement. Which limits bind is not decided here: today none does,
-//! and what is held is only counted.
+//! dearest), and given back or settled exactly once, by the settlement. What is held is counted whether limits bind or
+//! not; what limits bind holds of their counters besides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ir::money::NanoUsd;
+use policy::limit::{self, Amounts};
 
 /// The sum of what all requests in flight hold.
 #[derive(Debug, Default)]
@@ -31,13 +32,28 @@ pub struct Reservation {
     held: Arc<Held>,
     tokens: u64,
     nanos: u64,
+    /// What it holds of counters.
+    pub limits: limit::reservation::Reservation,
 }
 
 impl Reservation {
     /// Takes the request itself.
     pub fn take(held: &Arc<Held>) -> Self {
         held.requests.fetch_add(1, Ordering::Relaxed);
-        Self { held: Arc::clone(held), tokens: 0, nanos: 0 }
+        Self { held: Arc::clone(held), tokens: 0, nanos: 0, limits: limit::reservation::Reservation::default() }
+    }
+
+    /// Ends it: what was used takes the place of what was held, or, with nothing used, it is as if the request had never
+    /// been.
+    pub fn end(mut self, used: Option<&Amounts>) {
+        if let Some(used) = used {
+            std::mem::take(&mut self.limits).settle(used);
+        }
+    }
+
+    /// Returns the nano-dollars that are held.
+    pub fn nanos(&self) -> u64 {
+        self.nanos
     }
 
     /// Raises what is held to these bounds; it never lowers it.

@@ -8,6 +8,7 @@ mod keys;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
 use ir::id::ResourceId;
@@ -17,10 +18,14 @@ use tokio_util::sync::CancellationToken;
 use upstream::target::Target;
 
 pub use self::keys::{Keys, SecretHash, Slot};
+use crate::limits::Cache;
 use crate::printable::header;
 
 /// The environment that always exists: the files describe it, and strangers act in it.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
+
+/// Numbers the configurations.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// A key that requests may act as, and what stops them.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub struct LiveKey {
     pub compiled: CompiledKey,
     /// Cancelled when the key is revoked, or gone: every request in flight wakes and ends.
     pub revoked: CancellationToken,
+    /// What binds it.
+    pub limits: Cache,
     /// The hashes of its secrets, under which [`Keys`] knows it.
     secrets: Box<[SecretHash]>,
 }
@@ -36,13 +43,15 @@ pub struct LiveKey {
 impl LiveKey {
     /// Returns a key that no secret leads to.
     pub fn without_secret(compiled: CompiledKey) -> Self {
-        Self { compiled, revoked: CancellationToken::new(), secrets: Box::default() }
+        Self { compiled, revoked: CancellationToken::new(), limits: Cache::default(), secrets: Box::default() }
     }
 }
 
 /// The configuration of one environment, made ready for requests.
 #[derive(Debug)]
 pub struct Configuration {
+    /// Tells it apart from every other that this process ever had.
+    pub serial: u64,
     /// What was compiled.
     pub snapshot: Snapshot,
     /// The providers made ready, in the snapshot's order.
@@ -78,7 +87,8 @@ impl Configuration {
             .baseline
             .and_then(|index| snapshot.model(index))
             .and_then(|model| model.prices.as_ref().map(|prices| (Arc::clone(&model.slug), Arc::clone(prices))));
-        Self { targets, responses, labels, baseline, snapshot }
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        Self { serial, targets, responses, labels, baseline, snapshot }
     }
 
     /// Returns a model's provider made ready, over the interface that serves the model.

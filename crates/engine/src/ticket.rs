@@ -13,9 +13,13 @@ use ir::id::RequestId;
 use ir::money::{NanoUsd, Prices, ServiceTier};
 use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
-use policy::clock::Monotonic;
+use policy::clock::{Clock, Monotonic};
+use policy::limit::Amounts;
+use policy::limit::bind::Bindings;
+use policy::limit::reservation::Binding;
 use settle::journal::writer::{JournalUnavailable, Permit};
 
+use self::limited::Cover;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reservation::Reservation;
@@ -23,8 +27,17 @@ use crate::reservation::Reservation;
 /// The status that a settlement shows for a caller who left before there was one (nginx's convention).
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+mod limited;
+
 /// The one settlement of an admitted request, until it is written.
-pub struct Ticket(Option<Box<Open>>);
+pub struct Ticket {
+    /// `None` once it is written.
+    open: Option<Box<Open>>,
+    /// What binds the request.
+    limits: Option<Arc<Bindings>>,
+    /// What binds it at the target that is asked, beside that.
+    target: Binding,
+}
 
 struct Open {
     gateway: Arc<Gateway>,
@@ -39,8 +52,14 @@ struct Open {
     service_tier: ServiceTier,
     /// The estimate of the input tokens.
     input_tokens: u64,
-    /// Whether a target was asked.
+    /// Whether a target was asked, and has not failed.
     dispatched: bool,
+    /// Whether any target was asked: then the request counts.
+    asked: bool,
+    /// Whether the target at hand was asked.
+    asking: bool,
+    /// How much output is covered.
+    cover: Cover,
 }
 
 /// How a request ended, as whoever ends it knows it.
@@ -92,7 +111,7 @@ impl Ticket {
             first_content_us: None,
             attempts: Vec::new(),
         };
-        Self(Some(Box::new(Open {
+        let open = Open {
             reservation: Reservation::take(&gateway.held),
             gateway: Arc::clone(gateway),
             permit,
@@ -104,27 +123,35 @@ impl Ticket {
             service_tier: ServiceTier::Standard,
             input_tokens: 0,
             dispatched: false,
-        })))
+            asked: false,
+            asking: false,
+            cover: Cover::default(),
+        };
+        Self { open: Some(Box::new(open)), limits: None, target: Binding::default() }
     }
 
     /// Returns the request's id.
     pub fn id(&self) -> RequestId {
-        self.0.as_ref().map_or(RequestId([0; 16]), |open| open.settlement.subject.id)
+        self.open.as_ref().map_or(RequestId([0; 16]), |open| open.settlement.subject.id)
+    }
+
+    fn clock(&self) -> Option<Clock> {
+        self.open.as_ref().map(|open| open.gateway.clock.clone())
     }
 
     /// Returns how many targets were tried.
     pub fn attempts(&self) -> usize {
-        self.0.as_ref().map_or(0, |open| open.settlement.attempts.len())
+        self.open.as_ref().map_or(0, |open| open.settlement.attempts.len())
     }
 
     /// Returns what the request holds of limits and budgets.
     pub fn reservation(&mut self) -> Option<&mut Reservation> {
-        self.0.as_mut().map(|open| &mut open.reservation)
+        self.open.as_mut().map(|open| &mut open.reservation)
     }
 
     /// Notes the model that savings are measured against.
     pub fn measure_against(&mut self, baseline: Option<&(Arc<str>, Arc<Prices>)>) {
-        if let (Some(open), Some((slug, prices))) = (&mut self.0, baseline) {
+        if let (Some(open), Some((slug, prices))) = (&mut self.open, baseline) {
             open.settlement.baseline = Some(Arc::clone(slug));
             open.baseline = Some(Arc::clone(prices));
         }
@@ -132,7 +159,7 @@ impl Ticket {
 
     /// Notes the service tier that the caller asks for.
     pub fn serve_as(&mut self, tier: ServiceTier) {
-        if let Some(open) = &mut self.0 {
+        if let Some(open) = &mut self.open {
             open.service_tier = tier;
         }
     }
@@ -148,7 +175,7 @@ impl Ticket {
         prices: Option<&Prices>,
         input: u64,
     ) -> Result<(), JournalUnavailable> {
-        let Some(open) = &mut self.0 else { return Ok(()) };
+        let Some(open) = &mut self.open else { return Ok(()) };
         open.input_tokens = input;
         let usage = Usage { input, ..Usage::default() };
         let intent = Intent {
@@ -163,7 +190,8 @@ impl Ticket {
 
     /// Notes the target that is asked now.
     pub fn asking(&mut self, model: &Arc<str>, provider: &Arc<str>, prices: Option<&Arc<Prices>>) {
-        if let Some(open) = &mut self.0 {
+        self.knock();
+        if let Some(open) = &mut self.open {
             open.dispatched = true;
             open.prices = prices.cloned();
             open.settlement.model = Some(Arc::clone(model));
@@ -173,7 +201,7 @@ impl Ticket {
 
     /// Notes a try. One that failed leaves no target that answers.
     pub fn tried(&mut self, attempt: AttemptRecord) {
-        if let Some(open) = &mut self.0 {
+        if let Some(open) = &mut self.open {
             if attempt.error.is_some() {
                 open.dispatched = false;
                 open.settlement.model = None;
@@ -185,14 +213,14 @@ impl Ticket {
 
     /// Notes that the answer's first content is there.
     pub fn first_content(&mut self) {
-        if let Some(open) = &mut self.0 {
+        if let Some(open) = &mut self.open {
             open.settlement.first_content_us = Some(open.gateway.clock.now().micros_since(open.arrived));
         }
     }
 
     /// Writes the settlement and returns what the meta block says of it. A second call changes nothing.
     pub fn settle(&mut self, outcome: Outcome, ending: Ending) -> Account {
-        match self.0.take() {
+        match self.open.take() {
             Some(open) => open.settle(outcome, ending),
             None => Account { latency_us: 0, cost: None, baseline_cost: None, attempts: 0, cache: "bypass" },
         }
@@ -204,8 +232,9 @@ impl Ticket {
         let failure = &refusal.failure;
         let detail = failure.detail.clone().unwrap_or_else(|| failure.message.clone());
         let error = Some((failure.code, Some(detail)));
+        let clock = self.clock();
         self.settle(Outcome::Refused, Ending { status: failure.status, error, ..ending });
-        refusal
+        Refusal { standing: clock.and_then(|clock| self.standing(&clock)), ..refusal }
     }
 
     /// Settles a request that gets no answer.
@@ -217,20 +246,21 @@ impl Ticket {
         };
         let refusal = Refusal { attempts: self.attempts(), admitted: true, ..Refusal::early(self.id(), failure) };
         let detail = refusal.failure.detail.clone().unwrap_or_else(|| refusal.failure.message.clone());
-        let status = self.0.as_ref().map(|open| open.surface.status(&refusal.failure));
+        let status = self.open.as_ref().map(|open| open.surface.status(&refusal.failure));
         let ending = Ending {
             status: status.unwrap_or(refusal.failure.status),
             error: Some((refusal.failure.code, Some(detail))),
             ..Ending::default()
         };
+        let clock = self.clock();
         self.settle(outcome, ending);
-        refusal
+        Refusal { standing: clock.and_then(|clock| self.standing(&clock)), ..refusal }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(open) = self.0.take() {
+        if let Some(open) = self.open.take() {
             if std::thread::panicking() {
                 let error = Some((Code::InternalError, Some("a stage panicked".to_owned())));
                 open.settle(Outcome::Failed, Ending { status: 500, error, ..Ending::default() });
@@ -276,9 +306,17 @@ impl Open {
             attempts: settlement.attempts.len(),
             cache: "bypass",
         };
+        let used = Amounts {
+            input_tokens: settlement.usage.input_tokens(),
+            output_tokens: settlement.usage.output_tokens(),
+            // Where part of what was used has no price, what was held is the best that is known.
+            nanos: settlement.cost.map_or(self.reservation.nanos(), |cost| cost.0),
+        };
         self.gateway.metrics.settled(&settlement);
         self.permit.settle(settlement);
-        drop(self.reservation);
+        // What was answered counts, even where no target was asked for it.
+        let counts = self.asked || outcome == Outcome::Succeeded;
+        self.reservation.end(counts.then_some(&used));
         account
     }
 }

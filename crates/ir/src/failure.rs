@@ -32,6 +32,8 @@ pub enum Code {
     UnsupportedMediaType,
     HeadersTooLarge,
     RateLimited,
+    ConcurrencyLimited,
+    BudgetExceeded,
     InternalError,
     UpstreamError,
     UpstreamAuthError,
@@ -68,6 +70,8 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::HeadersTooLarge => "headers_too_large",
             Self::RateLimited => "rate_limited",
+            Self::ConcurrencyLimited => "concurrency_limited",
+            Self::BudgetExceeded => "budget_exceeded",
             Self::InternalError => "internal_error",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamAuthError => "upstream_auth_error",
@@ -100,7 +104,7 @@ impl Code {
             Self::RequestTimeout => 408,
             Self::RequestTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::RateLimited => 429,
+            Self::RateLimited | Self::ConcurrencyLimited | Self::BudgetExceeded => 429,
             Self::HeadersTooLarge => 431,
             Self::InternalError => 500,
             Self::UpstreamError | Self::UpstreamAuthError | Self::UpstreamStreamAborted | Self::LoopDetected => 502,
@@ -154,6 +158,8 @@ pub struct Failure {
     pub param: Option<String>,
     /// How long the caller should wait before it tries again.
     pub retry_after: Option<Duration>,
+    /// What `x-should-retry` says to the caller's SDK, where the status would mislead it.
+    pub should_retry: Option<bool>,
     /// Whether the provider says that it is overloaded: Anthropic's surface has a status of its own for it.
     pub overloaded: bool,
 }
@@ -169,6 +175,7 @@ impl Failure {
             detail: None,
             param: None,
             retry_after: None,
+            should_retry: None,
             overloaded: false,
         }
     }
@@ -189,6 +196,13 @@ impl Failure {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says that trying again does not help.
+    #[must_use]
+    pub fn hopeless(mut self) -> Self {
+        self.should_retry = Some(false);
         self
     }
 

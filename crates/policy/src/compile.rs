@@ -10,6 +10,7 @@ pub mod limit;
 mod model;
 mod names;
 mod oidc;
+mod plan;
 mod price;
 mod provider;
 pub mod settings;
@@ -57,9 +58,13 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
         report.problems.extend(team::check_team(entry));
     }
     let environment = environment::compile_environment(specs, &mut report);
+    let within = limit::Within::Environment { specs, names: &names };
+    let limits = limit::compile_limits(&specs.limits, &within, &mut report);
+    let plans = plan::compile_plans(&specs.plans, &within, &mut report);
     let (providers, provider_names) = finish_providers(providers);
+    let names = names.into_map();
     let snapshot =
-        Snapshot { environment, providers, models, names: names.into_map(), provider_names, fallbacks, baseline };
+        Snapshot { environment, providers, models, names, provider_names, fallbacks, baseline, limits, plans };
     if report.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(report.problems);
     }

@@ -4,11 +4,14 @@
 //! every counter that binds, all of them or none, before anything is sent; what was really used replaces the bound when
 //! the request is over. Between the two, nobody else can have what is held: that is why a cap holds under concurrency.
 
+pub mod bind;
+pub mod book;
 pub mod counter;
 pub mod period;
 pub mod reservation;
 mod ring;
 pub mod rule;
+pub mod zone;
 
 use std::time::Duration;
 
@@ -27,6 +30,13 @@ pub enum Meter {
     Usd,
     /// Requests in flight.
     Concurrency,
+}
+
+impl Meter {
+    /// Returns whether the length of an answer counts.
+    pub fn minds_output(self) -> bool {
+        matches!(self, Self::Tokens | Self::OutputTokens | Self::Usd)
+    }
 }
 
 /// Over which time it is counted.

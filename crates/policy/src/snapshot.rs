@@ -18,6 +18,8 @@ use url::Url;
 pub use self::network::{Network, NetworkFault};
 pub use self::settings::{Billing, LogContent, Retention, UnsupportedParams};
 use crate::guard::scope::{Bound, Scoped};
+use crate::limit::rule::Limit;
+use crate::limit::zone::Zone;
 use crate::secret::Secret;
 
 /// Everything a request needs to know about the configuration of one environment.
@@ -38,6 +40,21 @@ pub struct Snapshot {
     pub fallbacks: HashMap<Box<str>, Fallback>,
     /// The model that savings are measured against.
     pub baseline: Option<ModelIndex>,
+    /// The environment's limits, those of its teams, users and so on included.
+    pub limits: Vec<Arc<Limit>>,
+    /// The plans that keys may have, by name.
+    pub plans: BTreeMap<Arc<str>, Plan>,
+}
+
+/// What keys have that name it as their plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What each of them may use.
+    pub limits: Vec<Arc<Limit>>,
+    /// What it includes beside limits.
+    pub features: Vec<Box<str>>,
+    /// How long what is asked and answered is kept, where that is not the environment's setting.
+    pub retention: Option<Retention>,
 }
 
 impl Snapshot {
@@ -95,8 +112,10 @@ pub struct Environment {
     pub log_content: LogContent,
     /// How long it is kept.
     pub retention: Retention,
-    /// Where its days and months begin: a name of the IANA time zone database, of which only the form is checked.
+    /// Where its days and months begin: a name of the IANA time zone database.
     pub timezone: Arc<str>,
+    /// The same, made ready.
+    pub zone: Zone,
     /// Whether usage is charged.
     pub billing: Billing,
     /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:
@@ -305,6 +324,10 @@ pub struct CompiledKey {
     pub surfaces: Vec<Box<str>>,
     /// Whether what is asked and answered is kept; the environment's setting by default.
     pub log_content: Option<LogContent>,
+    /// Its own limits.
+    pub limits: Vec<Arc<Limit>>,
+    /// Its plan.
+    pub plan: Option<Arc<str>>,
 }
 
 /// Whether a key may be used.

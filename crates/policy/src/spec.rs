@@ -10,6 +10,7 @@ pub mod limit;
 pub mod literal;
 pub mod model;
 pub mod oidc;
+pub mod plan;
 pub mod prompt;
 pub mod provider;
 pub mod settings;
@@ -20,7 +21,9 @@ use crate::problem::Origin;
 use environment::EnvironmentSpec;
 use fallback::FallbackSpec;
 use guardrail::GuardrailSpec;
+use limit::LimitSpec;
 use model::ModelSpec;
+use plan::PlanSpec;
 use prompt::PromptSpec;
 use provider::ProviderSpec;
 use team::TeamSpec;
@@ -53,4 +56,8 @@ pub struct Specs {
     pub prompts: Vec<Entry<PromptSpec>>,
     /// Its teams. No file has them: they are made while the gateway runs.
     pub teams: Vec<Entry<TeamSpec>>,
+    /// Its limits.
+    pub limits: Vec<Entry<LimitSpec>>,
+    /// Its plans.
+    pub plans: Vec<Entry<PlanSpec>>,
 }

@@ -25,6 +25,9 @@ use ir::id::RequestId;
 /// The stable code of an error, on every surface.
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-crossway-error-code");
 
+/// What OpenAI's and Anthropic's SDKs ask before they look at the status.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
 /// Only Anthropic's clients send it.
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
@@ -120,6 +123,12 @@ pub fn error(gateway: &Gateway, surface: Surface, refusal: &Refusal) -> Response
     if let Some(wait) = failure.retry_after {
         // Whole seconds, rounded up: a caller that comes back earlier is refused again.
         headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64));
+    }
+    if let Some(should) = failure.should_retry {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
+    }
+    if let Some(standing) = &refusal.standing {
+        standing.write(headers);
     }
     if failure.code == Code::MethodNotAllowed {
         let allowed = failure.param.as_deref().and_then(|param| HeaderValue::from_str(param).ok());

@@ -41,6 +41,10 @@ struct Message {
     stop: Option<Bytes>,
     reported: Reported,
     passed: Passed,
+    /// How many blocks have begun; they are numbered from 0.
+    blocks: u64,
+    /// Whether the last of them is open.
+    open: bool,
 }
 
 /// An event that waits for the account.
@@ -61,6 +65,8 @@ impl MessagesStream {
             stop: None,
             reported: Reported::default(),
             passed: Passed::default(),
+            blocks: 0,
+            open: false,
         };
         Self { events: Events::default(), message }
     }
@@ -93,6 +99,24 @@ impl MessagesStream {
             Progress::More => Progress::Failed(Report::default()),
             progress => progress,
         }
+    }
+
+    /// Ends an answer before its provider does, as one that has become too long. Half an event is left out. `tokens` is
+    /// what is said of the output; what was reported of it stays what it was.
+    pub fn cut(&mut self, tokens: u64, out: &mut Vec<Bytes>) -> Progress {
+        self.events = Events::default();
+        let reported = self.message.passed.usage;
+        let mut end = String::new();
+        if let Some(index) = self.message.blocks.checked_sub(1).filter(|_| self.message.open) {
+            end = format!("event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{index}}}\n\n");
+        }
+        end.push_str(&format!(
+            "event: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"max_tokens\",\
+             \"stop_sequence\":null}},\"usage\":{{\"output_tokens\":{tokens}}}}}\n\n"
+        ));
+        self.events.push(end.into(), &mut self.message, out);
+        self.message.passed.usage = reported;
+        Progress::Complete
     }
 
     /// Hands out what was held, with the account (`"key":{…}`) in the last `message_delta`, and `message_stop`.
@@ -165,6 +189,11 @@ impl Message {
     /// Notes what an event says.
     fn note(&mut self, said: &mut Said, text: &[u8]) {
         let passed = &mut self.passed;
+        match said.kind {
+            Kind::BlockStart => (self.blocks, self.open) = (self.blocks + 1, true),
+            Kind::BlockStop => self.open = false,
+            _ => {}
+        }
         passed.has_content |= said.has_content;
         passed.content_bytes += said.content_bytes;
         if passed.id.is_none() {

@@ -9,7 +9,8 @@ use ir::chat::request::Request;
 use ir::dialect::Dialect;
 use ir::failure::{Code, Failure, Fault};
 
-use super::{Surface, proofs, words};
+use super::weight::{Weight, weigh};
+use super::{Surface, proofs, user, words};
 use crate::anthropic::request::MessagesRequest;
 use crate::guard::{self, Said};
 use crate::openai_chat::request::ChatRequest;
@@ -84,6 +85,35 @@ impl Asked {
             Read::OpenaiChat(request) => request.max_tokens,
             Read::Anthropic(request) => request.max_tokens,
         }
+    }
+
+    /// Sets the most output tokens, for a request that says none.
+    pub fn cap(&mut self, tokens: u64) {
+        if let Some(request) = &mut self.canonical {
+            request.max_tokens = Some(tokens);
+        }
+        match &mut self.read {
+            Read::OpenaiChat(request) => request.cap = Some(tokens),
+            // A message always says how long it may be.
+            Read::Anthropic(_) => debug_assert!(false, "max_tokens is there"),
+        }
+    }
+
+    /// Returns the user that the request is made for, as it names them.
+    pub fn user(&self) -> Option<String> {
+        match &self.read {
+            Read::OpenaiChat(request) => user::named(request.body(), b"", &[b"user", b"safety_identifier"]),
+            Read::Anthropic(request) => user::named(request.body(), b"metadata", &[b"user_id"]),
+        }
+    }
+
+    /// Weighs its input, the system prompt that is appended included.
+    pub fn weight(&self) -> Weight {
+        let prompt = self.prompt.as_ref().map_or(0, |prompt| prompt.len()) as u64;
+        let mut weight = weigh(self.body());
+        weight.estimate = weight.estimate.saturating_add(ir::usage::estimate_tokens(prompt));
+        weight.bound = weight.bound.saturating_add(prompt);
+        weight
     }
 
     /// Returns how many choices are asked for.
@@ -240,6 +270,9 @@ impl Asked {
         }?;
         if let Some(prompt) = &self.prompt {
             guard::canonical::request::inject(&mut request, prompt);
+        }
+        if let Read::OpenaiChat(ChatRequest { cap: Some(cap), .. }) = &self.read {
+            request.max_tokens = Some(*cap);
         }
         Ok(request)
     }

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use ir::chat::event::{Delta, Event, Opening};
+use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::guard::{Blocked, Watch};
 use ir::money::ServiceTier;
 use ir::report::Report;
+use ir::usage::Usage;
 
 use super::Surface;
 use super::proofs::{Collector, Proofs, signs};
@@ -138,6 +140,17 @@ impl ReplyStream {
         }
     }
 
+    /// Ends an answer before its provider does: the caller is told that it has become too long. What a guard holds back
+    /// of it is lost. `choices` is how many were asked for, `tokens` what is said of the output where something must be.
+    pub fn cut(&mut self, choices: u64, tokens: u64, out: &mut Vec<Bytes>) -> Progress {
+        match self {
+            Self::OpenaiChat(stream) => stream.cut(choices, out),
+            Self::Anthropic(stream) => stream.cut(tokens, out),
+            Self::Translated(stream) => stream.cut(tokens, out),
+            Self::Guarded(stream) => stream.inner.cut(choices, tokens, out),
+        }
+    }
+
     /// Releases the end of a complete answer, with the meta block of its account.
     pub fn release(&mut self, account: &[u8], out: &mut Vec<Bytes>) {
         match self {
@@ -205,6 +218,10 @@ pub struct Translated {
     passed: Passed,
     /// Only where the provider signs.
     proofs: Option<Collector>,
+    /// The parts that are open, each with its choice.
+    open: Vec<(u32, u32)>,
+    /// The choices that have begun and not ended.
+    running: Vec<u32>,
 }
 
 impl Translated {
@@ -234,6 +251,8 @@ impl Translated {
             blocked: None,
             passed: Passed::default(),
             proofs: signs(dialect).then(Collector::default),
+            open: Vec::new(),
+            running: Vec::new(),
         }
     }
 
@@ -259,9 +278,40 @@ impl Translated {
         }
     }
 
+    /// Follows which parts and choices are open.
+    fn follow(&mut self) {
+        for event in &self.events {
+            match event {
+                Event::Opened { choice, part, .. } => {
+                    self.open.push((*choice, *part));
+                    if !self.running.contains(choice) {
+                        self.running.push(*choice);
+                    }
+                }
+                Event::Closed { choice, part } => self.open.retain(|open| *open != (*choice, *part)),
+                Event::Finished { choice, .. } => self.running.retain(|running| running != choice),
+                _ => {}
+            }
+        }
+    }
+
+    fn cut(&mut self, tokens: u64, out: &mut Vec<Bytes>) -> Progress {
+        let reported = self.passed.usage;
+        let open = std::mem::take(&mut self.open);
+        self.events.extend(open.into_iter().map(|(choice, part)| Event::Closed { choice, part }));
+        let running = std::mem::take(&mut self.running);
+        self.events.extend(running.into_iter().map(|choice| Event::Finished { choice, finish: Finish::Length }));
+        let known = reported.or(self.passed.begun).unwrap_or_default();
+        self.events.push(Event::Usage(Usage { output: known.output.max(tokens), ..known }));
+        let progress = self.go_on(Ok(Step::Complete), out);
+        self.passed.usage = reported;
+        progress
+    }
+
     /// Takes note of the events at hand and of what the guard lets through of them.
     fn judge(&mut self, complete: bool) {
         self.events.iter().for_each(|event| note(&mut self.passed, event));
+        self.follow();
         let Some(guard) = &mut self.guard else {
             return std::mem::swap(&mut self.events, &mut self.clear);
         };

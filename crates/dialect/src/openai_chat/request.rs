@@ -8,6 +8,7 @@ pub(crate) mod refused;
 use std::ops::Range;
 
 use bytes::Bytes;
+use ir::dialect::Quirk;
 use ir::failure::Failure;
 
 use crate::carry::Dropped;
@@ -36,6 +37,10 @@ pub struct ChatRequest {
     pub choices: u64,
     /// The service tier asked for.
     pub service_tier: Option<String>,
+    /// The most output tokens that a provider is told, where the caller says none.
+    pub cap: Option<u64>,
+    /// Where `max_tokens` and `max_completion_tokens` stand, if they do.
+    max_places: [Option<Range<usize>>; 2],
 }
 
 /// Where `stream_options` stands, and what it says.
@@ -84,6 +89,8 @@ impl ChatRequest {
             Some(messages) => check_messages(messages)?,
             None => return Err(Failure::invalid("messages", "`messages` is missing")),
         }
+        let range = |place: &Option<Place>| place.as_ref().map(|place| place.value.clone());
+        let max_places = [range(&max_tokens), range(&max_completion)];
         let max_tokens = integer("max_tokens", value(&max_tokens))?;
         let max_completion = integer("max_completion_tokens", value(&max_completion))?;
         Ok(Self {
@@ -95,6 +102,8 @@ impl ChatRequest {
             max_tokens: max_tokens.into_iter().chain(max_completion).min(),
             choices: integer("n", value(&n))?.unwrap_or(1),
             service_tier: text("service_tier", value(&tier))?,
+            cap: None,
+            max_places,
             stream_options: stream_options.map(|place| stream_options_of(&body, &place)).transpose()?,
             body,
         })
@@ -130,7 +139,12 @@ impl ChatRequest {
     /// Returns the body for a provider: its name of the model, and, in a stream, what it does about usage. Every
     /// other byte is the caller's.
     pub fn encode(&self, upstream_model: &str, usage: AskUsage) -> Vec<Bytes> {
+        self.encode_with(upstream_model, usage, None)
+    }
+
+    fn encode_with(&self, upstream_model: &str, usage: AskUsage, cap: Option<Patch>) -> Vec<Bytes> {
         let mut patches = self.changes.clone();
+        patches.extend(cap);
         let asked = self.model.as_deref();
         patches.extend(rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model));
         if self.stream {
@@ -147,13 +161,32 @@ impl ChatRequest {
     /// A 400 that names what the answer depends on and the provider refuses.
     pub fn spliced(&self, callee: &Callee<'_>) -> Result<(Vec<Bytes>, Vec<String>), Failure> {
         let usage = if callee.ask_usage { AskUsage::Ask } else { AskUsage::Leave };
-        let parts = self.encode(callee.model, usage);
+        let parts = self.encode_with(callee.model, usage, self.patch_cap(callee));
         if callee.refuses.is_empty() {
             return Ok((parts, Vec::new()));
         }
         let mut dropped = Dropped::default();
         let parts = refused::without(parts.concat().into(), callee.refuses, &mut dropped)?;
         Ok((parts, dropped.into_names()))
+    }
+
+    /// Says the most output tokens in the member that the vendor knows. Where the caller's says `null`, it takes its
+    /// place.
+    fn patch_cap(&self, callee: &Callee<'_>) -> Option<Patch> {
+        let cap = self.cap?;
+        let [older, newer] = &self.max_places;
+        let (name, place) = if callee.has(Quirk::MaxTokens) || (older.is_some() && newer.is_none()) {
+            ("max_tokens", older)
+        } else {
+            ("max_completion_tokens", newer)
+        };
+        Some(match place {
+            Some(range) => Patch { range: range.clone(), with: cap.to_string().into() },
+            None => {
+                let at = self.members_start;
+                Patch { range: at..at, with: format!("\"{name}\":{cap},").into() }
+            }
+        })
     }
 
     fn patch_usage(&self, usage: AskUsage) -> Option<Patch> {

@@ -123,6 +123,17 @@ impl ChatStream {
         }
     }
 
+    /// Ends an answer before its provider does, as one that has become too long. Half an event is left out.
+    pub fn cut(&mut self, choices: u64, out: &mut Vec<Bytes>) -> Progress {
+        self.events = Events::default();
+        for index in 0..choices {
+            let first = self.chunks.first.as_ref().map_or(b"".as_slice(), |first| first);
+            let last = closing::chunk(first, index, Some("length"), None);
+            self.events.push(last, &mut self.chunks, out);
+        }
+        Progress::Complete
+    }
+
     /// Hands out what was held, with the account (`"key":{…}`) in the usage chunk if the caller asked for one, else in
     /// the finish event, and the end marker.
     pub fn release(&mut self, account: &[u8], out: &mut Vec<Bytes>) {
@@ -138,7 +149,7 @@ impl ChatStream {
             let reason = unfinished.then_some(if has_calls { "tool_calls" } else { "stop" });
             let account = place.is_none().then_some(account);
             let first = first.as_ref().or(held.first().map(|held| &held.event.bytes));
-            out.push(closing::chunk(first.map_or(b"", |first| first), reason, account));
+            out.push(closing::chunk(first.map_or(b"", |first| first), 0, reason, account));
         }
         for (at, held) in held.into_iter().enumerate() {
             out.push(if Some(at) == place { held.with(account) } else { held.into_bytes() });

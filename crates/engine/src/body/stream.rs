@@ -16,6 +16,7 @@ use ir::failure::{Code, Failure, Fault};
 use ir::guard::Subject;
 use ir::report::Report;
 use ir::settlement::Outcome;
+use ir::usage::estimate_tokens;
 use net::deadline::after;
 use net::h1::Connection;
 use policy::snapshot::{ModelIndex, Timeouts};
@@ -25,6 +26,7 @@ use upstream::classify::in_band;
 use upstream::failure::Class;
 
 use super::JOIN_BELOW;
+use crate::limits;
 use crate::stage::authenticate::revoked;
 use crate::stage::dispatch::{Begun, route};
 use crate::stage::gate::Gated;
@@ -58,6 +60,7 @@ pub struct StreamBody {
     last_sent: Instant,
     last_data: Instant,
     data_events: u64,
+    choices: u64,
 }
 
 impl StreamBody {
@@ -81,9 +84,11 @@ impl StreamBody {
             last_sent: now,
             last_data: now,
             data_events,
+            choices: gated.request.choices().max(1),
             gated,
         };
         body.go_on(begun.progress);
+        body.cover();
         body
     }
 
@@ -142,9 +147,30 @@ impl StreamBody {
             (self.data_events, self.last_data) = (events, now);
         }
         self.go_on(progress);
+        self.cover();
         // A provider that never pauses must not outrun the timer, which is only looked at in a pause.
         if !self.over && now >= self.deadline {
             self.fail(Outcome::Failed, timed_out("the request took longer than it may"));
+        }
+    }
+
+    /// Sees to it that what has come is paid for: what the limits do not cover ends the answer, as one that has become
+    /// too long. What came with the same bytes goes to the caller still.
+    fn cover(&mut self) {
+        if self.over || self.stream.is_finishing() {
+            return;
+        }
+        let passed = self.stream.passed();
+        let (bytes, reported) = (passed.content_bytes, passed.usage.map(|usage| usage.output_tokens()));
+        let Err(denial) = self.gated.ticket.cover(bytes, reported) else { return };
+        self.connection = None;
+        let tokens = reported.unwrap_or_else(|| estimate_tokens(bytes));
+        let mut out = Vec::from(std::mem::take(&mut self.out));
+        let progress = self.stream.cut(self.choices, tokens, &mut out);
+        self.out = out.into();
+        match progress {
+            Progress::Complete => self.complete(Some(limits::failure(&denial))),
+            progress => self.go_on(progress),
         }
     }
 
@@ -162,7 +188,7 @@ impl StreamBody {
     fn go_on(&mut self, progress: Progress) {
         match progress {
             Progress::More => {}
-            Progress::Complete => self.complete(),
+            Progress::Complete => self.complete(None),
             Progress::Failed(report) if report == Report::default() => {
                 self.broken("the stream ended before the answer did");
             }
@@ -203,7 +229,7 @@ impl StreamBody {
             let mut out = Vec::from(std::mem::take(&mut self.out));
             self.stream.conclude(&mut out);
             self.out = out.into();
-            self.complete();
+            self.complete(None);
         } else if now >= silent {
             self.fail(Outcome::Failed, timed_out("the provider stopped sending"));
         } else {
@@ -219,13 +245,14 @@ impl StreamBody {
         Poll::Ready(())
     }
 
-    /// The answer is whole: it is settled, then its end is released.
-    fn complete(&mut self) {
+    /// The answer is whole, or as much of it as may be: it is settled, then its end is released.
+    fn complete(&mut self, cut: Option<Failure>) {
         if let Some(proofs) = self.stream.proofs() {
             let gateway = &self.worker.gateway;
             gateway.proofs.keep(&self.gated.key.compiled.environment, proofs, gateway.clock.now());
         }
-        let ending = ending(self.stream.passed(), 200);
+        let error = cut.map(|failure| (failure.code, failure.detail));
+        let ending = Ending { error, ..ending(self.stream.passed(), 200) };
         let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
         let configuration = &self.gated.configuration;
         let route = route(configuration, &self.gated, self.model, self.policy.as_deref());

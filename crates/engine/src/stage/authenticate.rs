@@ -31,7 +31,8 @@ pub struct Authenticated<B> {
     pub identity: Identity,
 }
 
-/// Who asks, and where. It is all that a request sees of the state, from here to its end.
+/// Who asks, and in which environment. It is all that a request sees of the state, from here to its end.
+#[derive(Clone)]
 pub struct Identity {
     /// The key.
     pub key: Arc<LiveKey>,

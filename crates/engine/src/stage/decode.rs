@@ -2,6 +2,7 @@
 
 mod heard;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -31,6 +32,8 @@ pub struct Call {
     pub id: RequestId,
     /// When it arrived.
     pub arrived: Monotonic,
+    /// The TCP peer.
+    pub peer: IpAddr,
     /// `x-llm-provider`
     pub provider: Option<Box<str>>,
     /// `x-crossway-timeout-ms`
@@ -117,7 +120,8 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: b
     }
     let version = text("anthropic-version", heard.anthropic_version)?;
     let anthropic = anthropic_fields(version, &betas.join(", "));
-    Ok(Call { id: arrival.id, arrived: arrival.at, provider, timeout, strict, fields, anthropic })
+    let peer = arrival.peer.ip();
+    Ok(Call { id: arrival.id, arrived: arrival.at, peer, provider, timeout, strict, fields, anthropic })
 }
 
 /// Returns the value of a header as text.

@@ -22,6 +22,7 @@ use ir::settlement::AttemptRecord;
 use net::backoff::Backoff;
 use net::deadline::{after, passed};
 use net::h1::ResponseHead;
+use policy::limit::reservation::{Denial, Reservation};
 use policy::snapshot::{Model, ModelIndex};
 use tokio::time::{Instant, sleep};
 use upstream::classify::{client_failure, leads_on};
@@ -34,6 +35,7 @@ pub use self::streamed::Begun;
 use super::authenticate::revoked;
 use super::gate::Gated;
 use super::reserve::Reserved;
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::state::Configuration;
 use crate::worker::Worker;
@@ -89,12 +91,14 @@ pub enum Answered {
 ///
 /// # Errors
 /// When all of them failed, the deadline passed, or the key was revoked meanwhile.
-pub async fn dispatch(worker: &Arc<Worker>, reserved: Reserved) -> Result<Answered, Refusal> {
+pub async fn dispatch(worker: &Arc<Worker>, mut reserved: Reserved) -> Result<Answered, Refusal> {
     let abandoned = Arc::new(AtomicBool::new(false));
     let stream = reserved.0.gated.request.stream();
+    // Who has left is not in flight any more, even if what it asked for is finished.
+    let places = if stream { Reservation::default() } else { reserved.0.gated.ticket.places() };
     let run = run(Arc::clone(worker), reserved, Arc::clone(&abandoned));
     // Both ways it has a place of its own, given back with the first content: what waits on a stream stays small.
-    if stream { Box::pin(run).await } else { drain::finish_if_abandoned(worker, run, abandoned).await }
+    if stream { Box::pin(run).await } else { drain::finish_if_abandoned(worker, run, abandoned, places).await }
 }
 
 /// What the attempts of one request share.
@@ -153,13 +157,23 @@ struct Answer {
 async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) -> Result<Answer, Failure> {
     let configuration = &Arc::clone(&gated.configuration);
     let (mut at, mut retries) = (0, 0);
-    let mut said = None;
+    let (mut said, mut unsaid, mut denied) = (None, None, None);
     loop {
-        let Some(planned) = plan.attempts.get(at) else { return Err(internal()) };
+        let Some(planned) = plan.attempts.get(at) else { return Err(nobody(said, unsaid, denied)) };
+        if let Err(denial) = enter(configuration, gated, planned.model) {
+            // To fail at a target may not lead on to the next; to be refused by the target's own limit does.
+            if let Some(failure) = unsaid.filter(|_| retries > 0) {
+                return Err(told(&failure, said.as_ref()));
+            }
+            log_skipped(configuration, gated, planned.model, &denial);
+            (at, unsaid, denied) = (at + 1, None, Some(sooner(denied, denial)));
+            continue;
+        }
         let failure = match attempt(run, configuration, gated, plan, *planned).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
+        gated.ticket.leave();
         if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
             return Err(told(&failure, said.as_ref()));
         }
@@ -167,9 +181,8 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         if let Some(next) = next {
             log_failover(configuration, gated, planned.model, next.model, &failure, at);
             (at, retries) = (at + 1, 0);
-            if failure.class != Class::Unsupported {
-                said = Some(failure);
-            }
+            let place = if failure.class == Class::Unsupported { &mut unsaid } else { &mut said };
+            *place = Some(failure);
             continue;
         }
         let budget =
@@ -180,7 +193,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         }
         let pause = Backoff::default().delay(retries, &mut fastrand::Rng::new());
         sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
-        retries += 1;
+        (retries, unsaid) = (retries + 1, Some(failure));
     }
 }
 
@@ -188,6 +201,28 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
 /// request is no answer to it.
 fn told(last: &AttemptFailure, said: Option<&AttemptFailure>) -> Failure {
     client_failure(said.filter(|_| last.class == Class::Unsupported).unwrap_or(last))
+}
+
+/// Takes what the limits of a target want.
+fn enter(configuration: &Configuration, gated: &mut Gated, index: ModelIndex) -> Result<(), Denial> {
+    let Some(model) = configuration.snapshot.model(index) else { return Ok(()) };
+    let provider = configuration.snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
+    gated.ticket.enter(&gated.demand, model, provider)
+}
+
+/// Returns the denial that ends sooner: any target will do.
+fn sooner(one: Option<Denial>, other: Denial) -> Denial {
+    let wait = |denial: &Denial| denial.retry_ms.unwrap_or(u64::MAX);
+    one.filter(|one| wait(one) <= wait(&other)).unwrap_or(other)
+}
+
+/// Returns what the caller is told when no target is left to ask.
+fn nobody(said: Option<AttemptFailure>, unsaid: Option<AttemptFailure>, denied: Option<Denial>) -> Failure {
+    match (said, denied, unsaid) {
+        (Some(failure), _, _) | (None, None, Some(failure)) => client_failure(&failure),
+        (None, Some(denial), _) => limits::failure(&denial),
+        (None, None, None) => internal(),
+    }
 }
 
 fn may_retry(run: &Run<'_>, target: &Target, failure: &AttemptFailure, retries: u32) -> bool {
@@ -306,6 +341,12 @@ fn log_failover(
     let (provider, next) = (provider_name(configuration, from), provider_name(configuration, to));
     tracing::warn!(component = "failover", requestId = %request_id, provider, error = %error, "{message}");
     tracing::info!(component = "failover", requestId = %request_id, provider = next, "Attempting failover");
+}
+
+fn log_skipped(configuration: &Configuration, gated: &Gated, model: ModelIndex, denial: &Denial) {
+    let (request_id, provider) = (gated.call.id, provider_name(configuration, model));
+    let limit = &*denial.bound.limit.name;
+    tracing::info!(component = "limits", requestId = %request_id, provider, limit, "Target skipped: its limit is reached");
 }
 
 fn log_exhausted(configuration: &Configuration, gated: &Gated, model: ModelIndex, failure: &AttemptFailure) {

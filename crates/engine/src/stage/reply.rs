@@ -12,6 +12,7 @@ use super::dispatch::{Answered, Trail};
 use super::gate::Gated;
 use crate::body::ReplyBody;
 use crate::body::stream::StreamBody;
+use crate::gateway::Gateway;
 use crate::printable::list;
 use crate::worker::Worker;
 
@@ -33,6 +34,8 @@ const COST: HeaderName = HeaderName::from_static("x-crossway-cost-usd");
 const DROPPED: HeaderName = HeaderName::from_static("x-crossway-dropped-params");
 /// The most of those names that is told.
 const MAX_DROPPED_BYTES: usize = 1_024;
+/// `x-crossway-max-tokens`: the most output tokens of a choice, where the caller has said none and a limit bound it.
+const MAX_TOKENS: HeaderName = HeaderName::from_static("x-crossway-max-tokens");
 /// Tells reverse proxies not to buffer a stream.
 const ACCEL: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -44,7 +47,7 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
             let headers = response.headers_mut();
             headers.reserve(8 + trail.headers.len());
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            label(headers, &gated, trail);
+            label(headers, &worker.gateway, &gated, trail);
             if let Some(cost) = account.cost {
                 let mut text = Vec::with_capacity(16);
                 cost.write(&mut text);
@@ -62,7 +65,7 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(ACCEL, HeaderValue::from_static("no"));
             let model = trail.model;
-            label(headers, &gated, trail);
+            label(headers, &worker.gateway, &gated, trail);
             let body = StreamBody::new(Arc::clone(worker), *gated, model, *begun, deadline);
             *response.body_mut() = ReplyBody::Stream(Box::new(body));
             response
@@ -70,7 +73,7 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
     }
 }
 
-fn label(headers: &mut HeaderMap, gated: &Gated, trail: Trail) {
+fn label(headers: &mut HeaderMap, gateway: &Gateway, gated: &Gated, trail: Trail) {
     let id = id_value(gated.call.id);
     if gated.request.surface() == Surface::AnthropicMessages {
         headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
@@ -87,6 +90,12 @@ fn label(headers: &mut HeaderMap, gated: &Gated, trail: Trail) {
     }
     for (name, value) in trail.headers {
         headers.append(name, value);
+    }
+    if let Some(cap) = gated.cap {
+        headers.insert(MAX_TOKENS, HeaderValue::from(cap));
+    }
+    if let Some(standing) = gated.ticket.standing(&gateway.clock) {
+        standing.write(headers);
     }
 }
 

@@ -1,14 +1,19 @@
 //! Tokens and money, at the price of the dearest planned attempt, and the intent in the journal.
 
-use ir::money::{NanoUsd, ServiceTier};
-use ir::usage::{Usage, estimate_tokens};
+use std::sync::Arc;
 
-use super::gate::journal_unavailable;
+use ir::failure::Failure;
+use ir::money::NanoUsd;
+use policy::limit::bind::Bindings;
+use policy::limit::reservation::{Binding, Denial};
+use policy::limit::{Amounts, Meter};
+use policy::snapshot::{Model, Snapshot};
+use routing::plan::Plan;
+
+use super::gate::{Gated, journal_unavailable};
 use super::plan::Planned;
+use crate::limits::{self, Demand};
 use crate::refusal::Refusal;
-
-/// Output tokens that are assumed where neither the request nor the model bounds them.
-const UNBOUNDED_OUTPUT_TOKENS: u64 = 16_384;
 
 /// A request that may be dispatched.
 pub struct Reserved(pub Planned);
@@ -16,34 +21,86 @@ pub struct Reserved(pub Planned);
 /// Extends the reservation to every planned attempt and writes the intent.
 ///
 /// # Errors
-/// 503 when the intent cannot be written.
+/// 429 when a limit does not cover the request, 403 when money is limited and no target has a price, 503 when the intent
+/// cannot be written.
 pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
-    let Planned { mut gated, plan } = planned;
-    let snapshot = &gated.configuration.snapshot;
-    // Every token has at least one byte: the bound. The estimate is what a settlement without a report uses.
-    let bound = gated.request.body_bytes();
-    let input = estimate_tokens(bound);
-    let tier = gated.request.service_tier().map_or(ServiceTier::Standard, ServiceTier::of_name);
-    gated.ticket.serve_as(tier);
-    let (mut tokens, mut cost) = (0, NanoUsd(0));
-    for planned in &plan.attempts {
-        let Some(model) = snapshot.model(planned.model) else { continue };
-        let output = gated.request.max_tokens().or(model.max_output_tokens).unwrap_or(UNBOUNDED_OUTPUT_TOKENS);
-        let usage =
-            Usage { input: bound, output: output.saturating_mul(gated.request.choices().max(1)), ..Usage::default() };
-        tokens = tokens.max(usage.input.saturating_add(usage.output));
-        cost = cost.max(model.prices.as_ref().and_then(|prices| prices.cost(&usage, tier)).unwrap_or_default());
+    let Planned { mut gated, mut plan } = planned;
+    if let Some(bindings) = gated.ticket.limits().cloned() {
+        let taken = leave_out_unpriced(&gated, &mut plan, &bindings)
+            .and_then(|()| take(&mut gated, &plan, &bindings).map_err(|denial| limits::failure(&denial)));
+        if let Err(failure) = taken {
+            return Err(gated.ticket.refuse(failure));
+        }
     }
+    gated.ticket.serve_as(gated.demand.tier());
+    let snapshot = &gated.configuration.snapshot;
+    let dearest = dearest(&gated.demand, &models(snapshot, &plan));
     if let Some(reservation) = gated.ticket.reservation() {
-        reservation.extend(tokens, cost);
+        reservation.extend(dearest.input_tokens.saturating_add(dearest.output_tokens), NanoUsd(dearest.nanos));
     }
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     let provider = first.and_then(|model| snapshot.provider(model.provider));
     if let (Some(model), Some(provider)) = (first, provider) {
-        let written = gated.ticket.intend(&model.slug, &provider.name, model.prices.as_deref(), input);
+        let written =
+            gated.ticket.intend(&model.slug, &provider.name, model.prices.as_deref(), gated.demand.likely_input());
         if written.is_err() {
             return Err(gated.ticket.refuse(journal_unavailable()));
         }
     }
     Ok(Reserved(Planned { gated, plan }))
+}
+
+fn models<'a>(snapshot: &'a Snapshot, plan: &Plan) -> Vec<&'a Model> {
+    plan.attempts.iter().filter_map(|planned| snapshot.model(planned.model)).collect()
+}
+
+/// Returns the most that any of the attempts may use.
+fn dearest(demand: &Demand, models: &[&Model]) -> Amounts {
+    models.iter().map(|model| demand.amounts(model, demand.first_output(model))).fold(
+        Amounts::default(),
+        |most, one| Amounts {
+            input_tokens: most.input_tokens.max(one.input_tokens),
+            output_tokens: most.output_tokens.max(one.output_tokens),
+            nanos: most.nanos.max(one.nanos),
+        },
+    )
+}
+
+/// Takes targets out of the plan whose cost nobody can say, where money is limited.
+fn leave_out_unpriced(gated: &Gated, plan: &mut Plan, bindings: &Bindings) -> Result<(), Failure> {
+    let snapshot = &gated.configuration.snapshot;
+    let is_money = |binding: &Binding| binding.bounds().iter().any(|bound| bound.counter.meter() == Meter::Usd);
+    let limited = is_money(&bindings.spend);
+    let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
+    plan.attempts.retain(|planned| {
+        let Some(model) = snapshot.model(planned.model).filter(|model| !limits::is_priced(model)) else { return true };
+        let provider = snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
+        !limited && !is_money(&bindings.at(model, provider))
+    });
+    match first {
+        Some(model) if plan.attempts.is_empty() => Err(limits::unpriced(&model.slug)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes tokens and money from every limit that binds whatever is asked. An answer that nobody has bounded, and that the
+/// limits do not cover as long as it might be, is bounded by what they do cover.
+fn take(gated: &mut Gated, plan: &Plan, bindings: &Bindings) -> Result<(), Denial> {
+    let configuration = Arc::clone(&gated.configuration);
+    let models = models(&configuration.snapshot, plan);
+    let taken = gated.ticket.reserve(&dearest(&gated.demand, &models));
+    let bound = match &taken {
+        Ok(()) => gated.demand.missing_bound(&models).filter(|_| bindings.minds_output()),
+        Err(_) if gated.demand.is_open() && !gated.demand.is_stepwise() => {
+            let cap = gated.ticket.affordable(&gated.demand, &models);
+            // Somebody else may be faster: then it is refused as it was at first.
+            cap.filter(|cap| gated.ticket.reserve(&dearest(&gated.demand.capped(*cap), &models)).is_ok())
+        }
+        Err(_) => None,
+    };
+    let Some(cap) = bound else { return taken };
+    gated.request.cap(cap);
+    gated.demand = gated.demand.capped(cap);
+    gated.cap = Some(cap);
+    Ok(())
 }

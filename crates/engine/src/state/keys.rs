@@ -12,6 +12,7 @@ use policy::snapshot::{CompiledKey, KeyStatus};
 use tokio_util::sync::CancellationToken;
 
 use super::LiveKey;
+use crate::limits::Cache;
 
 /// The keyed hash of a secret.
 pub type SecretHash = [u8; 32];
@@ -79,7 +80,7 @@ impl Keys {
             revoked.cancel();
         }
         let hashes = secrets.iter().map(|(hash, _)| *hash).collect();
-        let live = Arc::new(LiveKey { compiled: key, revoked, secrets: hashes });
+        let live = Arc::new(LiveKey { compiled: key, revoked, limits: Cache::default(), secrets: hashes });
         if let Some(before) = &before {
             self.forget(before, |hash| !live.secrets.contains(hash));
         }
@@ -115,6 +116,7 @@ impl Keys {
             let live = Arc::new(LiveKey {
                 compiled: before.compiled.clone(),
                 revoked: CancellationToken::new(),
+                limits: Cache::default(),
                 secrets: before.secrets.clone(),
             });
             for hash in &before.secrets {

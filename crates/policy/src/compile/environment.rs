@@ -6,6 +6,7 @@ use ir::failure::ErrorTypes;
 
 use super::text::{choice, log_content};
 use super::{Report, guard};
+use crate::limit::zone::Zone;
 use crate::problem::Origin;
 use crate::snapshot::{Billing, Environment, Retention, UnsupportedParams};
 use crate::spec::Specs;
@@ -29,6 +30,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
     let unsupported = [("drop", UnsupportedParams::Drop), ("refuse", UnsupportedParams::Refuse)];
     let unsupported_params = spec.unsupported_params.as_deref();
     let content = spec.log_content.as_deref();
+    let zone = timezone(spec, origin, report);
     let (bound, scoped) = guard::compile_guards(&specs.guardrails, &specs.prompts, report);
     Environment {
         id: None,
@@ -41,7 +43,8 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         error_types: error_types(spec, origin, report),
         log_content: content.and_then(|word| log_content(word, origin, report)).unwrap_or_default(),
         retention: retention(&spec.retention, origin, report),
-        timezone: timezone(spec, origin, report),
+        timezone: Arc::from(zone.name()),
+        zone,
         billing: Billing { enabled: spec.billing.enabled.unwrap_or(false) },
         bound,
         scoped,
@@ -92,7 +95,7 @@ fn error_types(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> 
     ErrorTypes::Computeboard
 }
 
-fn retention(spec: &RetentionSpec, origin: &Origin, report: &mut Report) -> Retention {
+pub(super) fn retention(spec: &RetentionSpec, origin: &Origin, report: &mut Report) -> Retention {
     let usual = Retention::default();
     let mut within = |field: &str, value: Option<u32>, most: u32| {
         let good = value.filter(|value| (1..=most).contains(value));
@@ -123,7 +126,7 @@ fn days_of(months: u32) -> u32 {
     u32::try_from((u64::from(months) * 146_097).div_ceil(4_800)).unwrap_or(MAX_DAYS)
 }
 
-fn timezone(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> Arc<str> {
+fn timezone(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> Zone {
     let name = spec.timezone.as_deref().unwrap_or("UTC");
     // The form of <https://data.iana.org/time-zones/theory.html>, "Timezone identifiers".
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+');
@@ -131,8 +134,13 @@ fn timezone(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> Arc
     if name.len() > 64 || name.split('/').count() > 3 || !name.split('/').all(part) {
         let hint = "such as Europe/Berlin, or UTC".to_owned();
         report.add_hint(origin, "timezone", "not the name of an IANA time zone", Some(hint));
+        return Zone::default();
     }
-    Arc::from(name)
+    Zone::named(name).unwrap_or_else(|| {
+        let hint = "is the name right, and are the system's time zone files (package tzdata) installed?".to_owned();
+        report.add_hint(origin, "timezone", "this system knows no time zone of this name", Some(hint));
+        Zone::default()
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use ir::id::ResourceId;
 
 use super::Report;
+use super::limit::{Within, compile_limit};
+use super::plan::MAX_LIMITS;
 use super::text::{check_label, check_line, check_prose, log_content};
+use crate::limit::rule::{Limit, Scope};
 use crate::problem::{Origin, Problem, did_you_mean};
 use crate::snapshot::{CompiledKey, KeyStatus, LogContent, Network, NetworkFault, Snapshot};
 use crate::spec::Entry;
@@ -52,7 +55,8 @@ pub fn compile_key<'s>(
 ) -> (CompiledKey, Vec<Problem>) {
     let Entry { name, spec, origin } = entry;
     let mut report = Report::default();
-    if let Some(snapshot) = snapshot.into() {
+    let snapshot = snapshot.into();
+    if let Some(snapshot) = snapshot {
         check_rights(spec, origin, snapshot, &mut report);
     }
     check_words(spec, origin, &mut report);
@@ -83,6 +87,8 @@ pub fn compile_key<'s>(
             .log_content
             .as_deref()
             .map(|word| log_content(word, origin, &mut report).unwrap_or(LogContent::Off)),
+        limits: limits(entry, snapshot, &mut report),
+        plan: plan(spec, origin, snapshot, &mut report),
     };
     (key, report.problems)
 }
@@ -203,6 +209,32 @@ fn surfaces(spec: &KeySpec, origin: &Origin, report: &mut Report) -> Vec<Box<str
         }
     }
     surfaces
+}
+
+/// Compiles the key's own limits. One that cannot be read lets nothing through.
+fn limits(entry: &Entry<KeySpec>, snapshot: Option<&Snapshot>, report: &mut Report) -> Vec<Arc<Limit>> {
+    let Entry { name, spec, origin } = entry;
+    if spec.limits.len() > MAX_LIMITS {
+        report.add(origin, "limits", format!("too many: at most {MAX_LIMITS}"));
+    }
+    let within = snapshot.map_or(Within::Anything, Within::Snapshot);
+    let own = Scope::Key(Some(name.as_str().into()));
+    let compile = |(index, limit)| {
+        let prefix = format!("limits[{index}].");
+        let rule = compile_limit(limit, origin, &prefix, Some(own.clone()), &within, report);
+        Arc::new(Limit { name: format!("limits[{index}] of the key").into(), rule: rule.unwrap_or_default() })
+    };
+    spec.limits.iter().enumerate().take(MAX_LIMITS + 1).map(compile).collect()
+}
+
+/// Checks that the plan exists. Whoever asks for what a plan that does not exist allows finds that it allows nothing.
+fn plan(spec: &KeySpec, origin: &Origin, snapshot: Option<&Snapshot>, report: &mut Report) -> Option<Arc<str>> {
+    let name = spec.plan.as_deref()?;
+    if let Some(snapshot) = snapshot.filter(|snapshot| !snapshot.plans.contains_key(name)) {
+        let hint = did_you_mean(name, snapshot.plans.keys().map(|name| &**name));
+        report.add_hint(origin, "plan", "there is no plan of this name", hint);
+    }
+    Some(name.into())
 }
 
 #[cfg(test)]

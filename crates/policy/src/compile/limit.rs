@@ -1,17 +1,21 @@
 //! Limits: every field alone, then what contradicts itself.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ir::money::PicoUsd;
 
 use super::Report;
+use super::names::Names;
 use super::settings::parse_duration;
 use crate::limit::Meter;
-use crate::limit::rule::{Rule, Scope, Span, Target};
+use crate::limit::rule::{Limit, Rule, Scope, Span, Target};
 use crate::problem::{Origin, did_you_mean};
+use crate::snapshot::Snapshot;
 use crate::spec::limit::LimitSpec;
 use crate::spec::literal::Literal;
+use crate::spec::{Entry, Specs};
 
 const METERS: [(&str, Meter); 6] = [
     ("requests", Meter::Requests),
@@ -27,21 +31,65 @@ const SCOPES: [&str; 6] = ["environment", "account", "team", "key", "user", "ip"
 /// The shortest and the longest rolling window.
 const ROLLING: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(400 * 86_400);
 
-/// Checks a limit. `within` is the scope of a limit that is written inside another resource (a key's own limits), which
+/// The most limits of one environment.
+const MAX_LIMITS: usize = 1_000;
+
+/// The most characters of a name in a scope.
+const MAX_NAME: usize = 256;
+
+/// What limits may refer to.
+#[derive(Clone, Copy)]
+pub(super) enum Within<'a> {
+    /// What is being compiled.
+    Environment {
+        /// What is written.
+        specs: &'a Specs,
+        /// The names of models.
+        names: &'a Names,
+    },
+    /// What was compiled.
+    Snapshot(&'a Snapshot),
+    /// Nobody knows.
+    Anything,
+}
+
+/// Checks the limits of an environment. Those that are switched off are left out.
+pub(super) fn compile_limits(
+    entries: &[Entry<LimitSpec>],
+    within: &Within<'_>,
+    report: &mut Report,
+) -> Vec<Arc<Limit>> {
+    if let Some(entry) = entries.get(MAX_LIMITS) {
+        report.add(&entry.origin, "", format!("too many limits in one environment: at most {MAX_LIMITS}"));
+    }
+    let mut limits = Vec::with_capacity(entries.len().min(MAX_LIMITS));
+    for Entry { name, spec, origin } in entries.iter().take(MAX_LIMITS) {
+        // A faulty one is reported; should the others be used nevertheless, it binds nobody.
+        let Some(rule) = compile_limit(spec, origin, "", None, within, report) else { continue };
+        if rule.enabled {
+            limits.push(Arc::new(Limit { name: name.as_str().into(), rule }));
+        }
+    }
+    limits
+}
+
+/// Checks a limit. `own` is the scope of a limit that is written inside another resource (a key's own limits), which
 /// then says none.
 pub(super) fn compile_limit(
     spec: &LimitSpec,
     origin: &Origin,
     prefix: &str,
-    within: Option<Scope>,
+    own: Option<Scope>,
+    within: &Within<'_>,
     report: &mut Report,
 ) -> Option<Rule> {
     let mut check = Check { origin, prefix, report };
     let meter = check.meter(spec.meter.as_deref());
     let window = check.window(spec.window.as_deref(), meter);
     let amount = check.amount(spec.amount.as_ref(), meter);
-    let scope = check.scope(spec, within);
+    let scope = check.scope(spec, own);
     let target = check.target(spec.target.as_deref());
+    check.references(scope.as_ref(), target.as_ref(), within);
     Some(Rule {
         meter: meter?,
         window: window?,
@@ -114,11 +162,11 @@ impl Check<'_> {
         }
     }
 
-    fn scope(&mut self, spec: &LimitSpec, within: Option<Scope>) -> Option<Scope> {
-        if let Some(within) = within {
+    fn scope(&mut self, spec: &LimitSpec, own: Option<Scope>) -> Option<Scope> {
+        if let Some(own) = own {
             let hint = Some("leave it out: the limit belongs to the resource that it is written in".to_owned());
             return match (&spec.scope, &spec.name) {
-                (None, None) => Some(within),
+                (None, None) => Some(own),
                 (Some(_), _) => self.refuse("scope", "not here", hint),
                 (None, Some(_)) => self.refuse("name", "not here", hint),
             };
@@ -131,6 +179,12 @@ impl Check<'_> {
         let name = inner.or(spec.name.as_deref().map(str::trim));
         if name.is_some_and(str::is_empty) {
             return self.refuse("scope", "the name is empty", None);
+        }
+        if name.is_some_and(|name| name.chars().count() > MAX_NAME || name.chars().any(char::is_control)) {
+            return self.refuse("scope", &format!("not a name: at most {MAX_NAME} printable characters"), None);
+        }
+        if kind == "ip" && name.is_some_and(|name| name.parse::<IpAddr>().is_err()) {
+            return self.refuse("scope", "not an IP address", Some("such as ip:203.0.113.7".to_owned()));
         }
         let name = name.map(Arc::from);
         match kind {
@@ -158,6 +212,68 @@ impl Check<'_> {
     }
 }
 
+impl Check<'_> {
+    /// Checks that what a limit names is there. Of keys nobody knows here.
+    fn references(&mut self, scope: Option<&Scope>, target: Option<&Target>, within: &Within<'_>) {
+        if let (Some(Scope::Team(Some(team))), Within::Environment { specs, .. }) = (scope, within)
+            && !specs.teams.iter().any(|entry| entry.name == **team)
+        {
+            let message = "there is no team of this name: it binds nobody";
+            self.report.warn(self.origin, &format!("{}scope", self.prefix), message);
+        }
+        match target {
+            Some(Target::Provider(name)) if !within.has_provider(name) => {
+                let hint = did_you_mean(name, within.providers());
+                self.refuse::<()>("target", "no configured provider has this name or kind", hint);
+            }
+            Some(Target::Model(name)) if !within.has_model(name) => {
+                let hint = did_you_mean(name, within.models());
+                self.refuse::<()>("target", "no provider serves this model", hint);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Within<'a> {
+    fn has_provider(self, name: &str) -> bool {
+        match self {
+            Self::Environment { specs, .. } => specs.providers.iter().any(|entry| {
+                let is = |known: &str| known.eq_ignore_ascii_case(name);
+                is(&entry.name) || entry.spec.kind.as_deref().is_some_and(is)
+            }),
+            Self::Snapshot(snapshot) => snapshot.provider_named(name).is_some(),
+            Self::Anything => true,
+        }
+    }
+
+    fn has_model(self, name: &str) -> bool {
+        match self {
+            Self::Environment { names, .. } => {
+                !names.resolve(name).is_empty() || names.is_switched_off(name) || names.is_faulty(name)
+            }
+            Self::Snapshot(snapshot) => !snapshot.resolve(name).is_empty(),
+            Self::Anything => true,
+        }
+    }
+
+    fn providers(self) -> Vec<&'a str> {
+        match self {
+            Self::Environment { specs, .. } => specs.providers.iter().map(|entry| entry.name.as_str()).collect(),
+            Self::Snapshot(snapshot) => snapshot.provider_names.keys().map(|name| &**name).collect(),
+            Self::Anything => Vec::new(),
+        }
+    }
+
+    fn models(self) -> Vec<&'a str> {
+        match self {
+            Self::Environment { names, .. } => names.slugs().collect(),
+            Self::Snapshot(snapshot) => snapshot.names.keys().map(|name| &**name).collect(),
+            Self::Anything => Vec::new(),
+        }
+    }
+}
+
 /// Reads a duration; days are known here too.
 fn duration(text: &str) -> Option<Duration> {
     match text.strip_suffix('d') {
@@ -167,108 +283,4 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn limit(meter: &str, window: &str, amount: &str) -> LimitSpec {
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        LimitSpec {
-            meter: text(meter),
-            window: text(window),
-            amount: text(amount).map(Literal),
-            ..LimitSpec::default()
-        }
-    }
-
-    fn compiled(spec: &LimitSpec, within: Option<Scope>) -> Result<Rule, Vec<String>> {
-        let mut report = Report::default();
-        let rule = compile_limit(spec, &Origin::new("f", "limits[0]"), "", within, &mut report);
-        let problems: Vec<String> =
-            report.problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
-        if problems.is_empty() { Ok(rule.unwrap()) } else { Err(problems) }
-    }
-
-    #[test]
-    fn reads_limits() {
-        let check = |spec: &LimitSpec, meter, window, amount| {
-            let rule = compiled(spec, None).unwrap();
-            assert_eq!((rule.meter, rule.window, rule.amount), (meter, window, amount), "{spec:?}");
-        };
-        let rolling = |seconds| Span::Rolling(Duration::from_secs(seconds));
-        check(&limit("requests", "60s", "600"), Meter::Requests, rolling(60), 600);
-        check(&limit("tokens", "1h", "1_000_000"), Meter::Tokens, rolling(3_600), 1_000_000);
-        check(&limit("input_tokens", "7d", "0"), Meter::InputTokens, rolling(604_800), 0);
-        check(&limit("usd", "month", "25.50"), Meter::Usd, Span::Month, 25_500_000_000);
-        check(&limit("usd", "total", "0.000001"), Meter::Usd, Span::Total, 1_000);
-        check(&limit("output_tokens", "day", "5"), Meter::OutputTokens, Span::Day, 5);
-        check(&limit("concurrency", "", "8"), Meter::Concurrency, Span::Total, 8);
-    }
-
-    #[test]
-    fn says_what_is_wrong_with_one() {
-        let check = |meter, window, amount, expect: &[&str]| {
-            assert_eq!(compiled(&limit(meter, window, amount), None).unwrap_err(), expect, "{meter} {window} {amount}");
-        };
-        check("", "", "", &["limits[0].meter: missing", "limits[0].window: missing", "limits[0].amount: missing"]);
-        check("request", "60s", "1", &["limits[0].meter: unknown meter"]);
-        check("requests", "60", "1", &["limits[0].window: not a window"]);
-        check("requests", "week", "1", &["limits[0].window: not a window"]);
-        check("requests", "1ms", "1", &["limits[0].window: not between 1s and 400d"]);
-        check("requests", "9999d", "1", &["limits[0].window: not between 1s and 400d"]);
-        check("requests", "60s", "-1", &["limits[0].amount: not a whole number that is not negative"]);
-        check("requests", "60s", "1.5", &["limits[0].amount: not a whole number that is not negative"]);
-        check("usd", "day", "-1", &["limits[0].amount: a price cannot be negative"]);
-        check("usd", "day", "1e30", &["limits[0].amount: too large"]);
-        check("concurrency", "60s", "1", &["limits[0].window: concurrency is counted at every instant"]);
-    }
-
-    #[test]
-    fn reads_scopes_and_targets() {
-        let check =
-            |scope: Option<&str>, name: Option<&str>, target: Option<&str>, expect: Result<(Scope, Target), &str>| {
-                let owned = |text: Option<&str>| text.map(str::to_owned);
-                let spec = LimitSpec {
-                    scope: owned(scope),
-                    name: owned(name),
-                    target: owned(target),
-                    ..limit("requests", "60s", "1")
-                };
-                let found =
-                    compiled(&spec, None).map(|rule| (rule.scope, rule.target)).map_err(|problems| problems.join("; "));
-                assert_eq!(
-                    found,
-                    expect.map_err(|message| format!("limits[0].{message}")),
-                    "{scope:?} {name:?} {target:?}"
-                );
-            };
-        check(None, None, None, Ok((Scope::Environment, Target::All)));
-        check(Some("account"), None, Some("all"), Ok((Scope::Environment, Target::All)));
-        check(
-            Some("team:a"),
-            None,
-            Some("provider:openai"),
-            Ok((Scope::Team(Some("a".into())), Target::Provider("openai".into()))),
-        );
-        check(
-            Some("key"),
-            Some("b"),
-            Some("model:GPT-5"),
-            Ok((Scope::Key(Some("b".into())), Target::Model("gpt-5".into()))),
-        );
-        check(Some("user"), None, None, Ok((Scope::User(None), Target::All)));
-        check(Some("teem"), None, None, Err("scope: unknown scope"));
-        check(Some("team:a"), Some("b"), None, Err("name: the scope has a name already"));
-        check(Some("team:"), None, None, Err("scope: the name is empty"));
-        check(Some("environment:x"), None, None, Err("scope: an environment's limits are its own: no name"));
-        check(None, None, Some("models:x"), Err("target: not a target"));
-        check(None, None, Some("model:"), Err("target: not a target"));
-    }
-
-    #[test]
-    fn a_limit_inside_a_key_is_the_key_s() {
-        let own = Scope::Key(Some("k".into()));
-        assert_eq!(compiled(&limit("requests", "60s", "1"), Some(own.clone())).unwrap().scope, own);
-        let spec = LimitSpec { scope: Some("team".into()), ..limit("requests", "60s", "1") };
-        assert_eq!(compiled(&spec, Some(own)).unwrap_err(), ["limits[0].scope: not here"]);
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::counter::{Counter, Place};
+use super::rule::Limit;
 use super::{Amounts, Meter, Now};
 
 /// One limit that binds a request: a counter, and how much of it may be used.
@@ -12,8 +13,8 @@ pub struct Bound {
     pub counter: Arc<Counter>,
     /// The most.
     pub amount: u64,
-    /// What people call the limit.
-    pub limit: Arc<str>,
+    /// The limit.
+    pub limit: Arc<Limit>,
 }
 
 /// The limits that bind a request, each counter once, in the order in which the counters are locked.
@@ -43,14 +44,14 @@ pub struct Denial {
     pub retry_ms: Option<u64>,
 }
 
-/// What one request holds, in the order in which the counters are locked. Dropping it gives everything back, as if the request had never been; settling it replaces
-/// what was held by what was used.
+/// What one request holds, in the order in which the counters are locked. Dropping it gives everything back, as if the
+/// request had never been; settling it replaces what was held by what was used.
 #[derive(Debug, Default)]
 pub struct Reservation {
     holds: Vec<Hold>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Hold {
     bound: Bound,
     place: Place,
@@ -119,19 +120,51 @@ impl Reservation {
         });
     }
 
+    /// Takes the holds on some meters out of this reservation, to be given back at another time.
+    #[must_use]
+    pub fn split(&mut self, which: impl Fn(Meter) -> bool) -> Self {
+        let mut holds = Vec::new();
+        self.holds.retain(|hold| {
+            let goes = which(hold.bound.counter.meter());
+            if goes {
+                holds.push(hold.clone());
+            }
+            !goes
+        });
+        Self { holds }
+    }
+
+    /// Returns whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.holds.is_empty()
+    }
+
     /// Replaces what is held by what was used. Places in flight are free again.
     pub fn settle(mut self, used: &Amounts) {
-        for hold in std::mem::take(&mut self.holds) {
-            let actual = match hold.bound.counter.meter() {
-                Meter::Concurrency => 0,
-                meter => used.of(meter),
-            };
-            hold.bound.counter.correct(hold.place, hold.amount, actual);
-        }
+        std::mem::take(&mut self.holds).iter().for_each(|hold| hold.settle(used));
+    }
+
+    /// Does so for some counters, such as those of a target that was asked and failed; the others stay held.
+    pub fn settle_of(&mut self, binding: &Binding, used: &Amounts) {
+        self.holds.retain(|hold| {
+            let stays = !binding.0.iter().any(|bound| bound.counter.serial() == hold.bound.counter.serial());
+            if !stays {
+                hold.settle(used);
+            }
+            stays
+        });
     }
 }
 
 impl Hold {
+    fn settle(&self, used: &Amounts) {
+        let actual = match self.bound.counter.meter() {
+            Meter::Concurrency => 0,
+            meter => used.of(meter),
+        };
+        self.bound.counter.correct(self.place, self.amount, actual);
+    }
+
     fn give_back(&self) {
         self.bound.counter.correct(self.place, self.amount, 0);
     }
@@ -186,7 +219,7 @@ fn denial(bounds: &[Bound], wanted: &dyn Fn(&Counter) -> u64, now: Now) -> Denia
         // Without a limit nothing refuses.
         None => {
             let counter = Arc::new(Counter::new(Meter::Requests, &super::Window::Total));
-            Denial { bound: Bound { counter, amount: 0, limit: "".into() }, retry_ms: Some(0) }
+            Denial { bound: Bound { counter, amount: 0, limit: Arc::default() }, retry_ms: Some(0) }
         }
     }
 }

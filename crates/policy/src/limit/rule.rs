@@ -5,7 +5,16 @@ use std::time::Duration;
 
 use super::Meter;
 
-/// One limit.
+/// A limit and what people call it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// Its name, or where it is written; unique among those that bind a request only where people made it so.
+    pub name: Arc<str>,
+    /// What it says.
+    pub rule: Rule,
+}
+
+/// What a limit says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// What is counted.
@@ -20,6 +29,20 @@ pub struct Rule {
     pub target: Target,
     /// Whether it binds.
     pub enabled: bool,
+}
+
+impl Default for Rule {
+    /// Nothing for anybody, ever.
+    fn default() -> Self {
+        Self {
+            meter: Meter::Requests,
+            window: Span::Total,
+            amount: 0,
+            scope: Scope::Environment,
+            target: Target::All,
+            enabled: true,
+        }
+    }
 }
 
 /// Over which time something is counted, before the environment's time zone is known.

@@ -6,11 +6,13 @@ use super::document::{Document, Table};
 use super::{Lookup, Parsed};
 use crate::compile::settings::SettingsSource;
 use crate::problem::Origin;
+use crate::spec::limit::LimitSpec;
 use crate::spec::provider::{CredentialSpec, ProviderSpec};
 use crate::spec::{Entry, Specs};
 
 /// The sections of the file; everything else at its top is a setting of the process.
-const SECTIONS: [&str; 7] = ["environment", "providers", "models", "fallbacks", "guardrails", "prompts", "oidc"];
+const SECTIONS: [&str; 9] =
+    ["environment", "providers", "models", "fallbacks", "guardrails", "prompts", "limits", "plans", "oidc"];
 
 /// Reads a file. Everything that is wrong with its form is in the result's problems.
 pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
@@ -26,6 +28,8 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
         guardrails: named(&mut document, &mut root, "guardrails"),
         prompts: named(&mut document, &mut root, "prompts"),
         teams: Vec::new(),
+        limits: limits(&mut document, &mut root),
+        plans: named(&mut document, &mut root, "plans"),
     };
     let oidc = document.take_table(&mut root, "oidc").map(|(span, table)| {
         let mut origin = document.origin("oidc", Some(span));
@@ -101,6 +105,15 @@ fn named<T: serde::de::DeserializeOwned + Default>(
         found.push(Entry { name, spec, origin });
     }
     found
+}
+
+/// Reads the limits. They have no names of their own, but by their place.
+fn limits(document: &mut Document<'_>, root: &mut Table<'_>) -> Vec<Entry<LimitSpec>> {
+    let mut limits = list(document, root, "limits");
+    for (index, entry) in limits.iter_mut().enumerate() {
+        entry.name = format!("limit-{}", index + 1);
+    }
+    limits
 }
 
 fn list<T: serde::de::DeserializeOwned + Default>(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limit::LimitSpec;
 use super::timestamp::Timestamp;
 
 /// What people write about an API key.
@@ -35,6 +36,10 @@ pub struct KeySpec {
     pub allowed_networks: Vec<String>,
     /// The surfaces it may call, such as `openai.chat`; empty for all.
     pub surfaces: Vec<String>,
+    /// What it may use, beside what its plan, its team and its environment allow. A limit here has no scope.
+    pub limits: Vec<LimitSpec>,
+    /// The plan whose limits it has.
+    pub plan: Option<String>,
 }
 
 impl Default for KeySpec {
@@ -52,6 +57,8 @@ impl Default for KeySpec {
             owner: String::new(),
             allowed_networks: Vec::new(),
             surfaces: Vec::new(),
+            limits: Vec::new(),
+            plan: None,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! A limit: how much of something, over which time, for whom, and of what.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::literal::Literal;
 
 /// What people write about a limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSpec {
     /// What is counted: `requests`, `tokens`, `input_tokens`, `output_tokens`, `usd` or `concurrency`.

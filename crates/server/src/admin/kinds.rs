@@ -6,7 +6,9 @@ use policy::spec::environment::EnvironmentSpec;
 use policy::spec::fallback::FallbackSpec;
 use policy::spec::guardrail::GuardrailSpec;
 use policy::spec::key::KeySpec;
+use policy::spec::limit::LimitSpec;
 use policy::spec::model::ModelSpec;
+use policy::spec::plan::PlanSpec;
 use policy::spec::prompt::PromptSpec;
 use policy::spec::provider::ProviderSpec;
 use policy::spec::team::TeamSpec;
@@ -57,10 +59,12 @@ const KEYS: (&str, &str) = paths!("keys");
 const TEAMS: (&str, &str) = paths!("teams");
 const FALLBACKS: (&str, &str) = paths!("fallbacks");
 const GUARDRAILS: (&str, &str) = paths!("guardrails");
+const LIMITS: (&str, &str) = paths!("limits");
+const PLANS: (&str, &str) = paths!("plans");
 const PROMPTS: (&str, &str) = paths!("prompts");
 
 /// Every kind.
-pub static KINDS: [Kind; 8] = [
+pub static KINDS: [Kind; 10] = [
     Kind {
         name: ENVIRONMENTS,
         singular: "environment",
@@ -183,6 +187,44 @@ pub static KINDS: [Kind; 8] = [
         schemas: Schemas::of::<PromptSpec>(),
         example: || json!({ "name": "tone", "spec": { "text": "Answer in plain words." } }),
         patch: || json!({ "spec": { "enabled": false } }),
+        filters: &[Q],
+    },
+    Kind {
+        name: "limits",
+        singular: "limit",
+        title: "Limit",
+        collection: LIMITS.0,
+        item: LIMITS.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<LimitSpec>(),
+        example: || {
+            json!({ "name": "per-key", "spec": {
+                "meter": "requests", "window": "60s", "amount": 600, "scope": "key", "target": "all",
+            } })
+        },
+        patch: || json!({ "spec": { "amount": 1_200 } }),
+        filters: &[Q],
+    },
+    Kind {
+        name: "plans",
+        singular: "plan",
+        title: "Plan",
+        collection: PLANS.0,
+        item: PLANS.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<PlanSpec>(),
+        example: || {
+            json!({ "name": "free", "spec": {
+                "description": "to try it", "limits": [
+                    { "meter": "requests", "window": "60s", "amount": 60 },
+                    { "meter": "tokens", "window": "60s", "amount": 60_000 },
+                    { "meter": "tokens", "window": "month", "amount": 2_000_000 },
+                ],
+            } })
+        },
+        patch: || json!({ "spec": { "description": "to try it out" } }),
         filters: &[Q],
     },
 ];

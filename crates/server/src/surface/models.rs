@@ -2,11 +2,11 @@
 
 use dialect::lane::Surface;
 use engine::body::ReplyBody;
+use engine::limits;
 use engine::models::{self, ModelEntry};
 use engine::pipeline::Arrival;
 use engine::refusal::Refusal;
 use engine::stage::authenticate::{Identity, identify};
-use engine::state::Configuration;
 use engine::worker::Worker;
 use http::Response;
 use ir::civil::rfc3339;
@@ -23,14 +23,14 @@ const MAX_PAGE: usize = 1_000;
 
 /// Answers with every model that the key may use.
 pub(super) fn list<B>(worker: &Worker, surface: Surface, arrival: &Arrival<B>) -> Result<Response<ReplyBody>, Refusal> {
-    let Identity { key, configuration } = identify(&worker.gateway, arrival)?;
-    let entries = models::list(&configuration, &key.compiled);
+    let identity = identify(&worker.gateway, arrival)?;
+    let entries = models::list(&identity.configuration, &identity.key.compiled);
     let body = match surface {
         Surface::OpenaiChat => json!({ "object": "list", "data": entries }),
         _ => page(&entries, arrival.head.uri.query().unwrap_or_default())
-            .map_err(|failure| refused(arrival, &configuration, failure))?,
+            .map_err(|failure| refused(worker, arrival, &identity, failure))?,
     };
-    Ok(reply(surface, arrival, &body))
+    Ok(reply(worker, surface, arrival, &identity, &body))
 }
 
 /// Answers with one model.
@@ -40,30 +40,40 @@ pub(super) fn one<B>(
     arrival: &Arrival<B>,
     name: &str,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let Identity { key, configuration } = identify(&worker.gateway, arrival)?;
-    let entries = models::list(&configuration, &key.compiled);
-    let snapshot = &configuration.snapshot;
+    let identity = identify(&worker.gateway, arrival)?;
+    let entries = models::list(&identity.configuration, &identity.key.compiled);
+    let snapshot = &identity.configuration.snapshot;
     // SDKs escape the slash in a name.
     let name = &*percent_decode_str(name).decode_utf8_lossy();
     let slug = snapshot.resolve(name).first().and_then(|index| snapshot.model(*index)).map(|model| &*model.slug);
     let Some(entry) = entries.iter().find(|entry| entry.id == slug.unwrap_or(name)) else {
         let unknown = Failure::new(Code::NotFound, Fault::Caller, "the model does not exist").with_param("model");
-        return Err(refused(arrival, &configuration, unknown));
+        return Err(refused(worker, arrival, &identity, unknown));
     };
     let body = match surface {
         Surface::OpenaiChat => json!(entry),
         _ => json!(Anthropic::of(entry)),
     };
-    Ok(reply(surface, arrival, &body))
+    Ok(reply(worker, surface, arrival, &identity, &body))
 }
 
-fn refused<B>(arrival: &Arrival<B>, configuration: &Configuration, failure: Failure) -> Refusal {
-    Refusal::early(arrival.id, failure).with_types(configuration.snapshot.environment.error_types.clone())
+fn refused<B>(worker: &Worker, arrival: &Arrival<B>, identity: &Identity, failure: Failure) -> Refusal {
+    Refusal::early(arrival.id, failure).of(&worker.gateway, identity, arrival.peer.ip())
 }
 
-fn reply<B>(surface: Surface, arrival: &Arrival<B>, body: &serde_json::Value) -> Response<ReplyBody> {
+fn reply<B>(
+    worker: &Worker,
+    surface: Surface,
+    arrival: &Arrival<B>,
+    identity: &Identity,
+    body: &serde_json::Value,
+) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::full(body.to_string()));
     label(response.headers_mut(), surface, arrival.id);
+    let Identity { key, configuration } = identity;
+    if let Some(standing) = limits::standing(&worker.gateway, key, configuration, arrival.peer.ip()) {
+        standing.write(response.headers_mut());
+    }
     response
 }
 

@@ -37,6 +37,16 @@ fn kinds() -> Vec<(&'static str, Value, Value)> {
         ("teams", json!({ "name": "search", "spec": {} }), json!({ "description": "search" })),
         ("fallbacks", json!({ "spec": { "model": "m", "fallbacks": ["m2"] } }), json!({ "on": ["timeout"] })),
         ("guardrails", json!({ "name": "g", "spec": { "banned_phrases": ["aurora"] } }), json!({ "max_length": 100 })),
+        (
+            "limits",
+            json!({ "name": "rpm", "spec": { "meter": "requests", "window": "60s", "amount": 600 } }),
+            json!({ "amount": 60 }),
+        ),
+        (
+            "plans",
+            json!({ "name": "free", "spec": { "limits": [{ "meter": "usd", "window": "month", "amount": "2.5" }] } }),
+            json!({ "description": "to try it" }),
+        ),
         ("prompts", json!({ "name": "tone", "spec": { "text": "Be brief." } }), json!({ "text": "Be kind." })),
     ]
 }

@@ -10,8 +10,8 @@ use crate::sse::{self, Data};
 const COMMON: [&str; 6] = ["id", "object", "created", "model", "system_fingerprint", "service_tier"];
 
 /// Returns the event. `first` is the first event of the answer, which says whose it is; `reason` is why the answer ended,
-/// where nobody has said it yet; `account` is the meta block (`"key":{…}`).
-pub(super) fn chunk(first: &[u8], reason: Option<&'static str>, account: Option<&[u8]>) -> Bytes {
+/// where nobody has said it yet; `index` is the choice; `account` is the meta block (`"key":{…}`).
+pub(super) fn chunk(first: &[u8], index: u64, reason: Option<&'static str>, account: Option<&[u8]>) -> Bytes {
     let data = match sse::data(first) {
         Data::None => Vec::new(),
         Data::Line(range) => first.get(range).unwrap_or_default().to_vec(),
@@ -25,7 +25,7 @@ pub(super) fn chunk(first: &[u8], reason: Option<&'static str>, account: Option<
         }
     }
     let reason = reason.map_or("null".to_owned(), |word| format!("\"{word}\""));
-    let choices = format!(r#""choices":[{{"index":0,"delta":{{}},"finish_reason":{reason}}}]"#);
+    let choices = format!(r#""choices":[{{"index":{index},"delta":{{}},"finish_reason":{reason}}}]"#);
     event.extend_from_slice(choices.as_bytes());
     if let Some(account) = account {
         event.push(b',');
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn check(first: &str, reason: Option<&'static str>, account: Option<&str>, expect: &str) {
-        let event = chunk(first.as_bytes(), reason, account.map(str::as_bytes));
+        let event = chunk(first.as_bytes(), 0, reason, account.map(str::as_bytes));
         assert_eq!(String::from_utf8(event.to_vec()).unwrap(), format!("data: {expect}\n\n"));
     }
 

@@ -6,16 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use policy::limit::reservation::Reservation;
+
 use crate::worker::Worker;
 
 /// Awaits a future; when it is dropped before its end, the future goes on as a tracked task that knows that nobody
 /// waits for its answer.
-pub(super) fn finish_if_abandoned<F>(worker: &Arc<Worker>, future: F, abandoned: Arc<AtomicBool>) -> Drained<F>
+///
+/// `places` are given back when it is dropped, whatever becomes of the future.
+pub(super) fn finish_if_abandoned<F>(
+    worker: &Arc<Worker>,
+    future: F,
+    abandoned: Arc<AtomicBool>,
+    places: Reservation,
+) -> Drained<F>
 where
     F: Future + Send + 'static,
     F::Output: Send,
 {
-    Drained { future: Some(Box::pin(future)), worker: Arc::clone(worker), abandoned }
+    Drained { future: Some(Box::pin(future)), worker: Arc::clone(worker), abandoned, _places: places }
 }
 
 pub(super) struct Drained<F>
@@ -26,6 +35,7 @@ where
     future: Option<Pin<Box<F>>>,
     worker: Arc<Worker>,
     abandoned: Arc<AtomicBool>,
+    _places: Reservation,
 }
 
 impl<F> Future for Drained<F>

@@ -94,4 +94,7 @@ fn time_zones_have_a_form() {
         let expect = "c:2: environment.timezone: not the name of an IANA time zone (such as Europe/Berlin, or UTC)";
         faulty(&format!("timezone = \"{bad}\""), &[expect]);
     }
+    let expect = "c:2: environment.timezone: this system knows no time zone of this name (is the name right, and are \
+                  the system's time zone files (package tzdata) installed?)";
+    faulty("timezone = \"Europe/Nowhere\"", &[expect]);
 }

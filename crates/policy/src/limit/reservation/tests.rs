@@ -16,7 +16,7 @@ fn later(ms: u64) -> Now {
 }
 
 fn bound(meter: Meter, window: &Window, amount: u64) -> Bound {
-    Bound { counter: Arc::new(Counter::new(meter, window)), amount, limit: "l".into() }
+    Bound { counter: Arc::new(Counter::new(meter, window)), amount, limit: Arc::default() }
 }
 
 fn rolling(meter: Meter, seconds: u64, amount: u64) -> Bound {
@@ -54,10 +54,11 @@ fn takes_from_all_or_from_none() {
 #[test]
 fn of_two_limits_on_one_counter_the_stricter_binds() {
     let loose = rolling(Meter::Requests, 60, 5);
-    let strict = Bound { amount: 1, limit: "strict".into(), ..loose.clone() };
+    let named = Limit { name: "strict".into(), ..Limit::default() };
+    let strict = Bound { amount: 1, limit: Arc::new(named), ..loose.clone() };
     let both = binding(&[&loose, &strict]);
     Reservation::take(&both, &Amounts::default(), NOW).unwrap().settle(&Amounts::default());
-    assert_eq!(&*Reservation::take(&both, &Amounts::default(), NOW).unwrap_err().bound.limit, "strict");
+    assert_eq!(&*Reservation::take(&both, &Amounts::default(), NOW).unwrap_err().bound.limit.name, "strict");
     assert_eq!(used(&loose, NOW), 1, "what is counted is counted once");
     assert!(Reservation::take(&binding(&[&loose]), &Amounts::default(), NOW).is_ok());
 }
@@ -145,6 +146,34 @@ fn concurrency_is_given_back_at_the_end() {
     let three = Reservation::take(&both, &Amounts::default(), NOW).unwrap();
     drop((two, three));
     assert_eq!(used(&places, NOW), 0);
+}
+
+#[test]
+fn places_can_be_given_back_before_the_rest() {
+    let (places, requests) = (bound(Meter::Concurrency, &Window::Total, 2), rolling(Meter::Requests, 60, 5));
+    let mut all = Reservation::take(&binding(&[&places, &requests]), &Amounts::default(), NOW).unwrap();
+    let early = all.split(|meter| meter == Meter::Concurrency);
+    assert_eq!((used(&places, NOW), used(&requests, NOW), early.is_empty()), (1, 1, false));
+    drop(early);
+    assert_eq!((used(&places, NOW), used(&requests, NOW)), (0, 1));
+    all.settle(&Amounts::default());
+    assert_eq!((used(&places, NOW), used(&requests, NOW)), (0, 1));
+}
+
+#[test]
+fn a_target_that_was_asked_and_failed_keeps_what_it_used() {
+    let (key, tries, tokens_of) =
+        (rolling(Meter::Requests, 60, 9), rolling(Meter::Requests, 60, 9), rolling(Meter::Tokens, 60, 900));
+    let target = binding(&[&tries, &tokens_of]);
+    let mut reservation = Reservation::take(&binding(&[&key]), &Amounts::default(), NOW).unwrap();
+    for tried in 1..=3 {
+        reservation.add(&target, &tokens(100, 100), NOW).unwrap();
+        assert_eq!((used(&tries, NOW), used(&tokens_of, NOW)), (tried, 200));
+        reservation.settle_of(&target, &Amounts::default());
+        assert_eq!((used(&tries, NOW), used(&tokens_of, NOW)), (tried, 0));
+    }
+    drop(reservation);
+    assert_eq!((used(&key, NOW), used(&tries, NOW)), (0, 3), "what is settled is not given back");
 }
 
 #[test]

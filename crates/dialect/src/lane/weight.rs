@@ -1,0 +1,186 @@
+//! How many input tokens a request may amount to, before anybody has counted them.
+//!
+//! Two figures: an estimate, for limits on tokens, and a bound, for limits on money. No token is shorter than a byte, so
+//! that the bytes of the body bound what is written in it; what it only refers to (a picture by its address, a file by
+//! its id) is added, and a picture in base64 weighs what a picture weighs.
+
+use memchr::memmem;
+
+/// The most tokens that a picture costs anywhere: 2,833 and 8 tiles of 5,667 each
+/// (<https://platform.openai.com/docs/guides/images-vision#calculating-costs>, `gpt-4o-mini`).
+const PICTURE_BOUND: u64 = 50_000;
+
+/// What a picture of middling size costs with most models.
+const PICTURE: u64 = 1_600;
+
+/// The most that a document or the results of a search are taken for: the context windows of most models.
+const DOCUMENT_BOUND: u64 = 200_000;
+
+/// What a document of a few pages has.
+const DOCUMENT: u64 = 8_000;
+
+/// What a provider tells its model about tools in general: up to 530 tokens
+/// (<https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview#pricing>), more for some of its own.
+const TOOLS: u64 = 1_024;
+
+/// The bytes of base64 for a token of sound or of a printed page, about.
+const BLOB_BYTES_PER_TOKEN: u64 = 40;
+
+/// Base64 that is shorter is text like any other.
+const SHORT: usize = 256;
+
+/// How far before its data a blob says what it is.
+const LABEL_BYTES: usize = 160;
+
+/// How much a request weighs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// The input tokens that are likely.
+    pub estimate: u64,
+    /// The input tokens that it cannot have more of.
+    pub bound: u64,
+    /// Whether sound is sent or asked for, which has prices of its own.
+    pub audio: bool,
+    /// Whether pictures are sent.
+    pub images: bool,
+    /// Whether the provider is told to cache.
+    pub caches: bool,
+    /// Whether the provider may search.
+    pub searches: bool,
+}
+
+/// Weighs the body of a request.
+pub fn weigh(body: &[u8]) -> Weight {
+    let mut weight = Weight {
+        audio: has(body, b"input_audio") || has(body, b"\"audio\""),
+        caches: has(body, b"cache_control"),
+        searches: has(body, b"web_search"),
+        ..Weight::default()
+    };
+    let (mut text, mut at) = (body.len() as u64, 0);
+    for marker in memmem::find_iter(body, b"base64") {
+        // The next blob is looked for behind this one.
+        if marker < at {
+            continue;
+        }
+        let Some((start, end)) = blob(body, marker) else { continue };
+        at = end;
+        let length = (end - start) as u64;
+        text -= length;
+        let label = body.get(marker.saturating_sub(LABEL_BYTES)..start).unwrap_or_default();
+        let (estimate, bound) = if has(label, b"image/") {
+            weight.images = true;
+            (PICTURE.min(length), PICTURE_BOUND.min(length))
+        } else {
+            (length / BLOB_BYTES_PER_TOKEN, length)
+        };
+        weight.add(estimate, bound);
+    }
+    let pictures = addresses(body);
+    weight.images |= pictures > 0;
+    let documents = count(body, b"\"file_id\"") + count(body, b"web_search");
+    weight.add(pictures * PICTURE + documents * DOCUMENT, pictures * PICTURE_BOUND + documents * DOCUMENT_BOUND);
+    if has(body, b"\"tools\"") || has(body, b"\"functions\"") {
+        weight.add(0, TOOLS);
+    }
+    weight.add(ir::usage::estimate_tokens(text), text);
+    weight
+}
+
+impl Weight {
+    fn add(&mut self, estimate: u64, bound: u64) {
+        self.estimate = self.estimate.saturating_add(estimate);
+        self.bound = self.bound.saturating_add(bound);
+    }
+}
+
+/// Returns where a blob stands whose marker was found: `data:image/png;base64,…` in one string, or `"type":"base64"`
+/// with a `"data"` beside it.
+fn blob(body: &[u8], marker: usize) -> Option<(usize, usize)> {
+    let rest = body.get(marker..)?;
+    let start = if rest.starts_with(b"base64,") {
+        marker + b"base64,".len()
+    } else {
+        let near = rest.get(..rest.len().min(LABEL_BYTES))?;
+        let name = memmem::find(near, b"\"data\"")? + b"\"data\"".len();
+        let value = near.get(name..)?.iter().position(|byte| !matches!(byte, b' ' | b':' | b'\n' | b'\t' | b'\r'))?;
+        if near.get(name + value) != Some(&b'"') {
+            return None;
+        }
+        marker + name + value + 1
+    };
+    let end = start + memchr::memchr(b'"', body.get(start..)?)?;
+    (end - start >= SHORT).then_some((start, end))
+}
+
+/// Counts what stands for a picture or a document by its address: `"url":"https://…"`, `"image_url":"https://…"`.
+fn addresses(body: &[u8]) -> u64 {
+    let found = memmem::find_iter(body, b"\"http").filter(|at| {
+        let before = body.get(..*at).unwrap_or_default().trim_ascii_end();
+        before.strip_suffix(b":").is_some_and(|name| name.trim_ascii_end().ends_with(b"url\""))
+    });
+    found.count() as u64
+}
+
+fn has(text: &[u8], what: &[u8]) -> bool {
+    memmem::find(text, what).is_some()
+}
+
+fn count(text: &[u8], what: &[u8]) -> u64 {
+    memmem::find_iter(text, what).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, estimate: u64, bound: u64) {
+        let weight = weigh(body.as_bytes());
+        assert_eq!((weight.estimate, weight.bound), (estimate, bound), "{body:.200}");
+    }
+
+    #[test]
+    fn text_weighs_its_bytes() {
+        check("", 0, 0);
+        check(r#"{"messages":[{"role":"user","content":"hi"}]}"#, 12, 45);
+        check(r#"{"tools":[]}"#, 3, 12 + TOOLS);
+        check(r#"the word base64, and "data": here"#, 9, 33);
+    }
+
+    #[test]
+    fn a_picture_weighs_what_a_picture_weighs() {
+        let data = "A".repeat(400_000);
+        let openai = format!(r#"{{"url":"data:image/png;base64,{data}"}}"#);
+        let around = (openai.len() - data.len()) as u64;
+        check(&openai, PICTURE + around.div_ceil(4), PICTURE_BOUND + around);
+        let anthropic = format!(r#"{{"type": "base64", "media_type": "image/png", "data": "{data}"}}"#);
+        let around = (anthropic.len() - data.len()) as u64;
+        check(&anthropic, PICTURE + around.div_ceil(4), PICTURE_BOUND + around);
+        let two = format!("[{openai},{openai}]");
+        let around = (two.len() - 2 * data.len()) as u64;
+        check(&two, 2 * PICTURE + around.div_ceil(4), 2 * PICTURE_BOUND + around);
+        let small = format!(r#"{{"url":"data:image/png;base64,{}"}}"#, "A".repeat(300));
+        let around = (small.len() - 300) as u64;
+        check(&small, 300 + around.div_ceil(4), 300 + around);
+    }
+
+    #[test]
+    fn other_blobs_weigh_less_than_their_bytes_and_are_bounded_by_them() {
+        let data = "A".repeat(40_000);
+        let document = format!(r#"{{"file_data":"data:application/pdf;base64,{data}"}}"#);
+        let around = (document.len() - data.len()) as u64;
+        check(&document, 1_000 + around.div_ceil(4), 40_000 + around);
+    }
+
+    #[test]
+    fn what_is_only_named_has_weight() {
+        let around = |text: &str| (text.len() as u64).div_ceil(4);
+        let url = r#"{"image_url":{"url": "https://example.com/cat.png"}}"#;
+        check(url, PICTURE + around(url), PICTURE_BOUND + url.len() as u64);
+        let file = r#"{"file_id":"file-1"}"#;
+        check(file, DOCUMENT + around(file), DOCUMENT_BOUND + file.len() as u64);
+        let text = r#"{"content":"https://example.com is my site"}"#;
+        check(text, around(text), text.len() as u64);
+        assert!(weigh(br#"{"modalities":["text","audio"]}"#).audio && !weigh(br#"{"content":"an audio"}"#).audio);
+    }
+}

@@ -1,0 +1,382 @@
+//! Limits on requests and on those in flight: exact under concurrency, for everybody they name, said on every response.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::spec::key::KeySpec;
+use policy::spec::limit::LimitSpec;
+use policy::spec::literal::Literal;
+use serde_json::{Value, json};
+use testkit::caller::Caller;
+use testkit::client::{Client, Reply};
+use testkit::data::{delta, role};
+use testkit::gateway::{Gateway, REQUEST, STREAM};
+use testkit::script::Script;
+use tokio::sync::Notify;
+
+/// Where the resources of the environment `default` are.
+pub const DEFAULT: &str = "/admin/v1/environments/default";
+
+/// A provider `other` that alone serves the model `other`, of which nobody knows the price; nobody is there.
+pub const OTHER: &str = "[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://other.test/v1\"\n\
+     [[models]]\nslug = \"other\"\nprovider = \"other\"\n";
+
+/// Returns the lines of a limit in a configuration file.
+pub fn limit(meter: &str, window: &str, amount: &str, more: &str) -> String {
+    let window = if window.is_empty() { String::new() } else { format!("window = \"{window}\"\n") };
+    format!("[[limits]]\nmeter = \"{meter}\"\n{window}amount = {amount}\n{more}\n")
+}
+
+/// Returns a limit of a key's own.
+pub fn own(meter: &str, window: &str, amount: &str) -> LimitSpec {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    LimitSpec {
+        meter: text(meter),
+        window: text(window),
+        amount: Some(Literal(amount.to_owned())),
+        ..LimitSpec::default()
+    }
+}
+
+/// Returns status and code.
+pub fn verdict(reply: &Reply) -> (u16, &str) {
+    (reply.status, reply.header("x-crossway-error-code").unwrap_or_default())
+}
+
+/// Returns a header's number.
+pub fn number(reply: &Reply, name: &str) -> u64 {
+    reply.header(name).unwrap_or_else(|| panic!("{name}: {:?}", reply.headers)).parse().unwrap()
+}
+
+fn gateway(config: &str) -> Gateway {
+    Gateway::builder().provider("p", Script::chat("Hello")).config(config).start()
+}
+
+/// Sends requests that are all in flight before the first is answered.
+pub async fn burst(gateway: &Gateway, count: usize, body: &str) -> Vec<Client> {
+    let mut clients = Vec::with_capacity(count);
+    for number in 0..count {
+        clients.push(gateway.begin(body).await);
+        if number % 16 == 0 {
+            gateway.assembly.journal.tick();
+        }
+    }
+    clients
+}
+
+/// Returns the replies of a burst.
+pub async fn replies(clients: Vec<Client>) -> Vec<Reply> {
+    let mut replies = Vec::with_capacity(clients.len());
+    for mut client in clients {
+        replies.push(client.reply().await);
+    }
+    replies
+}
+
+/// RATE-01.
+#[tokio::test(start_paused = true)]
+async fn sixty_of_five_hundred_are_let_in() {
+    let gateway = gateway(&limit("requests", "60s", "60", "scope = \"key\""));
+    let replies = replies(burst(&gateway, 500, REQUEST).await).await;
+    let (admitted, refused): (Vec<&Reply>, Vec<&Reply>) = replies.iter().partition(|reply| reply.status == 200);
+    assert_eq!((admitted.len(), refused.len()), (60, 440));
+    assert_eq!(gateway.provider("p").requests().len(), 60, "never one more");
+    let mut left: Vec<u64> = admitted.iter().map(|reply| number(reply, "x-ratelimit-remaining")).collect();
+    assert!(left.is_sorted_by(|one, next| one >= next), "monotone: {left:?}");
+    left.sort_unstable();
+    assert!(left.first() == Some(&0) && left.last() <= Some(&59));
+    for reply in &refused {
+        assert_eq!(verdict(reply), (429, "rate_limited"));
+        assert_eq!((number(reply, "x-ratelimit-remaining"), reply.header("x-should-retry")), (0, None));
+    }
+    // To come back a second and a half too early does not help; at the time that was said it does.
+    let wait = number(refused.last().unwrap(), "retry-after");
+    assert!((59..=61).contains(&wait), "{wait}");
+    gateway.assembly.hands.advance(Duration::from_millis(wait * 1_000 - 2_000));
+    assert_eq!(verdict(&gateway.chat(REQUEST).await), (429, "rate_limited"));
+    gateway.assembly.hands.advance(Duration::from_secs(2));
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    gateway.records(502).await;
+}
+
+/// At every instant, over exactly the window's length, as the provider sees it.
+#[tokio::test(start_paused = true)]
+async fn no_window_holds_one_more() {
+    let gateway = gateway(&limit("requests", "10s", "7", ""));
+    let mut admitted: Vec<u64> = Vec::new();
+    let mut at = 0;
+    for step in 0..180u64 {
+        let pause = (step * 7_919) % 900;
+        at += pause + 1;
+        gateway.assembly.hands.advance(Duration::from_millis(pause));
+        gateway.assembly.journal.tick();
+        if gateway.chat(REQUEST).await.status == 200 {
+            admitted.push(at);
+        }
+        let within = admitted.iter().filter(|then| **then + 10_000 > at).count();
+        assert!(within <= 7, "{within} at {at}");
+    }
+    assert!(admitted.len() as u64 >= 7 * (at / 10_160), "what fits is let in: {} in {at} ms", admitted.len());
+    assert_eq!(gateway.provider("p").requests().len(), admitted.len());
+    gateway.records(180).await;
+}
+
+/// RATE-04.
+#[tokio::test(start_paused = true)]
+async fn places_are_given_back_however_a_request_ends() {
+    let stall = || Script::stream().chunk(role()).chunk(delta("a")).stall();
+    let scripts = vec![stall(), Script::new().stall(), Script::Panic, Script::error(400, "no"), Script::chat("Hello")];
+    let config = limit("concurrency", "", "1", "");
+    let gateway = Gateway::builder().provider_with("p", "", scripts).config(&config).start();
+    let full = async |gateway: &Gateway| {
+        let reply = gateway.chat(REQUEST).await;
+        assert_eq!((verdict(&reply), reply.header("retry-after")), ((429, "concurrency_limited"), Some("1")));
+        assert_eq!(reply.header("x-ratelimit-limit"), None, "no limit on requests binds");
+    };
+    // A caller that leaves a stream.
+    let mut stream = gateway.begin(STREAM).await;
+    stream.head().await;
+    full(&gateway).await;
+    drop(stream);
+    gateway.provider("p").cancelled().await;
+    // A caller that leaves a whole answer, which is finished without it: its place is free at once.
+    let client = gateway.begin(REQUEST).await;
+    gateway.provider("p").received(2).await;
+    full(&gateway).await;
+    drop(client);
+    tokio::task::yield_now().await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    // A panic, a refusal of the provider's, an answer.
+    assert_eq!(gateway.chat(REQUEST).await.status, 500);
+    assert_eq!(gateway.chat(REQUEST).await.status, 400);
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    gateway.records(8).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_at_once_and_no_more() {
+    let go = Arc::new(Notify::new());
+    let body = testkit::data::completion("Hello");
+    let script = Script::new().until(&go).send(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let config = limit("concurrency", "", "5", "scope = \"key\"");
+    let gateway = Gateway::builder().provider("p", script).config(&config).start();
+    let clients = burst(&gateway, 40, REQUEST).await;
+    gateway.provider("p").received(5).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(gateway.provider("p").requests().len(), 5);
+    go.notify_waiters();
+    let replies = replies(clients).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 5);
+    assert_eq!(replies.iter().filter(|reply| verdict(reply) == (429, "concurrency_limited")).count(), 35);
+    gateway.records(40).await;
+}
+
+/// Each of these lets a second request of the same kind in no more, and one of another kind.
+#[tokio::test(start_paused = true)]
+async fn every_scope_binds_whom_it_names() {
+    let ann = r#"{"model":"m","user":"ann","messages":[]}"#;
+    let bob = r#"{"model":"m","user":"bob","messages":[]}"#;
+    // The scope; who asks first (key, body, peer); who else it binds; whom it does not.
+    let (here, there) = ("127.0.0.1:1", "10.9.8.7:1");
+    type Who<'a> = (&'a str, &'a str, &'a str);
+    let cases: [(&str, Who<'_>, Who<'_>, Option<Who<'_>>); 8] = [
+        ("environment", ("a", ann, here), ("c", bob, there), None),
+        ("team", ("a", ann, here), ("b", bob, there), Some(("c", ann, here))),
+        ("team:t", ("a", ann, here), ("b", bob, there), Some(("c", ann, here))),
+        ("key", ("a", ann, here), ("a", bob, there), Some(("b", ann, here))),
+        ("key:a", ("a", ann, here), ("a", bob, there), Some(("b", ann, here))),
+        ("user", ("a", ann, here), ("c", ann, there), Some(("a", bob, here))),
+        ("ip", ("a", ann, here), ("c", bob, here), Some(("a", ann, there))),
+        ("ip:10.9.8.7", ("a", ann, there), ("c", bob, there), Some(("a", ann, here))),
+    ];
+    for (scope, first, bound, free) in cases {
+        let gateway = gateway(&limit("requests", "60s", "1", &format!("scope = \"{scope}\"")));
+        let key = |name: &str, team: Option<&str>| {
+            let spec = KeySpec { team: team.map(str::to_owned), ..KeySpec::default() };
+            (name.to_owned(), gateway.assembly.create_key(name, spec))
+        };
+        let keys = [key("a", Some("t")), key("b", Some("t")), key("c", Some("u"))];
+        let ask = async |(name, body, peer): Who<'_>| {
+            let secret = &keys.iter().find(|(other, _)| other == name).unwrap().1;
+            let mut client = gateway.client_from(peer, 16 << 10);
+            let fields = format!("authorization: Bearer {secret}\r\n");
+            client.request("POST /v1/chat/completions", &fields, body.as_bytes()).await;
+            client.reply().await.status
+        };
+        assert_eq!((ask(first).await, ask(bound).await), (200, 429), "{scope}");
+        let mut records = 2;
+        if let Some(free) = free {
+            assert_eq!(ask(free).await, 200, "{scope}");
+            records += 1;
+        }
+        gateway.records(records).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_anthropic_user_is_a_user_and_a_request_without_one_is_not_bound() {
+    let gateway = gateway(&limit("requests", "60s", "1", "scope = \"user\""));
+    let named = json!({ "model": "m", "max_tokens": 5, "metadata": { "user_id": "ann" }, "messages": [{ "role": "user", "content": "hi" }] });
+    assert_eq!(gateway.messages(&named.to_string()).await.status, 200);
+    let told = Caller::Anthropic.told(&gateway.messages(&named.to_string()).await);
+    assert_eq!(told.verdict(), (429, "rate_limited"));
+    assert_eq!(gateway.chat(r#"{"model":"m","user":"ann","messages":[]}"#).await.status, 429, "the same user");
+    for _ in 0..3 {
+        assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    }
+    gateway.records(6).await;
+}
+
+/// L7: the limit on requests with the least share left, in three families of names, on whatever is answered.
+#[tokio::test(start_paused = true)]
+async fn every_response_says_how_the_caller_stands() {
+    let config = [limit("requests", "60s", "10", "scope = \"key\""), limit("requests", "1h", "1000", "")];
+    let gateway = gateway(&config.concat());
+    let check = |reply: &Reply, status: u16, left: u64| {
+        assert_eq!(reply.status, status, "{}", reply.text());
+        for (name, expect) in [
+            ("x-ratelimit-limit", 10),
+            ("ratelimit-limit", 10),
+            ("x-ratelimit-remaining", left),
+            ("ratelimit-remaining", left),
+            ("x-ratelimit-remaining-requests", left),
+        ] {
+            assert_eq!(number(reply, name), expect, "{name} of {status}");
+        }
+        let (at, to_go) = (number(reply, "x-ratelimit-reset"), number(reply, "ratelimit-reset"));
+        assert!(to_go <= 61 && (1_795_000_000..=1_795_000_100).contains(&at), "{at} {to_go}");
+    };
+    let fields = gateway.fields();
+    check(&gateway.ask("GET /v1/models", &fields, "").await, 200, 10);
+    check(&gateway.chat(REQUEST).await, 200, 9);
+    check(&gateway.chat(STREAM).await, 502, 8);
+    check(&gateway.messages(&Caller::Anthropic.request(false).to_string()).await, 200, 7);
+    let count = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    check(&gateway.ask("POST /v1/messages/count_tokens", &Caller::Anthropic.fields(&gateway), count).await, 200, 6);
+    check(&gateway.chat("{").await, 400, 6);
+    check(&gateway.chat(r#"{"model":"nobody","messages":[]}"#).await, 400, 6);
+    check(&gateway.ask("GET /v1/models/nobody", &fields, "").await, 404, 6);
+    // A request that no target was asked for does not count.
+    check(&gateway.chat(REQUEST).await, 200, 5);
+    let stranger = gateway.ask("GET /v1/models", "authorization: Bearer sk-cw-wrong\r\n", "").await;
+    assert_eq!((stranger.status, stranger.header("x-ratelimit-limit")), (401, None));
+    gateway.records(6).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_says_it_in_its_head() {
+    let script = Script::streamed(&["a", "b"]);
+    let gateway = Gateway::builder().provider("p", script).config(&limit("requests", "60s", "3", "")).start();
+    for (caller, left) in Caller::BOTH.into_iter().zip([2, 1]) {
+        let reply = caller.ask(&gateway, "", &caller.request(true)).await;
+        assert_eq!((reply.status, number(&reply, "x-ratelimit-remaining")), (200, left));
+    }
+    gateway.records(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_where_nothing_binds() {
+    let elsewhere = [limit("requests", "60s", "1", "scope = \"key:nobody\""), limit("usd", "day", "9", "")].concat();
+    let gateway = gateway(&elsewhere);
+    for _ in 0..3 {
+        let reply = gateway.chat(REQUEST).await;
+        assert_eq!(reply.status, 200);
+        assert!(!reply.headers.iter().any(|(name, _)| name.contains("ratelimit")), "{:?}", reply.headers);
+    }
+    gateway.records(3).await;
+}
+
+/// MONEY-13, and the same for rates: changed while it counts.
+#[tokio::test(start_paused = true)]
+async fn a_change_is_in_effect_at_once_and_what_was_used_stays() {
+    let gateway = gateway("");
+    let draft = json!({ "name": "rpm", "spec": { "meter": "requests", "window": "60s", "amount": 3, "scope": "key" } });
+    let path = format!("{DEFAULT}/limits/rpm");
+    let patch = async |spec: Value| {
+        let reply = gateway.api(&format!("PATCH {path}"), &json!({ "spec": spec })).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    };
+    assert_eq!(gateway.chat(REQUEST).await.status, 200, "before it there is no limit");
+    assert_eq!(gateway.api(&format!("POST {DEFAULT}/limits"), &draft).await.status, 201);
+    for status in [200, 200, 200, 429] {
+        assert_eq!(gateway.chat(REQUEST).await.status, status);
+    }
+    patch(json!({ "amount": 4 })).await;
+    assert_eq!((gateway.chat(REQUEST).await.status, gateway.chat(REQUEST).await.status), (200, 429));
+    patch(json!({ "amount": 1 })).await;
+    let refused = gateway.chat(REQUEST).await;
+    assert_eq!((number(&refused, "x-ratelimit-limit"), number(&refused, "x-ratelimit-remaining")), (1, 0));
+    patch(json!({ "enabled": false })).await;
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    patch(json!({ "enabled": true, "amount": 4 })).await;
+    assert_eq!(gateway.chat(REQUEST).await.status, 429, "what was used while it bound stays");
+    // Another name for the same: the same count.
+    let renamed = json!({ "name": "per-minute", "spec": draft["spec"] });
+    assert_eq!(gateway.api(&format!("POST {DEFAULT}/limits"), &renamed).await.status, 201);
+    assert_eq!(gateway.api(&format!("DELETE {path}"), &Value::Null).await.status, 204);
+    assert_eq!(gateway.chat(REQUEST).await.status, 429);
+    gateway.records(11).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_its_own_its_plans_and_its_teams() {
+    let plans = "[plans.free]\nlimits = [{ meter = \"requests\", window = \"60s\", amount = 2 }]\n\
+                 [plans.pro]\nlimits = [{ meter = \"requests\", window = \"60s\", amount = 4 }]\n";
+    let gateway = gateway(&[plans, &limit("requests", "1h", "5", "scope = \"team\"")].concat());
+    let spec = KeySpec { plan: Some("free".into()), team: Some("t".into()), ..KeySpec::default() };
+    let secret = gateway.assembly.create_key("planned", spec.clone());
+    let mate = gateway.assembly.create_key("mate", KeySpec { plan: None, ..spec });
+    let ask = async |secret: &str| {
+        let fields = format!("authorization: Bearer {secret}\r\n");
+        gateway.ask("POST /v1/chat/completions", &fields, REQUEST).await.status
+    };
+    assert_eq!([ask(&secret).await, ask(&secret).await, ask(&secret).await], [200, 200, 429]);
+    let path = format!("PATCH {DEFAULT}/keys/planned");
+    assert_eq!(gateway.api(&path, &json!({ "spec": { "plan": "pro" } })).await.status, 200);
+    assert_eq!([ask(&secret).await, ask(&secret).await, ask(&secret).await], [200, 200, 429]);
+    let own = json!({ "spec": { "plan": null, "limits": [{ "meter": "requests", "window": "60s", "amount": 4 }] } });
+    assert_eq!(gateway.api(&path, &own).await.status, 200);
+    assert_eq!(ask(&secret).await, 429, "a limit of its own finds what its plan has counted");
+    assert_eq!([ask(&mate).await, ask(&mate).await], [200, 429], "the team shares five");
+    // K5: a key lives on without its team, whose limit it leaves.
+    assert_eq!(gateway.api(&format!("DELETE {DEFAULT}/teams/t"), &Value::Null).await.status, 204);
+    assert_eq!((ask(&mate).await, ask(&secret).await), (200, 429));
+    let refused = gateway.api(&path, &json!({ "spec": { "plan": "nobody's" } })).await;
+    assert_eq!((refused.status, &refused.json()["error"]["field"]), (400, &json!("spec.plan")));
+    let bad = json!({ "spec": { "limits": [{ "meter": "requests", "window": "60s", "amount": -1 }] } });
+    let refused = gateway.api(&path, &bad).await;
+    assert_eq!((refused.status, &refused.json()["error"]["field"]), (400, &json!("spec.limits[0].amount")));
+    gateway.records(11).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_and_everything_are_amounts() {
+    for (amount, status) in [("0", 429), ("18446744073709551615", 200)] {
+        for meter in ["requests", "tokens", "input_tokens", "output_tokens"] {
+            let gateway = gateway(&limit(meter, "day", amount, ""));
+            assert_eq!(gateway.chat(REQUEST).await.status, status, "{amount} {meter}");
+            gateway.one().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_ends_at_midnight_where_the_environment_is() {
+    // 2026-11-18T11:06:40Z is 16:36:40 in Kolkata: 7 hours, 23 minutes and 20 seconds before midnight.
+    let config = ["[environment]\ntimezone = \"Asia/Kolkata\"\n", &limit("requests", "day", "1", "")].concat();
+    let gateway = gateway(&config);
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    let refused = gateway.chat(REQUEST).await;
+    let wait = number(&refused, "retry-after");
+    assert!((26_599..=26_600).contains(&wait), "{wait}");
+    assert_eq!(number(&refused, "x-ratelimit-reset"), 1_795_000_000 + 26_600);
+    gateway.assembly.hands.advance(Duration::from_secs(wait - 1));
+    assert_eq!(gateway.chat(REQUEST).await.status, 429);
+    gateway.assembly.hands.advance(Duration::from_secs(1));
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    gateway.records(4).await;
+}
