@@ -52,9 +52,7 @@ class Served:
         env = {"CROSSWAY_LISTEN": "127.0.0.1:0", "CROSSWAY_ADMIN_LISTEN": "127.0.0.1:0"} | env
         self.gateway: Gateway = make({}, start=False, env=env)
         config = self.gateway.folder / "Config.toml"
-        config.write_text(
-            f'[openAIConfig]\napiKey = "sk-canary-71d0"\nendpoint = "{upstream.url}"\nmodel = "gpt-4o"\n'
-        )
+        config.write_text(f'[openAIConfig]\napiKey = "sk-canary-71d0"\nendpoint = "{upstream.url}"\nmodel = "gpt-4o"\n')
         env["CROSSWAY_DATA_DIR"] = str(self.gateway.folder / "data")
         self.args = ["--config", str(config)]
         self.gateway.start(self.args)

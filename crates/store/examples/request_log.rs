@@ -13,6 +13,7 @@ use ir::id::{RequestId, ResourceId};
 use ir::money::NanoUsd;
 use ir::settlement::{AttemptRecord, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin};
+use policy::clock::Clock;
 use store::records::Records;
 use store::records::filter::Filter;
 use store::records::read::{ListQuery, RecordsReader};
@@ -187,23 +188,26 @@ fn sums(dir: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs something many times, opening included, and returns the median and the 95th percentile of its CPU time in
-/// milliseconds: the machine may be busy with something else.
+/// Runs something many times, opening included, and returns the median and the 95th percentile in milliseconds.
 fn measured<T>(run: impl Fn() -> Result<T, Box<dyn Error>>) -> Result<(f64, f64, T), Box<dyn Error>> {
+    let clock = Clock::system();
     let mut times = Vec::new();
     let mut answer = run()?;
     for _ in 0..ROUNDS {
-        let start = cpu_ns()?;
+        let start = clock.now();
         answer = run()?;
-        times.push((cpu_ns()? - start) as f64 / 1e6);
+        times.push(clock.now().micros_since(start) as f64 / 1_000.0);
     }
     times.sort_by(f64::total_cmp);
     Ok((times[ROUNDS / 2], times[ROUNDS * 95 / 100], answer))
 }
 
+/// A key's name, team and cost tags.
+type Key = (Arc<str>, Option<Arc<str>>, Arc<[Arc<str>]>);
+
 /// The words that records share.
 struct People {
-    keys: Vec<(Arc<str>, Option<Arc<str>>, Arc<[Arc<str>]>)>,
+    keys: Vec<Key>,
     models: Vec<(Arc<str>, Arc<str>)>,
     environment: Arc<str>,
 }
@@ -217,7 +221,7 @@ impl People {
                 _ => Arc::from([]),
             }
         };
-        let team = |n: usize| (n % 5 != 0).then(|| Arc::from(format!("team-{}", n % 8)));
+        let team = |n: usize| (!n.is_multiple_of(5)).then(|| Arc::from(format!("team-{}", n % 8)));
         Self {
             keys: (0..KEYS).map(|n| (format!("key-{n}").into(), team(n), tags(n))).collect(),
             models: (0..MODELS).map(|n| (format!("model-{n}").into(), format!("provider-{}", n % 9).into())).collect(),
@@ -284,7 +288,7 @@ fn settlement(random: &mut fastrand::Rng, people: &People, ms: u64) -> Settlemen
             key_name,
             team,
             cost_tags,
-            surface: if key % 3 == 0 { "anthropic.messages" } else { "openai.chat" }.into(),
+            surface: if key.is_multiple_of(3) { "anthropic.messages" } else { "openai.chat" }.into(),
             requested_model: if random.u8(0..4) == 0 { "auto".into() } else { Arc::clone(&model) },
             stream,
         },

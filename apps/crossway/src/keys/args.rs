@@ -44,6 +44,9 @@ pub struct SpecArgs {
     /// A surface it may call, such as openai.chat; repeat for several, leave out for all
     #[arg(long = "surface")]
     surfaces: Vec<String>,
+    /// The plan whose limits it gets
+    #[arg(long)]
+    plan: Option<String>,
     /// Whether what is asked and answered is kept: off, redacted or full
     #[arg(long, value_name = "MODE")]
     log_content: Option<String>,
@@ -77,6 +80,8 @@ impl SpecArgs {
             owner: self.owner.clone(),
             allowed_networks: self.allowed_networks.clone(),
             surfaces: self.surfaces.clone(),
+            plan: self.plan.clone(),
+            limits: Vec::new(),
         };
         let (Value::Object(mut said), Value::Object(unsaid)) =
             (serde_json::to_value(spec)?, serde_json::to_value(KeySpec::default())?)
