@@ -27,7 +27,7 @@ pub struct Refusal {
     /// The words of the environment; `None` while it is not known.
     pub types: Option<ErrorTypes>,
     /// How the caller stands with its limits; `None` while it is not known, or when none is of requests or tokens.
-    pub standing: Option<Standing>,
+    pub standing: Option<Box<Standing>>,
     /// The content of the request, where that is kept: what the caller is told belongs to it.
     pub capture: Option<Box<Capture>>,
 }
@@ -51,7 +51,7 @@ impl Refusal {
     #[must_use]
     pub fn of(self, gateway: &Gateway, identity: &Identity, peer: IpAddr) -> Self {
         let Identity { key, configuration } = identity;
-        let standing = self.standing.or_else(|| limits::standing(gateway, key, configuration, peer));
+        let standing = self.standing.or_else(|| limits::standing(gateway, key, configuration, peer).map(Box::new));
         let types = configuration.snapshot.environment.error_types.clone();
         Self { types: Some(types), standing, ..self }
     }

@@ -234,7 +234,7 @@ impl Ticket {
         let error = Some((failure.code, Some(detail)));
         let clock = self.clock();
         self.settle(Outcome::Refused, Ending { status: failure.status, error, ..ending });
-        Refusal { standing: clock.and_then(|clock| self.standing(&clock)), ..refusal }
+        Refusal { standing: clock.and_then(|clock| self.standing(&clock)).map(Box::new), ..refusal }
     }
 
     /// Settles a request that gets no answer.
@@ -254,7 +254,7 @@ impl Ticket {
         };
         let clock = self.clock();
         self.settle(outcome, ending);
-        Refusal { standing: clock.and_then(|clock| self.standing(&clock)), ..refusal }
+        Refusal { standing: clock.and_then(|clock| self.standing(&clock)).map(Box::new), ..refusal }
     }
 }
 

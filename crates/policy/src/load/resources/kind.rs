@@ -7,7 +7,9 @@ use crate::spec::environment::EnvironmentSpec;
 use crate::spec::fallback::FallbackSpec;
 use crate::spec::guardrail::GuardrailSpec;
 use crate::spec::key::KeySpec;
+use crate::spec::limit::LimitSpec;
 use crate::spec::model::ModelSpec;
+use crate::spec::plan::PlanSpec;
 use crate::spec::prompt::PromptSpec;
 use crate::spec::provider::ProviderSpec;
 use crate::spec::team::TeamSpec;
@@ -32,6 +34,10 @@ pub enum Kind {
     Guardrail,
     /// A system prompt.
     Prompt,
+    /// A limit.
+    Limit,
+    /// A plan: limits under one name.
+    Plan,
 }
 
 /// What a document's spec means.
@@ -42,7 +48,7 @@ pub enum Typed {
     /// A provider.
     Provider(ProviderSpec),
     /// A model.
-    Model(ModelSpec),
+    Model(Box<ModelSpec>),
     /// A team.
     Team(TeamSpec),
     /// A key.
@@ -53,19 +59,25 @@ pub enum Typed {
     Guardrail(GuardrailSpec),
     /// A prompt.
     Prompt(PromptSpec),
+    /// A limit.
+    Limit(LimitSpec),
+    /// A plan.
+    Plan(PlanSpec),
 }
 
 impl Kind {
     /// Every kind, in the order in which resources refer to each other.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Environment,
         Self::Provider,
         Self::Model,
         Self::Team,
+        Self::Plan,
         Self::Key,
         Self::Fallback,
         Self::Guardrail,
         Self::Prompt,
+        Self::Limit,
     ];
 
     /// Returns its name in a file.
@@ -79,6 +91,8 @@ impl Kind {
             Self::Fallback => "fallback",
             Self::Guardrail => "guardrail",
             Self::Prompt => "prompt",
+            Self::Limit => "limit",
+            Self::Plan => "plan",
         }
     }
 
@@ -93,6 +107,8 @@ impl Kind {
             Self::Fallback => "fallbacks",
             Self::Guardrail => "guardrails",
             Self::Prompt => "prompts",
+            Self::Limit => "limits",
+            Self::Plan => "plans",
         }
     }
 
@@ -149,7 +165,7 @@ impl Kind {
             Self::Model => {
                 let mut spec: ModelSpec = read(members, origin, problems);
                 spec.slug.get_or_insert_with(|| name.to_owned());
-                Typed::Model(spec)
+                Typed::Model(Box::new(spec))
             }
             Self::Team => Typed::Team(read(members, origin, problems)),
             Self::Key => Typed::Key(Box::new(read(members, origin, problems))),
@@ -160,6 +176,8 @@ impl Kind {
             }
             Self::Guardrail => Typed::Guardrail(read(members, origin, problems)),
             Self::Prompt => Typed::Prompt(read(members, origin, problems)),
+            Self::Limit => Typed::Limit(read(members, origin, problems)),
+            Self::Plan => Typed::Plan(read(members, origin, problems)),
         }
     }
 }
@@ -173,10 +191,12 @@ impl super::Document {
         match &self.typed {
             Typed::Environment(spec) => specs.environment = entry(self, spec),
             Typed::Provider(spec) => specs.providers.push(entry(self, spec)),
-            Typed::Model(spec) => specs.models.push(entry(self, spec)),
+            Typed::Model(spec) => specs.models.push(entry(self, &**spec)),
             Typed::Fallback(spec) => specs.fallbacks.push(entry(self, spec)),
             Typed::Guardrail(spec) => specs.guardrails.push(entry(self, spec)),
             Typed::Prompt(spec) => specs.prompts.push(entry(self, spec)),
+            Typed::Limit(spec) => specs.limits.push(entry(self, spec)),
+            Typed::Plan(spec) => specs.plans.push(entry(self, spec)),
             Typed::Team(_) | Typed::Key(_) => {}
         }
     }
