@@ -92,6 +92,8 @@ fn written(specs: &Specs) -> Vec<(Kind, String, Origin)> {
     found.extend(all(Kind::Fallback, &specs.fallbacks, |entry| entry.spec.model.as_deref()));
     found.extend(all(Kind::Guardrail, &specs.guardrails, |entry| Some(&entry.name)));
     found.extend(all(Kind::Prompt, &specs.prompts, |entry| Some(&entry.name)));
+    found.extend(all(Kind::Limit, &specs.limits, |entry| Some(&entry.name)));
+    found.extend(all(Kind::Plan, &specs.plans, |entry| Some(&entry.name)));
     if specs.environment.origin.line.is_some() {
         found.push((Kind::Environment, DEFAULT.to_owned(), specs.environment.origin.clone()));
     }

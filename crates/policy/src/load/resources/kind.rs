@@ -7,7 +7,9 @@ use crate::spec::environment::EnvironmentSpec;
 use crate::spec::fallback::FallbackSpec;
 use crate::spec::guardrail::GuardrailSpec;
 use crate::spec::key::KeySpec;
+use crate::spec::limit::LimitSpec;
 use crate::spec::model::ModelSpec;
+use crate::spec::plan::PlanSpec;
 use crate::spec::prompt::PromptSpec;
 use crate::spec::provider::ProviderSpec;
 use crate::spec::team::TeamSpec;
@@ -32,6 +34,10 @@ pub enum Kind {
     Guardrail,
     /// A system prompt.
     Prompt,
+    /// A limit.
+    Limit,
+    /// A plan.
+    Plan,
 }
 
 /// What a document's spec means.
@@ -53,15 +59,21 @@ pub enum Typed {
     Guardrail(GuardrailSpec),
     /// A prompt.
     Prompt(PromptSpec),
+    /// A limit.
+    Limit(LimitSpec),
+    /// A plan.
+    Plan(PlanSpec),
 }
 
 impl Kind {
     /// Every kind, in the order in which resources refer to each other.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Environment,
         Self::Provider,
         Self::Model,
         Self::Team,
+        Self::Limit,
+        Self::Plan,
         Self::Key,
         Self::Fallback,
         Self::Guardrail,
@@ -79,6 +91,8 @@ impl Kind {
             Self::Fallback => "fallback",
             Self::Guardrail => "guardrail",
             Self::Prompt => "prompt",
+            Self::Limit => "limit",
+            Self::Plan => "plan",
         }
     }
 
@@ -93,6 +107,8 @@ impl Kind {
             Self::Fallback => "fallbacks",
             Self::Guardrail => "guardrails",
             Self::Prompt => "prompts",
+            Self::Limit => "limits",
+            Self::Plan => "plans",
         }
     }
 
@@ -160,6 +176,8 @@ impl Kind {
             }
             Self::Guardrail => Typed::Guardrail(read(members, origin, problems)),
             Self::Prompt => Typed::Prompt(read(members, origin, problems)),
+            Self::Limit => Typed::Limit(read(members, origin, problems)),
+            Self::Plan => Typed::Plan(read(members, origin, problems)),
         }
     }
 }
@@ -177,6 +195,8 @@ impl super::Document {
             Typed::Fallback(spec) => specs.fallbacks.push(entry(self, spec)),
             Typed::Guardrail(spec) => specs.guardrails.push(entry(self, spec)),
             Typed::Prompt(spec) => specs.prompts.push(entry(self, spec)),
+            Typed::Limit(spec) => specs.limits.push(entry(self, spec)),
+            Typed::Plan(spec) => specs.plans.push(entry(self, spec)),
             Typed::Team(_) | Typed::Key(_) => {}
         }
     }

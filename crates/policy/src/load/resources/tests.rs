@@ -290,7 +290,7 @@ fn files_are_written_as_people_write_them() {
 fn every_field_is_on_the_page_of_its_kind() {
     use super::super::fields::fields_of;
     use crate::spec::provider::{CredentialSpec, ProviderSpec};
-    use crate::spec::{environment, fallback, guardrail, key, model, prompt, team};
+    use crate::spec::{environment, fallback, guardrail, key, limit, model, plan, prompt, team};
 
     let check = |page: &str, fields: &[&str]| {
         assert!(!fields.is_empty());
@@ -311,6 +311,8 @@ fn every_field_is_on_the_page_of_its_kind() {
     check("fallback", fields_of::<fallback::FallbackSpec>());
     check("guardrail", fields_of::<guardrail::GuardrailSpec>());
     check("prompt", fields_of::<prompt::PromptSpec>());
+    check("limit", fields_of::<limit::LimitSpec>());
+    check("plan", fields_of::<plan::PlanSpec>());
     let index = std::fs::read_to_string(format!("{}/../../docs/resources.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     for kind in Kind::ALL {
         assert!(index.contains(&format!("(resources/{}.md)", kind.name())), "{}", kind.name());
