@@ -23,6 +23,7 @@ use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
 use server::publish::Publisher;
+use server::restore::restore_limits;
 use server::totals::key_totals;
 use settle::drain::Drainer;
 use settle::housekeeping::{Housekeeping, Kept};
@@ -150,6 +151,8 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, &clock)?);
+    // Nobody has asked for anything yet: a budget that was used up is used up still.
+    restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
     let first_key = first_key(&plane, &clock, demo)?;
     Ok(Parts { gateway, journal, plane, first_key, tail, background, lock })
 }

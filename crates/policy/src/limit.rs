@@ -9,6 +9,7 @@ pub mod book;
 pub mod counter;
 pub mod period;
 pub mod reservation;
+pub mod restore;
 mod ring;
 pub mod rule;
 pub mod zone;

@@ -8,5 +8,6 @@ pub mod data;
 pub mod io;
 pub mod listen;
 pub mod publish;
+pub mod restore;
 pub mod surface;
 pub mod totals;

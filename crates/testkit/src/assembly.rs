@@ -24,6 +24,7 @@ use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
 use server::publish::Publisher;
+use server::restore::restore_limits;
 use server::totals::key_totals;
 use settle::drain::Drainer;
 use settle::housekeeping::{Housekeeping, Kept, RECORDS_KEPT};
@@ -86,9 +87,18 @@ pub struct Assembly {
 impl Assembly {
     /// Puts a gateway together from the text of a `crossway.toml`.
     pub fn new(config: &str) -> Self {
+        Self::open(config, Directory::new(), NOW_MS)
+    }
+
+    /// Puts a gateway together that starts after this one was killed at this moment, so much later. This one lives on.
+    pub fn restarted(&self, config: &str, after: Duration) -> Self {
+        let after = u64::try_from(after.as_millis()).expect("a time");
+        Self::open(config, self.directory.copy(), self.core.clock.unix_ms() + after)
+    }
+
+    fn open(config: &str, directory: Directory, unix_ms: u64) -> Self {
         let written = written(config);
-        let directory = Directory::new();
-        let (clock, hands) = Clock::manual(NOW_MS);
+        let (clock, hands) = Clock::manual(unix_ms);
         let master = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
         let store = SqliteResources::open(&directory.0).expect("a control database");
         let mut records = Records::open(&directory.0).expect("a records database");
@@ -127,6 +137,7 @@ impl Assembly {
             key_totals: Some(key_totals(directory.0.clone())),
         });
         let plane = Arc::new(plane.expect("a control plane"));
+        restore_limits(&core, &directory.0).expect("limits are restored");
         let queue = Arc::new(Queue::with_room(PAYLOAD_BYTES));
         let content = || vec![("default".to_owned(), CONTENT_KEPT)];
         let writer = Writer::new(Arc::clone(&queue), directory.0.clone(), Box::new(content), clock);

@@ -59,6 +59,11 @@ impl Keys {
         self.ids.iter().map(|(id, _)| *id)
     }
 
+    /// Returns all keys, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &LiveKey> {
+        self.ids.iter().map(|(_, key)| &**key)
+    }
+
     /// Adds a key, or puts it in the place of the one with its id.
     pub(super) fn put(&mut self, key: CompiledKey, secrets: &[(SecretHash, Option<u64>)]) {
         let Some(id) = key.id else {

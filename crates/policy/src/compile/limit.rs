@@ -216,6 +216,8 @@ impl Check<'_> {
     /// Checks that what a limit names is there. Of keys nobody knows here.
     fn references(&mut self, scope: Option<&Scope>, target: Option<&Target>, within: &Within<'_>) {
         if let (Some(Scope::Team(Some(team))), Within::Environment { specs, .. }) = (scope, within)
+            // Files are read where no team is known; there nothing can be said.
+            && !specs.teams.is_empty()
             && !specs.teams.iter().any(|entry| entry.name == **team)
         {
             let message = "there is no team of this name: it binds nobody";

@@ -46,7 +46,7 @@ impl Default for Rule {
 }
 
 /// Over which time something is counted, before the environment's time zone is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Span {
     /// The last so much time, at every instant.
     Rolling(Duration),
@@ -74,7 +74,7 @@ pub enum Scope {
 }
 
 /// What is counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// Everything.
     All,

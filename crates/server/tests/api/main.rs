@@ -27,6 +27,7 @@ mod journal;
 mod keys;
 mod limits;
 mod limits_budget;
+mod limits_restart;
 mod limits_targets;
 mod listener;
 mod messages;

@@ -8,6 +8,7 @@ pub mod csv;
 mod gather;
 mod names;
 mod row;
+pub mod used;
 
 use std::collections::HashMap;
 

@@ -1,0 +1,116 @@
+//! Limits after `kill -9`: what was used is known to whoever starts next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use engine::gateway::Gateway as Core;
+use engine::limits;
+use policy::spec::key::KeySpec;
+use testkit::caller::Caller;
+use testkit::data::{delta, role};
+use testkit::gateway::{Gateway, REQUEST};
+use testkit::script::Script;
+
+use crate::limits::{limit, own};
+
+/// Returns what every limit of every key says it has used, by the key, the limit and what it is of.
+fn used(core: &Core) -> BTreeMap<String, u64> {
+    let state = core.state();
+    let mut found = BTreeMap::new();
+    for key in state.keys.all() {
+        let configuration = state.environment(&key.compiled.environment).unwrap();
+        let Some(bindings) = limits::of_key(core, key, configuration) else { continue };
+        for (target, bound) in bindings.all() {
+            let name = format!("{} {} {target:?}", key.compiled.name, bound.limit.name);
+            found.insert(name, bound.counter.read(limits::now(&core.clock)).used);
+        }
+    }
+    found
+}
+
+fn limits_of_all_kinds() -> String {
+    [
+        limit("requests", "60s", "100", "scope = \"key\""),
+        limit("requests", "day", "100", ""),
+        limit("tokens", "1h", "100000", "scope = \"team\""),
+        limit("usd", "month", "100", "scope = \"key\""),
+        limit("usd", "total", "100", "target = \"provider:p\""),
+        limit("output_tokens", "7d", "100000", "scope = \"key\"\ntarget = \"model:m\""),
+        limit("concurrency", "", "100", ""),
+    ]
+    .concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_counter_says_after_a_kill_what_it_said_before() {
+    let config = limits_of_all_kinds();
+    let scripts = vec![
+        Script::chat("Hello"),
+        Script::error(500, "no"),
+        Script::streamed(&["a", "b"]),
+        Script::chat("Hello"),
+        Script::error(400, "no"),
+        Script::stream().chunk(role()).chunk(delta(&"word ".repeat(50))).stall(),
+    ];
+    let builder = Gateway::builder().provider_with("p", "", scripts).provider("q", Script::chat("Hello"));
+    let gateway = builder.config(&config).start();
+    let team = KeySpec { team: Some("t".into()), limits: vec![own("usd", "day", "9")], ..KeySpec::default() };
+    let mate = gateway.assembly.create_key("mate", team);
+    let wait = |ms| gateway.assembly.hands.advance(Duration::from_millis(ms));
+    let ask = async |secret: &str, body: &str| {
+        let fields = format!("authorization: Bearer {secret}\r\n");
+        gateway.ask("POST /v1/chat/completions", &fields, body).await.status
+    };
+    for (body, pause) in
+        [(REQUEST.to_owned(), 700), (REQUEST.to_owned(), 9_000), (Caller::Openai.request(true).to_string(), 25_000)]
+    {
+        assert_eq!(ask(&mate, &body).await, 200);
+        wait(pause);
+    }
+    assert_eq!((gateway.chat(REQUEST).await.status, gateway.chat(REQUEST).await.status), (200, 400));
+    assert_eq!(gateway.chat(r#"{"model":"nobody","messages":[]}"#).await.status, 400);
+    let mut leaving = gateway.begin(&Caller::Openai.request(true).to_string()).await;
+    leaving.head().await;
+    leaving.read_until("word").await;
+    drop(leaving);
+    gateway.assembly.quiet().await;
+
+    let before = used(&gateway.assembly.core);
+    assert!(before.values().sum::<u64>() > 100_000, "{before:?}");
+    let at_once = gateway.assembly.restarted(&restarted_config(&config), Duration::ZERO);
+    assert_eq!(used(&at_once.core), before);
+    // The minute has passed, the rest has not.
+    let later = gateway.assembly.restarted(&restarted_config(&config), Duration::from_secs(61));
+    for (name, used) in used(&later.core) {
+        let minute = name.contains("limit-1 ");
+        assert_eq!(used, if minute { 0 } else { before[&name] }, "{name}");
+    }
+    gateway.records(7).await;
+}
+
+/// The providers of the gateway above, as its builder writes them.
+fn restarted_config(limits: &str) -> String {
+    let provider = |name: &str| {
+        format!(
+            "[providers.{name}]\nkind = \"openai-compatible\"\nbase_url = \"http://{name}.test/v1\"\napi_key = \"k\"\n\
+             default_model = \"m\"\n[[models]]\nslug = \"m\"\nprovider = \"{name}\"\nupstream_name = \"up-m\"\n\
+             input_price = 2\noutput_price = 8\nmax_output_tokens = 1000\n"
+        )
+    };
+    [provider("p"), provider("q"), limits.to_owned()].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_in_flight_at_the_kill_counts() {
+    let config = [limit("requests", "1h", "9", ""), limit("input_tokens", "1h", "999", "")].concat();
+    let gateway = Gateway::builder().provider("p", Script::new().stall()).config(&config).start();
+    let client = gateway.begin(REQUEST).await;
+    gateway.provider("p").received(1).await;
+    gateway.assembly.journal.tick();
+    let restarted = gateway.assembly.restarted(&restarted_config(&config), Duration::from_secs(1));
+    let found = used(&restarted.core);
+    let tokens = (REQUEST.len() as u64).div_ceil(4);
+    assert_eq!(found.values().copied().collect::<Vec<_>>(), [1, tokens], "as an estimate: {found:?}");
+    drop(client);
+    gateway.one().await;
+}
