@@ -1,4 +1,4 @@
-//! Log lines on stderr: JSON, or text on a terminal. [`line`] says what they look like.
+//! Log lines on stderr: JSON, or text on a terminal. [`mod@line`] says what they look like.
 
 mod line;
 

@@ -89,7 +89,9 @@ fn names_what_is_missing_or_unknown() {
     check(
         "a.yaml",
         "spec: {}\n",
-        &["a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit)"],
+        &[
+            "a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit)",
+        ],
     );
     check("a.yaml", "kind: provder\nname: a\nspec: {}\n", &["a.yaml:1: kind: unknown kind (did you mean provider?)"]);
     check("a.yaml", "kind: key\nspec: {}\n", &["a.yaml:1: name: missing (the name of the key)"]);

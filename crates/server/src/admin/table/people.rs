@@ -23,7 +23,8 @@ const IF_MATCH: Parameter =
     Parameter::header("If-Match", "The `ETag` that was read: nothing is changed when another has it by now.");
 const ROLES: &[&str] = &["viewer", "auditor", "developer", "team_admin", "operator", "owner"];
 
-const SIGN_IN: &[Code] = &[Code::Unauthorized, Code::PermissionDenied, Code::RateLimited, Code::DependencyUnavailable];
+const SIGN_IN: &[Code] =
+    &[Code::Unauthorized, Code::PermissionDenied, Code::NotFound, Code::RateLimited, Code::DependencyUnavailable];
 const CHANGE: &[Code] = &[
     Code::InvalidRequest,
     Code::NotFound,
