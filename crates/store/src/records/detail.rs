@@ -56,7 +56,7 @@ pub(super) fn write<'a>(buffer: &'a mut Vec<u8>, settlement: &Settlement) -> Res
     Ok(buffer.get(..length).unwrap_or_default())
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(super) fn read(bytes: &[u8]) -> Result<Detail<'_, Vec<StoredAttempt<'_>>>, serde_json::Error> {
     if bytes.first() != Some(&VERSION) {
         return Err(serde_json::Error::custom("its detail has an unknown version"));
