@@ -18,17 +18,13 @@ use policy::limit::counter::Counter;
 use policy::limit::reservation::{Binding, Bound, Reservation};
 use policy::limit::{Amounts, Meter, Now, Window};
 
-/// How many requests the callers of a run make together.
-const REQUESTS: u64 = 400;
-
 /// What all runs amount to.
 #[derive(Default)]
 struct Sum {
     admitted: u64,
     refused: u64,
-    /// Refused while what the request was going to use would have fitted beside what is spent and held.
-    falsely: u64,
-    /// The same, of requests made while less than 90 % of the cap was spent.
+    /// Refused while less than 90 % of the cap was spent, and what the request was going to use would have fitted beside
+    /// what was spent and what those in flight were going to use.
     falsely_before: u64,
     /// How many requests were made then.
     before: u64,
@@ -52,36 +48,46 @@ fn request(random: &mut fastrand::Rng, price: (u64, u64)) -> (u64, u64) {
     (bytes * price.0 + max_tokens * price.1, input.min(bytes) * price.0 + output * price.1)
 }
 
-/// Runs one cap to its end; returns what was spent.
-fn run(seed: u64, sum: &mut Sum) -> u64 {
+/// How large a cap is.
+#[derive(Clone, Copy)]
+enum Size {
+    /// Any: 50 to 600 times what some request costs, with 400 requests in all.
+    Any,
+    /// So many times what all callers together may hold, and enough requests to use it up.
+    Times(u64),
+}
+
+/// Runs one cap to its end.
+fn run(seed: u64, size: Size, sum: &mut Sum) {
     let mut random = fastrand::Rng::with_seed(seed);
     let callers = 1u64 << random.u32(0..=8);
     let price = (random.u64(50..5_000), random.u64(200..25_000));
-    // As many requests as the cap is worth, on average: some runs never reach it.
-    let (_, usual) = request(&mut random, price);
-    let cap = usual.max(1) * random.u64(50..600);
+    let samples: Vec<(u64, u64)> = (0..1_000).map(|_| request(&mut random, price)).collect();
+    let mean = |part: fn(&(u64, u64)) -> u64| samples.iter().map(part).sum::<u64>() / 1_000;
+    let (most, used) = (mean(|sample| sample.0), mean(|sample| sample.1));
+    let (cap, requests) = match size {
+        Size::Any => (samples.first().map_or(1, |sample| sample.1.max(1)) * random.u64(50..600), 400),
+        Size::Times(times) => (times * callers * most, times * callers * most * 12 / 10 / used.max(1)),
+    };
     let spend = bound(Meter::Usd, &Window::Total, cap);
     let binding = Binding::new(vec![spend.clone(), bound(Meter::Requests, &Window::Total, u64::MAX)]);
-    let (spent, held, counts) = (AtomicU64::new(0), AtomicU64::new(0), [const { AtomicU64::new(0) }; 6]);
+    let (spent, held, counts) = (AtomicU64::new(0), AtomicU64::new(0), [const { AtomicU64::new(0) }; 4]);
     let count = |index: usize| counts.get(index).map(|count| count.fetch_add(1, Ordering::Relaxed));
     std::thread::scope(|scope| {
         for caller in 0..callers {
             let (binding, spent, held, count) = (&binding, &spent, &held, &count);
             scope.spawn(move || {
                 let mut random = fastrand::Rng::with_seed(seed ^ (caller + 1) << 32);
-                for _ in 0..REQUESTS.div_ceil(callers) {
+                for _ in 0..requests.div_ceil(callers) {
                     let (most, used) = request(&mut random, price);
                     let early = spent.load(Ordering::SeqCst) * 10 < cap * 9;
                     if early {
-                        count(4);
+                        count(3);
                     }
                     let Ok(mut taken) = Reservation::take(binding, &amounts(most), now()) else {
                         count(1);
-                        if spent.load(Ordering::SeqCst) + held.load(Ordering::SeqCst) + used <= cap {
+                        if early && spent.load(Ordering::SeqCst) + held.load(Ordering::SeqCst) + used <= cap {
                             count(2);
-                            if early {
-                                count(3);
-                            }
                         }
                         continue;
                     };
@@ -108,10 +114,9 @@ fn run(seed: u64, sum: &mut Sum) -> u64 {
     });
     let spent = spent.into_inner();
     assert_eq!(spend.counter.read(now()).used, spent, "what is held is given back: seed {seed}");
-    let [admitted, refused, falsely, falsely_before, before, _] = counts.map(AtomicU64::into_inner);
+    let [admitted, refused, falsely_before, before] = counts.map(AtomicU64::into_inner);
     sum.admitted += admitted;
     sum.refused += refused;
-    sum.falsely += falsely;
     sum.falsely_before += falsely_before;
     sum.before += before;
     if refused > 0 {
@@ -120,7 +125,6 @@ fn run(seed: u64, sum: &mut Sum) -> u64 {
     if let Some(runs) = sum.runs_by_callers.get_mut(callers.trailing_zeros() as usize) {
         *runs += 1;
     }
-    spent
 }
 
 fn amounts(nanos: u64) -> Amounts {
@@ -161,20 +165,25 @@ fn admission(limits: usize, threads: usize, clock: &Clock) -> Duration {
 fn main() {
     let runs: u64 = std::env::args().nth(1).map_or(10_000, |count| count.parse().expect("a number of runs"));
     let clock = Clock::system();
-    let mut sum = Sum { least_spent: 1_000, ..Sum::default() };
-    let start = clock.now();
+    let (mut sum, start) = (Sum::default(), clock.now());
     for seed in 0..runs {
-        run(seed, &mut sum);
+        run(seed, Size::Any, &mut sum);
     }
-    let permille = |part: u64, of: u64| part as f64 * 100.0 / of.max(1) as f64;
     println!("{runs} runs in {:?}, by callers 1, 2, 4 … 256: {:?}", clock.now().since(start), sum.runs_by_callers);
     println!("{} requests admitted, {} refused, no cap overspent, nothing held afterwards", sum.admitted, sum.refused);
-    println!(
-        "refused although what they used would have fitted: {:.2} % of all, {:.2} % of those made below 90 % use",
-        permille(sum.falsely, sum.admitted + sum.refused),
-        permille(sum.falsely_before, sum.before)
-    );
-    println!("spent before the last refusal: at least {:.1} % of the cap", sum.least_spent as f64 / 10.0);
+    for times in [1, 2, 5, 10, 20] {
+        let mut sum = Sum { least_spent: 1_000, ..Sum::default() };
+        for seed in 0..runs.div_ceil(100) {
+            run(seed, Size::Times(times), &mut sum);
+        }
+        println!(
+            "cap {times:>2} x what all callers may hold: {:.3} % of {} requests made below 90 % use refused though their \
+             cost would have fitted; spent before the last refusal: at least {:.1} %",
+            sum.falsely_before as f64 * 100.0 / sum.before.max(1) as f64,
+            sum.before,
+            sum.least_spent as f64 / 10.0
+        );
+    }
     for limits in [0, 1, 3, 5, 10] {
         let (alone, two) = (admission(limits, 1, &clock), admission(limits, 2, &clock));
         println!("{limits:>2} limits: take and settle {alone:?}; on two threads at once {two:?}");
