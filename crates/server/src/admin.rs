@@ -25,6 +25,7 @@ mod health;
 pub mod json;
 mod kinds;
 mod legacy;
+mod limits;
 mod me;
 pub mod oidc;
 pub mod openapi;

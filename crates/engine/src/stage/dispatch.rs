@@ -207,7 +207,18 @@ fn told(last: &AttemptFailure, said: Option<&AttemptFailure>) -> Failure {
 fn enter(configuration: &Configuration, gated: &mut Gated, index: ModelIndex) -> Result<(), Denial> {
     let Some(model) = configuration.snapshot.model(index) else { return Ok(()) };
     let provider = configuration.snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
-    gated.ticket.enter(&gated.demand, model, provider)
+    let entered = gated.ticket.enter(&gated.demand, model, provider);
+    if entered.is_ok() || !gated.demand.is_open() || gated.demand.is_stepwise() {
+        return entered;
+    }
+    // As in `reserve`: an answer that nobody has bounded is bounded by what the target's limits cover.
+    let limits = gated.ticket.limits().map(|bindings| bindings.at(model, provider)).unwrap_or_default();
+    let Some(cap) = gated.ticket.affordable(&gated.demand, &[model], &limits) else { return entered };
+    let capped = gated.ticket.enter(&gated.demand.capped(cap), model, provider);
+    if capped.is_ok() {
+        gated.cap_at(cap);
+    }
+    capped
 }
 
 /// Returns the denial that ends sooner: any target will do.

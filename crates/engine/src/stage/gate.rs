@@ -43,6 +43,13 @@ pub struct Gated {
 }
 
 impl Gated {
+    /// Tells every provider how long the answer may be, where the caller has not said it.
+    pub fn cap_at(&mut self, tokens: u64) {
+        self.request.cap(tokens);
+        self.demand = self.demand.capped(tokens);
+        self.cap = Some(tokens);
+    }
+
     /// Returns the guards and the prompt that bind the request.
     pub fn bound(&self) -> &Bound {
         self.scoped.as_deref().unwrap_or(&self.configuration.snapshot.environment.bound)

@@ -92,15 +92,13 @@ fn take(gated: &mut Gated, plan: &Plan, bindings: &Bindings) -> Result<(), Denia
     let bound = match &taken {
         Ok(()) => gated.demand.missing_bound(&models).filter(|_| bindings.minds_output()),
         Err(_) if gated.demand.is_open() && !gated.demand.is_stepwise() => {
-            let cap = gated.ticket.affordable(&gated.demand, &models);
+            let cap = gated.ticket.affordable(&gated.demand, &models, &bindings.spend);
             // Somebody else may be faster: then it is refused as it was at first.
             cap.filter(|cap| gated.ticket.reserve(&dearest(&gated.demand.capped(*cap), &models)).is_ok())
         }
         Err(_) => None,
     };
     let Some(cap) = bound else { return taken };
-    gated.request.cap(cap);
-    gated.demand = gated.demand.capped(cap);
-    gated.cap = Some(cap);
+    gated.cap_at(cap);
     Ok(())
 }

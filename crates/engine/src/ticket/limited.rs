@@ -6,7 +6,7 @@ use ir::money::Prices;
 use ir::usage::estimate_tokens;
 use policy::clock::Clock;
 use policy::limit::bind::Bindings;
-use policy::limit::reservation::{Denial, Reservation};
+use policy::limit::reservation::{Binding, Denial, Reservation};
 use policy::limit::{Amounts, Meter};
 use policy::snapshot::Model;
 
@@ -50,12 +50,11 @@ impl Ticket {
         open.reservation.limits.add(&bindings.spend, amounts, now(&open.gateway.clock))
     }
 
-    /// Returns the output tokens of each choice that what is left of tokens and money covers, as far as one can see
-    /// without taking it; `None` when that is not worth asking for.
-    pub fn affordable(&self, demand: &Demand, models: &[&Model]) -> Option<u64> {
-        let (bindings, open) = (self.limits.as_ref()?, self.open.as_ref()?);
-        let now = now(&open.gateway.clock);
-        demand.affordable(models, &|bound| bound.amount.saturating_sub(bound.counter.read(now).used), &bindings.spend)
+    /// Returns the output tokens of each choice that what is left of some limits covers, as far as one can see without
+    /// taking it; `None` when that is not worth asking for.
+    pub fn affordable(&self, demand: &Demand, models: &[&Model], limits: &Binding) -> Option<u64> {
+        let now = now(&self.open.as_ref()?.gateway.clock);
+        demand.affordable(models, &|bound| bound.amount.saturating_sub(bound.counter.read(now).used), limits)
     }
 
     /// Takes what limits of a target want: the request, its place there, tokens and money at its model's price.

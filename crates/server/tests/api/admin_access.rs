@@ -204,7 +204,6 @@ async fn paths_lead_nowhere_else() {
         ("/admin/v1/environments/default/keys/", 404),
         ("/admin/v1/environments//keys", 404),
         ("/admin/v1/environments/default%2Fkeys", 404),
-        ("/admin/v1/environments/default/limits/effective", 404),
         ("/admin/v1/environments/default/ledger", 404),
         ("/admin/v1/environments/default/credits", 404),
         ("/admin/v1/environments/default/sqlite_master", 404),

@@ -380,3 +380,48 @@ async fn a_day_ends_at_midnight_where_the_environment_is() {
     assert_eq!(gateway.chat(REQUEST).await.status, 200);
     gateway.records(4).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_admin_api_says_what_binds_a_key() {
+    let config = [
+        limit("requests", "60s", "10", ""),
+        limit("usd", "month", "2.50", "scope = \"team:t\""),
+        limit("tokens", "1h", "1000", "scope = \"key\"\ntarget = \"provider:p\""),
+        limit("concurrency", "", "4", "scope = \"key\""),
+        limit("requests", "60s", "1", "scope = \"user\""),
+    ];
+    let gateway = gateway(&config.concat());
+    let spec = KeySpec { team: Some("t".into()), limits: vec![own("requests", "day", "2")], ..KeySpec::default() };
+    let secret = gateway.assembly.create_key("mine", spec);
+    let fields = format!("authorization: Bearer {secret}\r\n");
+    assert_eq!(gateway.ask("POST /v1/chat/completions", &fields, REQUEST).await.status, 200);
+    let ask = async |key: &str| gateway.api(&format!("GET {DEFAULT}/limits/effective{key}"), &Value::Null).await;
+    let found = ask("?key=mine").await;
+    assert_eq!(found.status, 200, "{}", found.text());
+    let found = found.json();
+    assert_eq!(found["key"], "mine");
+    assert!(found["as_of"].as_str().unwrap().starts_with("2026-11-18T11:06:40"), "{found}");
+    let short = |limit: &Value| {
+        let member = |name: &str| limit[name].to_string().replace('"', "");
+        ["meter", "window", "scope", "target", "amount", "used", "remaining"].map(member).join(" ")
+    };
+    let data = found["data"].as_array().unwrap();
+    let expect = [
+        "requests day key all 2 1 1",
+        "requests 60s environment all 10 1 9",
+        "tokens 1h key provider:p 1000 13 987",
+        "usd month team all 2.5 0.00005 2.49995",
+        "concurrency null key all 4 0 4",
+    ];
+    assert_eq!(data.iter().map(short).collect::<Vec<_>>(), expect);
+    let resets: Vec<_> = data.iter().map(|limit| limit["resets_at"].as_str()).collect();
+    assert_eq!(
+        (resets[0], resets[3], resets[4]),
+        (Some("2026-11-19T00:00:00.000Z"), Some("2026-12-01T00:00:00.000Z"), None)
+    );
+    assert_eq!(ask("").await.json()["error"]["field"], "key");
+    assert_eq!(ask("?key=nobody").await.status, 404);
+    let elsewhere = gateway.api("GET /admin/v1/environments/nowhere/limits/effective?key=mine", &Value::Null).await;
+    assert_eq!(elsewhere.status, 404);
+    gateway.one().await;
+}

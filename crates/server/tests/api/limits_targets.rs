@@ -143,3 +143,15 @@ async fn a_count_is_a_request_to_its_target() {
     assert_eq!(asked(&gateway, "p"), 1);
     gateway.records(2).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_max_tokens_what_is_left_at_a_target_bounds_the_answer() {
+    let config = limit("tokens", "1h", "500", "target = \"provider:p\"");
+    let builder = Gateway::builder().provider("p", Script::chat("Hello")).provider("q", Script::chat("Hello"));
+    let gateway = builder.config(&config).start();
+    let reply = gateway.chat(REQUEST).await;
+    assert_eq!(served(&reply), (200, "p"));
+    let cap = number(&reply, "x-crossway-max-tokens");
+    assert_eq!((cap, &gateway.provider("p").request().json()["max_completion_tokens"]), (485, &cap.into()));
+    gateway.one().await;
+}

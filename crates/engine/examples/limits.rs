@@ -1,0 +1,191 @@
+//! Measures whether a cap holds, what it refuses that would have fitted, and what admission costs.
+//!
+//! `cargo run --release -p engine --example limits -- 10000`
+//!
+//! Each run has a cap, a price list and 1 to 256 callers on threads of their own number, drawn at random. Every request
+//! reserves what it may use at most, uses some of that, and settles; some fail, some are raised as a stream is, some
+//! are dropped. What was spent is summed beside the counter.
+
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a measurement that a person runs")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use policy::clock::Clock;
+use policy::limit::counter::Counter;
+use policy::limit::reservation::{Binding, Bound, Reservation};
+use policy::limit::{Amounts, Meter, Now, Window};
+
+/// What all runs amount to.
+#[derive(Default)]
+struct Sum {
+    admitted: u64,
+    refused: u64,
+    /// Refused while less than 90 % of the cap was spent, and what the request was going to use would have fitted beside
+    /// what was spent and what those in flight were going to use.
+    falsely_before: u64,
+    /// How many requests were made then.
+    before: u64,
+    /// The least share of its cap that a run spent before its last refusal, in thousandths.
+    least_spent: u64,
+    runs_by_callers: [u64; 9],
+}
+
+fn bound(meter: Meter, window: &Window, amount: u64) -> Bound {
+    Bound { counter: Arc::new(Counter::new(meter, window)), amount, limit: Arc::default() }
+}
+
+fn now() -> Now {
+    Now { monotonic_ms: 1_000_000, unix_ms: 1_795_000_000_000 }
+}
+
+/// One request: the bound is what the bytes and `max_tokens` say, the use is about what models do with them.
+fn request(random: &mut fastrand::Rng, price: (u64, u64)) -> (u64, u64) {
+    let (bytes, max_tokens) = (random.u64(200..20_000), random.u64(16..2_000));
+    let (input, output) = (bytes * random.u64(15..40) / 100, max_tokens * random.u64(5..=100) / 100);
+    (bytes * price.0 + max_tokens * price.1, input.min(bytes) * price.0 + output * price.1)
+}
+
+/// How large a cap is.
+#[derive(Clone, Copy)]
+enum Size {
+    /// Any: 50 to 600 times what some request costs, with 400 requests in all.
+    Any,
+    /// So many times what all callers together may hold, and enough requests to use it up.
+    Times(u64),
+}
+
+/// Runs one cap to its end.
+fn run(seed: u64, size: Size, sum: &mut Sum) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let callers = 1u64 << random.u32(0..=8);
+    let price = (random.u64(50..5_000), random.u64(200..25_000));
+    let samples: Vec<(u64, u64)> = (0..1_000).map(|_| request(&mut random, price)).collect();
+    let mean = |part: fn(&(u64, u64)) -> u64| samples.iter().map(part).sum::<u64>() / 1_000;
+    let (most, used) = (mean(|sample| sample.0), mean(|sample| sample.1));
+    let (cap, requests) = match size {
+        Size::Any => (samples.first().map_or(1, |sample| sample.1.max(1)) * random.u64(50..600), 400),
+        Size::Times(times) => (times * callers * most, times * callers * most * 12 / 10 / used.max(1)),
+    };
+    let spend = bound(Meter::Usd, &Window::Total, cap);
+    let binding = Binding::new(vec![spend.clone(), bound(Meter::Requests, &Window::Total, u64::MAX)]);
+    let (spent, held, counts) = (AtomicU64::new(0), AtomicU64::new(0), [const { AtomicU64::new(0) }; 4]);
+    let count = |index: usize| counts.get(index).map(|count| count.fetch_add(1, Ordering::Relaxed));
+    std::thread::scope(|scope| {
+        for caller in 0..callers {
+            let (binding, spent, held, count) = (&binding, &spent, &held, &count);
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(seed ^ (caller + 1) << 32);
+                for _ in 0..requests.div_ceil(callers) {
+                    let (most, used) = request(&mut random, price);
+                    let early = spent.load(Ordering::SeqCst) * 10 < cap * 9;
+                    if early {
+                        count(3);
+                    }
+                    let Ok(mut taken) = Reservation::take(binding, &amounts(most), now()) else {
+                        count(1);
+                        if early && spent.load(Ordering::SeqCst) + held.load(Ordering::SeqCst) + used <= cap {
+                            count(2);
+                        }
+                        continue;
+                    };
+                    held.fetch_add(used, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    let fate = random.u8(0..20);
+                    let mut actual = if fate < 2 { 0 } else { used };
+                    if fate == 5 && taken.raise(&amounts(most + used), now()).is_ok() {
+                        actual += used;
+                    }
+                    // Spent before it is settled: what is seen here is never more than the counter allows.
+                    spent.fetch_add(actual, Ordering::SeqCst);
+                    assert!(spent.load(Ordering::SeqCst) <= cap, "the cap is overspent: seed {seed}");
+                    held.fetch_sub(used, Ordering::SeqCst);
+                    if fate == 0 {
+                        drop(taken)
+                    } else {
+                        taken.settle(&amounts(actual))
+                    }
+                    count(0);
+                }
+            });
+        }
+    });
+    let spent = spent.into_inner();
+    assert_eq!(spend.counter.read(now()).used, spent, "what is held is given back: seed {seed}");
+    let [admitted, refused, falsely_before, before] = counts.map(AtomicU64::into_inner);
+    sum.admitted += admitted;
+    sum.refused += refused;
+    sum.falsely_before += falsely_before;
+    sum.before += before;
+    if refused > 0 {
+        sum.least_spent = sum.least_spent.min(spent * 1_000 / cap);
+    }
+    if let Some(runs) = sum.runs_by_callers.get_mut(callers.trailing_zeros() as usize) {
+        *runs += 1;
+    }
+}
+
+fn amounts(nanos: u64) -> Amounts {
+    Amounts { nanos, ..Amounts::default() }
+}
+
+/// Measures taking and settling under so many limits, as one request does it.
+fn admission(limits: usize, threads: usize, clock: &Clock) -> Duration {
+    const TIMES: u32 = 200_000;
+    let meters = [Meter::Requests, Meter::Tokens, Meter::Usd, Meter::InputTokens, Meter::OutputTokens];
+    let windows = [Window::Rolling(Duration::from_secs(60)), Window::Total];
+    let bounds = (0..limits).filter_map(|number| {
+        let (meter, window) = (meters.get(number % 5)?, windows.get(number / 5 % 2)?);
+        Some(bound(*meter, window, u64::MAX / 2))
+    });
+    let (gate, spend): (Vec<Bound>, Vec<Bound>) = bounds.partition(|bound| bound.counter.meter() == Meter::Requests);
+    let (gate, spend) = (Binding::new(gate), Binding::new(spend));
+    let most = Amounts { input_tokens: 900, output_tokens: 500, nanos: 5_000_000 };
+    let used = Amounts { input_tokens: 700, output_tokens: 90, nanos: 900_000 };
+    let work = || {
+        for turn in 0..TIMES {
+            let now = Now { monotonic_ms: u64::from(turn) / 50, unix_ms: 1_795_000_000_000 + u64::from(turn) / 50 };
+            let Ok(mut taken) = Reservation::take(black_box(&gate), &Amounts::default(), now) else { continue };
+            if taken.add(black_box(&spend), &most, now).is_ok() {
+                taken.settle(&used);
+            }
+        }
+    };
+    let start = clock.now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    clock.now().since(start) / TIMES
+}
+
+fn main() {
+    let runs: u64 = std::env::args().nth(1).map_or(10_000, |count| count.parse().expect("a number of runs"));
+    let clock = Clock::system();
+    let (mut sum, start) = (Sum::default(), clock.now());
+    for seed in 0..runs {
+        run(seed, Size::Any, &mut sum);
+    }
+    println!("{runs} runs in {:?}, by callers 1, 2, 4 … 256: {:?}", clock.now().since(start), sum.runs_by_callers);
+    println!("{} requests admitted, {} refused, no cap overspent, nothing held afterwards", sum.admitted, sum.refused);
+    for times in [1, 2, 5, 10, 20] {
+        let mut sum = Sum { least_spent: 1_000, ..Sum::default() };
+        for seed in 0..runs.div_ceil(100) {
+            run(seed, Size::Times(times), &mut sum);
+        }
+        println!(
+            "cap {times:>2} x what all callers may hold: {:.3} % of {} requests made below 90 % use refused though their \
+             cost would have fitted; spent before the last refusal: at least {:.1} %",
+            sum.falsely_before as f64 * 100.0 / sum.before.max(1) as f64,
+            sum.before,
+            sum.least_spent as f64 / 10.0
+        );
+    }
+    for limits in [0, 1, 3, 5, 10] {
+        let (alone, two) = (admission(limits, 1, &clock), admission(limits, 2, &clock));
+        println!("{limits:>2} limits: take and settle {alone:?}; on two threads at once {two:?}");
+    }
+}
