@@ -24,7 +24,7 @@ negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 
 
 # Left to other tests: it connects to wherever it is told to (scripted providers), and a browser is sent there and back
 # (a real OpenID provider).
-EXCLUDED = ("testProviderDraft", "startOidc", "finishOidc")
+EXCLUDED = ("testProviderDraft", "startOidc", "finishOidc", "getEffectiveLimits")
 
 
 @pytest.mark.parametrize("which", [READS, WRITES], ids=["reads", "writes"])
