@@ -203,7 +203,8 @@ def make(names, work, crossway, plain, peer_file):
         "direct": lambda: Peer("direct", work, addr="127.0.0.1:9000"),
         "nginx": lambda: nginx(FLOOR, work, 9101),
         "crossway": lambda: Crossway("crossway", work, binary=crossway, plain=plain),
-        "guarded": lambda: Crossway("guarded", work, binary=crossway, plain=plain, guard=True),
+        "plain": lambda: Crossway("plain", work, binary=crossway, plain=True),
+        "guarded": lambda: Crossway("guarded", work, binary=crossway, plain=True, guard=True),
     }
     more = []
     if peer_file:
@@ -212,10 +213,10 @@ def make(names, work, crossway, plain, peer_file):
     for p in more:
         known[p["name"]] = lambda p=p: Peer(work=work, **p)
     out = []
-    for name in names or [n for n in known if n != "guarded"]:
+    for name in names or [n for n in known if n not in ("plain", "guarded")]:
         if name not in known:
             raise SystemExit(f"no peer {name}; there are {', '.join(known)}")
-        if name in ("crossway", "guarded") and not os.access(crossway, os.X_OK):
+        if name in ("crossway", "plain", "guarded") and not os.access(crossway, os.X_OK):
             print(f"! no Crossway binary at {crossway}: left out (cargo build --release, or --crossway PATH)")
             continue
         out.append(known[name]())
