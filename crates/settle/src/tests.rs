@@ -139,6 +139,7 @@ fn intent() -> Intent {
         provider: "p".into(),
         input_tokens: 7,
         input_cost: Some(NanoUsd(14)),
+        charge: None,
     }
 }
 
@@ -161,6 +162,7 @@ fn settlement(intent: &Intent) -> Settlement {
         latency_us: 10,
         first_content_us: Some(5),
         attempts: Vec::new(),
+        charge: None,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::seal::{MasterKey, SealError, generate_secret};
 mod backup;
 mod migrating;
 mod people;
-mod requests;
+pub(crate) mod requests;
 mod resources;
 mod rollups;
 mod seal;

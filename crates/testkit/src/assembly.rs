@@ -23,6 +23,7 @@ use policy::spec::key::KeySpec;
 use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
+use server::credits::Credits;
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -76,6 +77,8 @@ pub struct Assembly {
     pub public_url: Option<String>,
     /// Where everything is.
     pub directory: Directory,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
     drainer: Mutex<Drainer>,
@@ -138,6 +141,7 @@ impl Assembly {
         });
         let plane = Arc::new(plane.expect("a control plane"));
         restore_limits(&core, &directory.0).expect("limits are restored");
+        let credits = Arc::new(Credits::restore(&core, &directory.0).expect("a ledger"));
         let queue = Arc::new(Queue::with_room(PAYLOAD_BYTES));
         let content = || vec![("default".to_owned(), CONTENT_KEPT)];
         let writer = Writer::new(Arc::clone(&queue), directory.0.clone(), Box::new(content), clock);
@@ -155,6 +159,7 @@ impl Assembly {
             disk,
             hands,
             directory,
+            credits,
             tail,
             drainer,
             payloads,
