@@ -16,6 +16,7 @@ use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
 use policy::compile::effective::Effective;
 use policy::compile::key::{KeyIdentity, compile_key};
+use policy::limit::credits::counter_id;
 use policy::load::{Written, load_text, read_text};
 use policy::snapshot::KeyStatus;
 use policy::spec::Entry;
@@ -35,6 +36,7 @@ use settle::journal::{Journal, JournalOptions};
 use settle::payloads::{CONTENT_KEPT, Queue, Writer};
 use settle::tail::Tail;
 use store::records::Records;
+use store::records::ledger::Account;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
 use store::resources::sqlite::SqliteResources;
@@ -260,9 +262,27 @@ impl Assembly {
         assert_eq!(again.settlements, 0, "nothing is delivered twice");
         drainer.keep_house().expect("the records are kept in order");
         self.payloads.lock().expect("the payloads").turn().expect("the payloads take it");
+        self.verify_ledger();
         let records = self.read(&self.directory);
         assert_eq!(records.len(), expected, "one record for each admitted request: {records:#?}");
         records
+    }
+
+    /// Checks that the ledger balances and matches the records, and that what the counters say is what it says: nothing
+    /// is in flight.
+    fn verify_ledger(&self) {
+        let reader = RecordsReader::open(&self.directory.0).expect("a reader");
+        let mut audit = reader.audit().expect("an audit");
+        audit.tables().expect("the tables can be read");
+        assert_eq!(audit.verdict().named, Vec::<String>::new(), "the ledger has no fault");
+        self.credits.catch_up().expect("the ledger can be read");
+        for environment in self.environments.lock().expect("the environments").iter() {
+            let id = counter_id(&environment.as_str().into());
+            if let Some(counter) = self.core.book.find(&id) {
+                let balance = reader.ledger_accounts(environment).expect("accounts").of(Account::Credits);
+                assert_eq!(counter.available(), balance, "counter and ledger of {environment}");
+            }
+        }
     }
 
     /// Returns the records, oldest first, that a process finds which starts after this one was killed at this moment.

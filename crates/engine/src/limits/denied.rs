@@ -70,7 +70,9 @@ fn amount(rule: &Rule) -> String {
         Meter::InputTokens => "input tokens",
         Meter::OutputTokens => "output tokens",
         Meter::Concurrency => return format!("{} at once are", rule.amount),
-        Meter::Usd | Meter::Credits => return format!("{} US dollars {} are", NanoUsd(rule.amount), window(rule.window)),
+        Meter::Usd | Meter::Credits => {
+            return format!("{} US dollars {} are", NanoUsd(rule.amount), window(rule.window));
+        }
     };
     format!("{} {unit} {} are", rule.amount, window(rule.window))
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ir::failure::Failure;
 use ir::money::NanoUsd;
+use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::{Binding, Denial};
-use policy::limit::Amounts;
 use policy::snapshot::{Model, Snapshot};
 use routing::plan::Plan;
 

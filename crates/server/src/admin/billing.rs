@@ -77,7 +77,9 @@ fn new_credit(call: &mut Call, actor: &str) -> Result<NewCredit, Problem> {
         Some(Value::String(text)) => text,
         Some(_) => {
             let hint = "a JSON number would be rounded by some readers";
-            return Err(Problem::invalid("amount", "amount must be a string with a decimal, such as \"25.50\"").hint(hint));
+            return Err(
+                Problem::invalid("amount", "amount must be a string with a decimal, such as \"25.50\"").hint(hint)
+            );
         }
         None => return Err(Problem::invalid("amount", "amount is missing")),
     };
@@ -88,12 +90,15 @@ fn new_credit(call: &mut Call, actor: &str) -> Result<NewCredit, Problem> {
     let amount =
         SignedNanos::dollars(&amount).map_err(|error| Problem::invalid("amount", format!("amount is {error}")))?;
     let names = || CreditKind::NAMES.map(|(name, _)| name).join(", ");
-    let kind = CreditKind::named(&kind)
-        .ok_or_else(|| Problem::invalid("kind", format!("kind must be one of {}", names())))?;
+    let kind =
+        CreditKind::named(&kind).ok_or_else(|| Problem::invalid("kind", format!("kind must be one of {}", names())))?;
     let length = reference.chars().count();
-    if !(1..=MAX_REFERENCE).contains(&length) || reference.chars().any(char::is_control) || reference.trim() != reference
+    if !(1..=MAX_REFERENCE).contains(&length)
+        || reference.chars().any(char::is_control)
+        || reference.trim() != reference
     {
-        let message = format!("reference must be 1 to {MAX_REFERENCE} printable characters, without a blank at either end");
+        let message =
+            format!("reference must be 1 to {MAX_REFERENCE} printable characters, without a blank at either end");
         return Err(Problem::invalid("reference", message));
     }
     if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
@@ -106,9 +111,8 @@ fn new_credit(call: &mut Call, actor: &str) -> Result<NewCredit, Problem> {
 
 fn refused(error: &PostError) -> Problem {
     match error {
-        PostError::ReferenceTaken(_) => {
-            Problem::new(Code::Conflict, error.to_string()).hint("a reference names one transfer: give this one another")
-        }
+        PostError::ReferenceTaken(_) => Problem::new(Code::Conflict, error.to_string())
+            .hint("a reference names one transfer: give this one another"),
         PostError::BalanceTooLow(_) => Problem::invalid("amount", error.to_string()),
         PostError::BadAmount(says) => Problem::invalid("amount", *says),
         PostError::Store(error) => Problem::store(error),
@@ -123,7 +127,8 @@ pub(super) async fn balance(call: Call, _: SignedIn) -> Outcome {
     let balance = balance.map_err(|error| Problem::store(&error))?;
     let gateway = &call.admin.gateway;
     let state = gateway.state();
-    let billing = state.environment(call.path("env")).map(|found| found.snapshot.environment.billing).unwrap_or_default();
+    let billing =
+        state.environment(call.path("env")).map(|found| found.snapshot.environment.billing).unwrap_or_default();
     let accounts: serde_json::Map<String, Value> = store::records::ledger::Account::ALL
         .into_iter()
         .map(|account| (account.name().to_owned(), SignedNanos(balance.accounts.of(account)).to_string().into()))
@@ -187,9 +192,10 @@ pub(super) async fn statement(call: Call, _: SignedIn) -> Outcome {
 }
 
 fn shown(call: &Call, found: &Statement, (month, span): (&str, (u64, u64)), zone: &Zone, now_ms: u64) -> Value {
-    let credits = found.credits.iter().map(|sum| {
-        json!({ "kind": sum.kind, "transfers": sum.transfers, "amount_usd": sum.credits.to_string() })
-    });
+    let credits = found
+        .credits
+        .iter()
+        .map(|sum| json!({ "kind": sum.kind, "transfers": sum.transfers, "amount_usd": sum.credits.to_string() }));
     json!({
         "environment": call.path("env"),
         "currency": "USD",

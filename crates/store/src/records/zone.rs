@@ -104,7 +104,8 @@ impl Zone {
     pub fn month(&self, written: &str) -> Option<(u64, u64)> {
         let (year, month) = written.split_once('-').filter(|(year, month)| year.len() == 4 && month.len() == 2)?;
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let first = Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok().filter(|_| digits(year) && digits(month))?;
+        let first =
+            Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok().filter(|_| digits(year) && digits(month))?;
         let next = if first.month() == 12 { (first.year() + 1, 1) } else { (first.year(), first.month() + 1) };
         Some((self.midnight(first)?, self.midnight(Date::new(next.0, next.1, 1).ok()?)?))
     }
@@ -181,7 +182,9 @@ mod tests {
         };
         check("UTC", "2026-12", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z");
         check("Europe/Berlin", "2026-03", "2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z");
-        for wrong in ["", "2026", "2026-13", "2026-00", "2026-1", "26-01", "+026-01", "2026-+1", "2026-01-01", "9999-12"] {
+        for wrong in
+            ["", "2026", "2026-13", "2026-00", "2026-1", "26-01", "+026-01", "2026-+1", "2026-01-01", "9999-12"]
+        {
             assert_eq!(Zone::default().month(wrong), None, "{wrong}");
         }
     }

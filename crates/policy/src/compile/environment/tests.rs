@@ -62,7 +62,10 @@ fn faults_say_what_to_do() {
         "billing = { margin_percent = \"-1\" }",
         "billing.margin_percent: not a percentage that is not negative (write a percentage such as 5.5)",
     );
-    check("billing = { status = \"suspend\" }", "billing.status: must be one of active, suspended (did you mean suspended?)");
+    check(
+        "billing = { status = \"suspend\" }",
+        "billing.status: must be one of active, suspended (did you mean suspended?)",
+    );
     check("log_content = \"of\"", "log_content: must be one of off, redacted, full (did you mean off?)");
     check(
         "error_type_prefix = \"a b\"\nerror_types = \"routerlink\"",

@@ -173,9 +173,17 @@ pub(super) fn routes() -> Vec<Route> {
         Parameter::query("cursor", Form::Text { most: 64 }, "The `next_cursor` of the page before."),
     ];
     let which = vec![
-        Parameter::query("month", Form::Text { most: 7 }, "Such as `2026-11`, in the environment's time zone; this one when absent."),
+        Parameter::query(
+            "month",
+            Form::Text { most: 7 },
+            "Such as `2026-11`, in the environment's time zone; this one when absent.",
+        ),
         Parameter::query("group_by", groups, "What charges are grouped by; `account` when absent."),
-        Parameter::query("format", Form::OneOf(&["json", "csv"]), "`json`, or `csv` for spreadsheets; else `Accept` decides."),
+        Parameter::query(
+            "format",
+            Form::OneOf(&["json", "csv"]),
+            "`json`, or `csv` for spreadsheets; else `Accept` decides.",
+        ),
     ];
     let post_route = reads(
         "/admin/v1/environments/{env}/credits",

@@ -261,11 +261,8 @@ fn a_statement_adds_up() {
     assert!(keys.contains("charge,'=b,,20,"), "{keys}");
     let tags = serde_json::to_value(statement(GroupBy::Tag).lines()).unwrap();
     assert_eq!(tags[1]["tags"], serde_json::json!(["x", "y"]));
-    let nobody = reader.statement(&StatementQuery {
-        environment: "beta".into(),
-        span: (0, NOW_MS),
-        group_by: GroupBy::Account,
-    });
+    let nobody =
+        reader.statement(&StatementQuery { environment: "beta".into(), span: (0, NOW_MS), group_by: GroupBy::Account });
     assert_eq!(nobody.unwrap().closing, SignedNanos(0));
 }
 
