@@ -8,10 +8,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use control::actor::Actor;
+use control::plane::Plane;
+use control::plane::audit::Act;
+use control::refusal::Refusal;
 use engine::gateway::Gateway;
 use ir::money::SignedNanos;
+use serde_json::json;
 use store::StoreError;
-use store::records::ledger::credit::{Ledger, NewCredit, PostError, Posted};
+use store::records::ledger::credit::{Credit, Ledger, NewCredit, PostError, Posted};
 use store::records::ledger::{Account, Postings};
 use store::records::read::RecordsReader;
 
@@ -120,4 +125,23 @@ impl Credits {
     fn follower(&self) -> MutexGuard<'_, Follower> {
         self.follower.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes into the audit log that a transfer was posted.
+///
+/// # Errors
+/// When the control database cannot be used. The transfer stands, and says itself who posted it.
+pub fn audit(plane: &Plane, actor: &Actor, credit: &Credit, balance: SignedNanos) -> Result<(), Refusal> {
+    let given = &credit.given;
+    let after = json!({
+        "id": credit.id.to_string(),
+        "kind": given.kind.name(),
+        "amount_usd": given.credits.to_string(),
+        "reference": given.reference,
+        "note": given.note,
+        "balance_usd": balance.to_string(),
+    });
+    let (environment, name) = (given.environment.as_str(), given.reference.as_str());
+    let act = Act { action: "post_credits", kind: "credits", environment, name, after: Some(after), ..Act::default() };
+    plane.record(actor, &act)
 }

@@ -22,6 +22,7 @@ use crate::journal::writer::{JournalUnavailable, Permit, Writer};
 use crate::journal::{Journal, JournalError, JournalOptions};
 use crate::recover::RecoveryReport;
 
+mod auditing;
 mod crash;
 mod entries;
 mod failing;

@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response, StatusCode};
-use control::plane::audit::Act;
 use ir::civil::rfc3339;
 use ir::money::SignedNanos;
 use serde_json::{Value, json};
@@ -14,16 +13,14 @@ use store::records::ledger::statement::{GroupBy, Line, Statement, StatementQuery
 use store::records::read::RecordsReader;
 use store::records::zone::Zone;
 
+use crate::credits::audit;
+
 use super::call::{Call, json as reply};
 use super::principal::{Principal, SignedIn};
 use super::problem::{Code, Problem};
 use super::requests::filter::instant;
 use super::requests::{known, zone};
 use super::route::Outcome;
-
-/// The most characters of a reference, and of a note.
-const MAX_REFERENCE: usize = 128;
-const MAX_NOTE: usize = 500;
 
 /// Posts credits.
 pub(super) async fn post(mut call: Call, who: SignedIn) -> Outcome {
@@ -34,24 +31,7 @@ pub(super) async fn post(mut call: Call, who: SignedIn) -> Outcome {
     let done = call.blocking(move |admin| {
         let posted = admin.credits.post(&new)?;
         if let Posted::Now { credit, balance } = &posted {
-            let given = &credit.given;
-            let after = json!({
-                "id": credit.id.to_string(),
-                "kind": given.kind.name(),
-                "amount_usd": given.credits.to_string(),
-                "reference": given.reference,
-                "note": given.note,
-                "balance_usd": balance.to_string(),
-            });
-            let act = Act {
-                action: "post_credits",
-                kind: "credits",
-                environment: &given.environment,
-                name: &given.reference,
-                after: Some(after),
-                ..Act::default()
-            };
-            if let Err(error) = admin.plane.record(&actor, &act) {
+            if let Err(error) = audit(&admin.plane, &actor, credit, *balance) {
                 // The transfer stands, and says itself who posted it.
                 tracing::error!(component = "credits", error = %error, "Credits were posted and not audited");
             }
@@ -92,21 +72,10 @@ fn new_credit(call: &mut Call, actor: &str) -> Result<NewCredit, Problem> {
     let names = || CreditKind::NAMES.map(|(name, _)| name).join(", ");
     let kind =
         CreditKind::named(&kind).ok_or_else(|| Problem::invalid("kind", format!("kind must be one of {}", names())))?;
-    let length = reference.chars().count();
-    if !(1..=MAX_REFERENCE).contains(&length)
-        || reference.chars().any(char::is_control)
-        || reference.trim() != reference
-    {
-        let message =
-            format!("reference must be 1 to {MAX_REFERENCE} printable characters, without a blank at either end");
-        return Err(Problem::invalid("reference", message));
-    }
-    if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
-        return Err(Problem::invalid("note", format!("note must be one line of at most {MAX_NOTE} characters")));
-    }
     let environment = call.path("env").to_owned();
     let credits = kind.signed(amount);
-    Ok(NewCredit { environment, kind, credits, reference, note, actor: actor.to_owned() })
+    let new = NewCredit { environment, kind, credits, reference, note, actor: actor.to_owned() };
+    new.checked().map_err(|error| refused(&error))
 }
 
 fn refused(error: &PostError) -> Problem {
@@ -115,6 +84,8 @@ fn refused(error: &PostError) -> Problem {
             .hint("a reference names one transfer: give this one another"),
         PostError::BalanceTooLow(_) => Problem::invalid("amount", error.to_string()),
         PostError::BadAmount(says) => Problem::invalid("amount", *says),
+        PostError::BadReference => Problem::invalid("reference", error.to_string()),
+        PostError::BadNote => Problem::invalid("note", error.to_string()),
         PostError::Store(error) => Problem::store(error),
     }
 }

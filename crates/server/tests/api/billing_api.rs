@@ -138,10 +138,7 @@ async fn a_statement_is_json_or_csv_and_adds_up() {
                   charge,default,3,0.00015,0.00000825,0,0,-0.00015825\r\nclosing_balance,,,,,,,0.99984175\r\n";
     let path = format!("GET {ENVIRONMENT}/statement");
     let csv = gateway.api(&format!("{path}?format=csv"), &Value::Null).await;
-    assert_eq!(
-        (csv.text(), csv.header("content-type")),
-        (expect, Some("text/csv; charset=utf-8; header=present"))
-    );
+    assert_eq!((csv.text(), csv.header("content-type")), (expect, Some("text/csv; charset=utf-8; header=present")));
     assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"statement-2026-11.csv\""));
     let token = format!("authorization: Bearer {}\r\n", testkit::gateway::ADMIN_TOKEN);
     let accepted = gateway.api_with(&path, &format!("{token}accept: text/csv, */*\r\n"), &Value::Null).await;

@@ -16,6 +16,10 @@ use crate::StoreError;
 pub const MOST_AMOUNT: i64 = 1_000_000_000_000_000_000;
 const MOST_BALANCE: i64 = 4 * MOST_AMOUNT;
 
+/// The most characters of a reference, and of a note.
+const MAX_REFERENCE: usize = 128;
+const MAX_NOTE: usize = 500;
+
 /// What is to be posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCredit {
@@ -31,6 +35,36 @@ pub struct NewCredit {
     pub note: String,
     /// Who posts it.
     pub actor: String,
+}
+
+impl NewCredit {
+    /// Returns it when it can be posted, as far as it says itself.
+    ///
+    /// # Errors
+    /// [`PostError::BadAmount`], [`PostError::BadReference`], [`PostError::BadNote`].
+    pub fn checked(self) -> Result<Self, PostError> {
+        let (credits, reference) = (self.credits.0, &self.reference);
+        let good = match self.kind {
+            CreditKind::TopUp | CreditKind::Promotion => credits > 0,
+            CreditKind::Refund => credits < 0,
+            CreditKind::Adjustment => credits != 0,
+        };
+        if !good {
+            return Err(PostError::BadAmount("the amount must be above zero; that of an adjustment may be below it"));
+        }
+        if credits.unsigned_abs() > MOST_AMOUNT.unsigned_abs() {
+            return Err(PostError::BadAmount("one transfer is at most a billion US dollars"));
+        }
+        let printable = |text: &str| !text.chars().any(char::is_control);
+        let length = reference.chars().count();
+        if !(1..=MAX_REFERENCE).contains(&length) || !printable(reference) || reference.trim() != reference {
+            return Err(PostError::BadReference);
+        }
+        if self.note.chars().count() > MAX_NOTE || !printable(&self.note) {
+            return Err(PostError::BadNote);
+        }
+        Ok(self)
+    }
 }
 
 /// A transfer that was posted.
@@ -72,6 +106,12 @@ pub enum PostError {
     /// The amount has the wrong sign, or is zero or too large.
     #[error("{0}")]
     BadAmount(&'static str),
+    /// The reference is none.
+    #[error("reference must be 1 to {MAX_REFERENCE} printable characters, without a blank at either end")]
+    BadReference,
+    /// The note is none.
+    #[error("note must be one line of at most {MAX_NOTE} characters")]
+    BadNote,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,7 +145,7 @@ impl Ledger {
     /// # Errors
     /// [`PostError`]; then nothing was posted.
     pub fn post(&mut self, new: &NewCredit, now_ms: u64) -> Result<Posted, PostError> {
-        check(new)?;
+        let new = &new.clone().checked()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(before) = by_reference(&transaction, &new.environment, &new.reference)? {
             let same = before.given.kind == new.kind && before.given.credits == new.credits;
@@ -125,22 +165,6 @@ impl Ledger {
         let credit = Credit { number, id, at_ms: id.unix_ms(), given: new.clone() };
         Ok(Posted::Now { credit, balance: SignedNanos(after) })
     }
-}
-
-fn check(new: &NewCredit) -> Result<(), PostError> {
-    let credits = new.credits.0;
-    let good = match new.kind {
-        CreditKind::TopUp | CreditKind::Promotion => credits > 0,
-        CreditKind::Refund => credits < 0,
-        CreditKind::Adjustment => credits != 0,
-    };
-    if !good {
-        return Err(PostError::BadAmount("the amount must be above zero; that of an adjustment may be below it"));
-    }
-    if credits.unsigned_abs() > MOST_AMOUNT.unsigned_abs() {
-        return Err(PostError::BadAmount("one transfer is at most a billion US dollars"));
-    }
-    Ok(())
 }
 
 fn balance(transaction: &Transaction<'_>, environment: &str) -> Result<i64, StoreError> {
