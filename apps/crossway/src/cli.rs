@@ -12,7 +12,7 @@ use policy::problem::Problem;
 use crate::apply::{self, FileArgs};
 use crate::export::{self, Format};
 use crate::remote::ServerArgs;
-use crate::{backup, check, credits, keys, ledger, migrate, people, restore, serve};
+use crate::{audit, backup, check, credits, keys, ledger, migrate, people, restore, serve};
 
 /// What a command fails with: one line, or several, for people.
 pub type Failure = Box<dyn std::error::Error>;
@@ -103,6 +103,9 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Check that the audit log is as it was written
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print the OpenAPI document of the admin API
     Openapi,
     /// Invite and list people, and make codes for new passwords
@@ -177,6 +180,7 @@ pub fn run() -> Result<ExitCode, Failure> {
         Command::Keys(command) => keys::run(command),
         Command::Credits(command) => credits::run(command),
         Command::Ledger(command) => ledger::run(&command),
+        Command::Audit(command) => audit::run(command),
         Command::Openapi => {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&server::admin::openapi::document())?)?;
             Ok(ExitCode::SUCCESS)
