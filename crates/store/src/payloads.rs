@@ -13,7 +13,7 @@ use crate::{Schema, StoreError, from_sql, to_sql};
 
 mod squeeze;
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "payloads.db",
     page_bytes: 16384,
     synchronous: "NORMAL",
