@@ -2,6 +2,7 @@
 
 mod apply;
 mod assemble;
+mod audit;
 mod backup;
 mod check;
 mod cli;

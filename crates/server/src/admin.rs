@@ -19,6 +19,7 @@ pub mod blocking;
 mod body;
 pub mod call;
 mod catalogue;
+mod denied;
 mod documents;
 pub mod frame;
 mod health;

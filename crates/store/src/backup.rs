@@ -65,9 +65,8 @@ pub fn databases() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// When it is no database, of a newer version or locked, and when the copy cannot be written.
 pub fn copy(data_dir: &Path, file: &str, to: &Path) -> Result<bool, CopyError> {
-    let Some(schema) = SCHEMAS.iter().find(|schema| schema.file == file && data_dir.join(schema.file).exists()) else {
-        return Ok(false);
-    };
+    let known = SCHEMAS.iter().find(|schema| schema.file == file && data_dir.join(file).exists());
+    let Some(schema) = known else { return Ok(false) };
     let file = schema.file;
     let source = schema.open_reader(data_dir)?;
     let written = |error: rusqlite::Error| match error.sqlite_error_code() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+pub mod audit;
 pub mod backup;
 pub mod idempotency;
 pub mod payloads;

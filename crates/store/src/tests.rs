@@ -18,6 +18,7 @@ use crate::records::read::{ListQuery, RecordsReader};
 use crate::resources::sqlite::SqliteResources;
 use crate::seal::{MasterKey, SealError, generate_secret};
 
+mod audit;
 mod backup;
 mod migrating;
 mod people;

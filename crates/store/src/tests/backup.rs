@@ -86,6 +86,8 @@ fn migrations_say_what_they_did_and_refuse_what_is_newer() {
     drop(connection);
     let refused = migrate(&dir).unwrap_err();
     assert!(matches!(refused, StoreError::NewerVersion { file: "records.db", found: 999, .. }), "{refused}");
+    let copied = copy(&dir, "records.db", &dir.join("copy"));
+    assert!(matches!(copied, Err(CopyError::Source(StoreError::NewerVersion { .. }))), "{copied:?}");
 }
 
 #[test]
