@@ -23,6 +23,7 @@ use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
 use server::credits::Credits;
+use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
+    /// What became of requests that may be sent twice.
+    pub outcomes: Keeper,
     /// The threads of journal, drainer and payloads, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
@@ -148,8 +151,11 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
         ..Options::default()
     };
     let master = master_key(&settings)?;
+    let outcomes = Keeper::new(settings.data_dir.clone(), master.results(), clock.clone());
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+    // It is set here alone.
+    let _ = gateway.outcomes.set(Arc::new(outcomes.clone()));
     let tail = Tail::default();
     let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
@@ -159,7 +165,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let credits = Credits::restore(&gateway, &settings.data_dir);
     let credits = Arc::new(credits.map_err(|error| format!("the ledger cannot be read: {error}"))?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, credits, tail, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, credits, tail, outcomes, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.

@@ -56,7 +56,8 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let effective = written.effective.clone();
     let hangup = Arc::new(AtomicBool::new(false));
     let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
-    let Parts { gateway, journal, plane, first_key, credits, tail, background, lock: _lock } = assemble(written, demo)?;
+    let Parts { gateway, journal, plane, first_key, credits, tail, outcomes, background, lock: _lock } =
+        assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
@@ -100,6 +101,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
             () = admin => {}
             () = shutdown::drain(&gateway, &stop, settings.grace) => {}
             () = shutdown::note_hangups(&hangup) => {}
+            () = outcomes.sweep() => {}
         }
         Ok::<_, std::io::Error>(())
     })?;

@@ -1,6 +1,7 @@
 //! Counters, as Prometheus reads them. Labels come from closed sets, so that traffic cannot make more series.
 
 pub mod guardrails;
+pub mod idempotency;
 pub mod providers;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 
 use self::guardrails::GuardrailHits;
+use self::idempotency::Repeats;
 use self::providers::{LastError, ProviderTotals, Providers};
 
 /// The gateway's counters.
@@ -30,6 +32,8 @@ pub struct Metrics {
     latency_us: Counter,
     /// What guardrails do.
     pub guardrails: GuardrailHits,
+    /// What requests meet that are sent twice.
+    pub idempotency: Repeats,
     providers: Providers,
     payloads_dropped: Counter,
 }
@@ -143,6 +147,7 @@ impl Metrics {
             registry.register(name, help, counter.clone());
         }
         self.guardrails.register(&mut registry);
+        self.idempotency.register(&mut registry);
         let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
         gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);

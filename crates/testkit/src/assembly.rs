@@ -25,6 +25,7 @@ use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
 use server::credits::Credits;
+use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -43,6 +44,7 @@ use store::resources::sqlite::SqliteResources;
 use store::seal::{MasterKey, generate_secret};
 
 use crate::directory::Directory;
+use crate::outcomes::Outcomes;
 
 /// The wall time at which every test starts, Unix milliseconds.
 pub const NOW_MS: u64 = 1_795_000_000_000;
@@ -55,6 +57,9 @@ pub const USER_AGENT: &str = "crossway/test";
 
 /// Room for the content of a few requests.
 const PAYLOAD_BYTES: usize = 256 << 10;
+
+/// Room for the kept replies of a few requests.
+const OUTCOME_BYTES: u64 = 5 << 20;
 
 /// Room for some thirty requests.
 const SEGMENT_BYTES: u64 = 256 << 10;
@@ -83,6 +88,8 @@ pub struct Assembly {
     pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
+    /// What became of requests that may be sent twice, and how that store is.
+    pub outcomes: Arc<Outcomes>,
     drainer: Mutex<Drainer>,
     payloads: Mutex<Writer>,
     drained: AtomicUsize,
@@ -128,8 +135,11 @@ impl Assembly {
             ..Options::default()
         };
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
+        let outcomes = Keeper::with_room(directory.0.clone(), hashing.results(), clock.clone(), OUTCOME_BYTES);
+        let outcomes = Arc::new(Outcomes::new(outcomes));
         let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
         let core = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+        assert!(core.outcomes.set(Arc::clone(&outcomes) as _).is_ok(), "it is set once");
         let plane = Plane::open(open::Options {
             store: Box::new(store),
             master,
@@ -163,6 +173,7 @@ impl Assembly {
             directory,
             credits,
             tail,
+            outcomes,
             drainer,
             payloads,
             drained: AtomicUsize::new(0),

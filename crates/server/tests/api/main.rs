@@ -24,6 +24,7 @@ mod failover;
 mod failover_streams;
 mod fetching;
 mod guarding;
+mod idempotency;
 mod input;
 mod journal;
 mod keys;
