@@ -130,8 +130,12 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
     Ok(match success {
         Success::Begun(begun) => Answered::Begun { gated, trail, begun, deadline },
         Success::Whole(whole) => {
-            let (account, parts) =
+            let (account, parts, due) =
                 whole.settle(&worker.gateway, &mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed))?;
+            if let Some(due) = due {
+                // What the disk does not take is kept until it does.
+                let _ = worker.on_file(due).await;
+            }
             Answered::Whole { gated, trail, account, parts }
         }
     })
