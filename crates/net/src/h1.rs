@@ -12,6 +12,7 @@ mod buffer;
 mod chunked;
 mod head;
 mod outgoing;
+pub mod serve;
 #[cfg(test)]
 mod tests;
 
