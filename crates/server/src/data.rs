@@ -67,7 +67,7 @@ struct Answers {
 impl Handler for Answers {
     type Body = ReplyBody;
 
-    fn answer(&self, head: Parts, body: RequestBody) -> impl Future<Output = Response<ReplyBody>> + Send {
+    fn answer(&self, head: Box<Parts>, body: RequestBody) -> impl Future<Output = Response<ReplyBody>> + Send {
         respond(&self.worker, self.peer, head, body)
     }
 
@@ -88,10 +88,9 @@ impl Handler for Answers {
     }
 }
 
-async fn respond(worker: &Arc<Worker>, peer: SocketAddr, head: Parts, body: RequestBody) -> Response<ReplyBody> {
+async fn respond(worker: &Arc<Worker>, peer: SocketAddr, head: Box<Parts>, body: RequestBody) -> Response<ReplyBody> {
     let gateway = &worker.gateway;
     let id = RequestId::new(gateway.clock.unix_ms());
-    let head = Box::new(head);
     let surface = surface::of(&head);
     if let Some(failure) = unacceptable(head.version, &head.headers) {
         return surface::error(gateway, surface, &Refusal::closing(id, failure));

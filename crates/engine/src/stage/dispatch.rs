@@ -271,7 +271,7 @@ async fn attempt(
     let tried = match write(run, gated, target, model).await {
         // Only now it is asked: what it cannot be told costs nothing.
         Ok(letter) => {
-            target.retries.record_request(clock.now().0);
+            target.retries.record_request(started.0);
             gated.ticket.asking(&model.slug, &provider.name, model.prices.as_ref());
             let route = route(configuration, gated, planned.model, plan.policy);
             ask(run, gated, target, letter, route).await

@@ -26,7 +26,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body as HttpBody;
 use tokio::io::AsyncWrite;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 pub use self::body::{BodyError, RequestBody};
@@ -35,7 +35,7 @@ use self::head::{HeadError, Length, RequestHead};
 use self::reply::{DateLine, Framing, Outgoing, Persistence};
 use super::body::Body;
 use super::chunked::Chunked;
-use crate::deadline::{after, passed};
+use crate::deadline::{Alarm, after};
 use crate::io::BoxIo;
 
 /// How long a connection may rest between two requests: longer than the proxies in front of us keep theirs, so that it
@@ -64,7 +64,7 @@ pub trait Handler {
     type Body: HttpBody<Data = Bytes, Error = Infallible> + Unpin;
 
     /// Answers a request. The future is dropped when the peer is gone.
-    fn answer(&self, head: Parts, body: RequestBody) -> impl Future<Output = Response<Self::Body>> + Send;
+    fn answer(&self, head: Box<Parts>, body: RequestBody) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Answers what is no request; `path` is the one it seems to name. The connection ends after it.
     fn refuse(&self, path: &str, error: HeadError) -> Response<Self::Body>;
@@ -79,12 +79,13 @@ pub async fn serve<H: Handler>(io: BoxIo, handler: &H, stop: &CancellationToken)
         line: Arc::new(Mutex::new(Line::new(io))),
         outgoing: Outgoing::default(),
         alarm: Alarm::default(),
+        stuck: None,
         date: DateLine::default(),
     };
     let mut stopped = pin!(stop.cancelled());
     loop {
         let head = match connection.head(stopped.as_mut()).await {
-            Next::Head(head) => *head,
+            Next::Head(head) => head,
             Next::Refused(path, error) => {
                 let reply = handler.refuse(&path, error);
                 connection.reply(reply, Asked::NOTHING, handler.unix_seconds(), false).await;
@@ -124,7 +125,7 @@ impl Asked {
 
 /// What comes next on a connection.
 enum Next {
-    Head(Box<RequestHead>),
+    Head(RequestHead),
     Refused(String, HeadError),
     End,
 }
@@ -133,6 +134,8 @@ struct Connection {
     line: SharedLine,
     outgoing: Outgoing,
     alarm: Alarm,
+    /// When a write that makes no progress is given up.
+    stuck: Option<Instant>,
     date: DateLine,
 }
 
@@ -147,7 +150,7 @@ impl Connection {
             loop {
                 match take_head(line, &mut scanned) {
                     Ok(None) => {}
-                    Ok(Some(head)) => return Poll::Ready(Next::Head(Box::new(head))),
+                    Ok(Some(head)) => return Poll::Ready(Next::Head(head)),
                     Err(error) => {
                         let path = head::path_of(line.buffer.as_slice()).to_owned();
                         // Nothing of it is read as a body.
@@ -268,10 +271,10 @@ impl Connection {
                 return if line.is_gone(cx) { Poll::Ready(false) } else { Poll::Pending };
             }
             match self.outgoing.poll_write(&mut line.io, cx) {
-                Poll::Ready(Ok(())) => self.alarm.disarm(),
+                Poll::Ready(Ok(())) => self.stuck = None,
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => {
-                    let deadline = self.alarm.stuck_until(WRITE_IDLE);
+                    let deadline = *self.stuck.get_or_insert_with(|| after(WRITE_IDLE));
                     ready!(self.alarm.poll_until(cx, deadline));
                     return Poll::Ready(false);
                 }
@@ -313,38 +316,5 @@ fn framing<B: HttpBody>(status: StatusCode, body: &B, asked: Asked) -> Framing {
         None if asked.no_body => Framing::None,
         None if asked.is_http10 => Framing::UntilEof,
         None => Framing::Chunked,
-    }
-}
-
-/// The one timer of a connection. It is set anew only when it must ring earlier: a deadline that moves away is looked at
-/// when the timer rings, so that moving it costs nothing.
-#[derive(Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// When a write that makes no progress is given up.
-    stuck: Option<Instant>,
-}
-
-impl Alarm {
-    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if passed(deadline) {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
-    }
-
-    fn stuck_until(&mut self, wait: Duration) -> Instant {
-        *self.stuck.get_or_insert_with(|| after(wait))
-    }
-
-    fn disarm(&mut self) {
-        self.stuck = None;
     }
 }

@@ -43,8 +43,8 @@ pub enum Length {
 /// A request's head, understood.
 #[derive(Debug)]
 pub struct RequestHead {
-    /// Its parts.
-    pub parts: Parts,
+    /// Its parts; boxed, because they walk far.
+    pub parts: Box<Parts>,
     /// Where its body ends.
     pub length: Length,
     /// Whether the peer wants to go on with the connection, and nothing in the head forbids it.
@@ -104,7 +104,7 @@ pub fn parse(raw: &Bytes) -> Result<RequestHead, HeadError> {
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err(HeadError::Malformed("the request line is invalid"));
     };
-    let mut parts = Request::new(()).into_parts().0;
+    let mut parts = Box::new(Request::new(()).into_parts().0);
     parts.method = Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed("the method is invalid"))?;
     parts.uri = Uri::from_maybe_shared(raw.slice_ref(target.as_bytes()))
         .map_err(|_| HeadError::Malformed("the request target is invalid"))?;
@@ -132,7 +132,7 @@ fn malformed(error: httparse::Error) -> HeadError {
 }
 
 /// Decides where the body ends and whether the connection may go on after it.
-fn frame(parts: Parts) -> Result<RequestHead, HeadError> {
+fn frame(parts: Box<Parts>) -> Result<RequestHead, HeadError> {
     let headers = &parts.headers;
     let is_http10 = parts.version == Version::HTTP_10;
     let (mut codings, mut length, mut has_length) = (0_usize, None, false);
