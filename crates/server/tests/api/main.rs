@@ -27,6 +27,7 @@ mod guarding;
 mod input;
 mod journal;
 mod keys;
+mod ledger_faults;
 mod limits;
 mod limits_budget;
 mod limits_restart;
