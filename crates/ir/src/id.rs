@@ -93,6 +93,10 @@ id! {
     /// One stored resource (an API key, a provider, a team, …).
     ResourceId, "res_"
 }
+id! {
+    /// Something that happened and is told to somebody.
+    EventId, "evt_"
+}
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,9 @@ const SCHEMAS: [Schema; 2] = [records::SCHEMA, sqlite::SCHEMA];
 /// What was asked and answered, where it is kept. It is copied as it is: whoever keeps it brings it up to date.
 const PAYLOADS: &str = "payloads.db";
 
+/// What is told to webhooks and by email. It is copied as it is too.
+const EVENTS: &str = "events.db";
+
 /// Why a database could not be copied or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
@@ -59,7 +62,7 @@ pub struct Migrated {
 
 /// Returns the names of the databases in the order in which they are copied.
 pub fn databases() -> impl Iterator<Item = &'static str> {
-    std::iter::once(PAYLOADS).chain(SCHEMAS.iter().map(|schema| schema.file))
+    [PAYLOADS, EVENTS].into_iter().chain(SCHEMAS.iter().map(|schema| schema.file))
 }
 
 /// Copies one database of a data directory into a new file, as of one instant, while others write to it. Returns false

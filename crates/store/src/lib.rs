@@ -12,6 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 pub mod backup;
+pub mod events;
 pub mod payloads;
 pub mod people;
 pub mod records;

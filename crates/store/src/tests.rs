@@ -19,6 +19,7 @@ use crate::resources::sqlite::SqliteResources;
 use crate::seal::{MasterKey, SealError, generate_secret};
 
 mod backup;
+mod events;
 mod migrating;
 mod people;
 mod requests;

@@ -39,7 +39,7 @@ fn what_is_not_there_is_not_copied() {
     let dir = Directory::new();
     assert!(!copy(&dir, "control.db", &dir.join("copy")).unwrap());
     assert!(!copy(&dir, "other.db", &dir.join("copy")).unwrap());
-    assert_eq!(databases().collect::<Vec<_>>(), ["payloads.db", "records.db", "control.db"]);
+    assert_eq!(databases().collect::<Vec<_>>(), ["payloads.db", "events.db", "records.db", "control.db"]);
     let payloads = Connection::open(dir.join("payloads.db")).unwrap();
     payloads.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)").unwrap();
     assert!(copy(&dir, "payloads.db", &dir.join("copy")).unwrap());

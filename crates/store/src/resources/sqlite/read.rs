@@ -13,6 +13,10 @@ use crate::{StoreError, from_sql, to_sql};
 pub(super) const COLUMNS: &str = "r.kind, r.environment, r.id, r.name, r.version, r.schema, r.spec, r.created_at_ms,
      r.updated_at_ms, r.revoked_at_ms, r.team, r.owner, r.enabled, r.expires_at_ms";
 
+/// The columns that [`audit_row`] reads.
+const AUDIT_COLUMNS: &str =
+    "seq, at_ms, actor, role, ip, request_id, action, kind, environment, name, resource_id, before, after";
+
 /// From so many changes on, everything is read again.
 const MANY: usize = 2_000;
 
@@ -84,6 +88,18 @@ impl<T: Connected> ResourceReader for T {
 
     fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
         audit(self.connection(), query)
+    }
+
+    fn audit_after(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        let sql = format!("SELECT {AUDIT_COLUMNS} FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let found = statement.query_map((to_sql(after), to_sql(limit as u64)), audit_row)?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    fn audit_end(&self) -> Result<u64, StoreError> {
+        let mut statement = self.connection().prepare_cached("SELECT coalesce(max(seq), 0) FROM audit")?;
+        Ok(from_sql(statement.query_row([], |row| row.get(0))?))
     }
 
     fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
@@ -167,27 +183,27 @@ fn audit(connection: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, S
         }
     }
     values.push(Value::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
-    let sql = format!(
-        "SELECT seq, at_ms, actor, role, ip, request_id, action, kind, environment, name, resource_id, before, after
-         FROM audit WHERE {conditions} ORDER BY seq DESC LIMIT ?"
-    );
+    let sql = format!("SELECT {AUDIT_COLUMNS} FROM audit WHERE {conditions} ORDER BY seq DESC LIMIT ?");
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_map(params_from_iter(values), |row| {
-        Ok(AuditRow {
-            seq: from_sql(row.get(0)?),
-            at_ms: from_sql(row.get(1)?),
-            actor: row.get(2)?,
-            role: row.get(3)?,
-            ip: row.get(4)?,
-            request_id: row.get(5)?,
-            action: row.get(6)?,
-            kind: row.get(7)?,
-            environment: row.get(8)?,
-            name: row.get(9)?,
-            resource_id: row.get::<_, Option<[u8; 16]>>(10)?.map(ResourceId),
-            before: row.get(11)?,
-            after: row.get(12)?,
-        })
-    })?;
+    let found = statement.query_map(params_from_iter(values), audit_row)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Reads the columns of [`AUDIT_COLUMNS`].
+fn audit_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        seq: from_sql(row.get(0)?),
+        at_ms: from_sql(row.get(1)?),
+        actor: row.get(2)?,
+        role: row.get(3)?,
+        ip: row.get(4)?,
+        request_id: row.get(5)?,
+        action: row.get(6)?,
+        kind: row.get(7)?,
+        environment: row.get(8)?,
+        name: row.get(9)?,
+        resource_id: row.get::<_, Option<[u8; 16]>>(10)?.map(ResourceId),
+        before: row.get(11)?,
+        after: row.get(12)?,
+    })
 }
