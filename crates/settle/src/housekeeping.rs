@@ -2,12 +2,16 @@
 //! drains, by the one thread that writes. A request never waits for it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use policy::clock::Clock;
 use store::StoreError;
 use store::records::Records;
 use store::records::retention::Sweep;
+
+use crate::events::counts::Counts;
 
 /// How long it may keep the drainer from its work at once.
 const TURN: Duration = Duration::from_millis(20);
@@ -34,7 +38,18 @@ pub type Policy = Box<dyn Fn() -> Vec<Kept> + Send>;
 pub struct Housekeeping {
     policy: Policy,
     passes: HashMap<String, Pass>,
+    outbox: Option<Outbox>,
 }
+
+/// What of the outbox can go.
+struct Outbox {
+    /// How far it was read.
+    seen: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// The most requests that wait to be announced.
+const MOST_ANNOUNCED: u64 = 100_000;
 
 /// Where a pass is.
 struct Pass {
@@ -46,7 +61,13 @@ struct Pass {
 impl Housekeeping {
     /// Returns one that deletes what a policy does not keep.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, passes: HashMap::new() }
+        Self { policy, passes: HashMap::new(), outbox: None }
+    }
+
+    /// Lets go of requests that were announced, as far as `seen` says, and of the oldest of too many.
+    #[must_use]
+    pub fn with_outbox(self, seen: Arc<AtomicU64>, counts: Arc<Counts>) -> Self {
+        Self { outbox: Some(Outbox { seen, counts }), ..self }
     }
 
     /// Works for a short time. Returns how many records it deleted.
@@ -57,6 +78,10 @@ impl Housekeeping {
         let started = clock.now();
         let now_ms = clock.unix_ms();
         while clock.now().since(started) < TURN && records.fold(now_ms)? {}
+        if let Some(Outbox { seen, counts }) = &self.outbox {
+            let dropped = records.trim_outbox(seen.load(Ordering::Relaxed), MOST_ANNOUNCED)?;
+            counts.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
         let mut deleted = 0;
         for Kept { environment, records: kept } in (self.policy)() {
             let before_ms = now_ms.saturating_sub(u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));

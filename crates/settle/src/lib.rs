@@ -6,6 +6,7 @@
 //! nothing. Prices and limits are not this crate's business.
 
 pub mod drain;
+pub mod events;
 pub mod housekeeping;
 pub mod journal;
 pub mod payloads;
