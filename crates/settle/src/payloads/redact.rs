@@ -6,7 +6,8 @@
 //! a model says in several pieces is not put together.
 
 /// What keys begin with, ours first.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
+    "whsec_",
     "sk-",
     "sk_",
     "rk_",
