@@ -16,12 +16,14 @@ use control::publish::Publish;
 use control::resource::{Draft, ListQuery};
 use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::State;
+use net::connector::TcpConnector;
 use policy::clock::Clock;
 use policy::load::Written;
 use policy::secret::Secret;
 use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
+use server::events::{Desk, Ways, address_check, announcing};
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -56,6 +58,8 @@ pub struct Parts {
     pub first_key: Option<Secret>,
     /// New records, for those who watch.
     pub tail: Tail,
+    /// How events are told.
+    pub events: Arc<Desk>,
     /// The threads of journal, drainer and payloads, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
@@ -148,13 +152,22 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
     let tail = Tail::default();
-    let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
+    let ways = Ways {
+        connector: Arc::new(TcpConnector::new(None)),
+        private: settings.webhooks_private,
+        user_agent: USER_AGENT.into(),
+    };
+    let events = Arc::new(Desk::new(&gateway, ways));
+    let mut background = background(&gateway, &journal, records, (tail.clone(), &events), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
     restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
+    let pump = events.pump(&gateway, &plane, settings.data_dir.clone(), settings.smtp.as_ref())?;
+    background.threads.push(pump.spawn(Arc::clone(&background.stop))?);
+    warn_of_email(&gateway, &settings);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, tail, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, tail, events, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.
@@ -175,8 +188,18 @@ pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) ->
         publish,
         clock: clock.clone(),
         key_totals: Some(key_totals(written.settings.data_dir.clone())),
+        addresses: address_check(written.settings.webhooks_private),
     });
     opened.map_err(explained)
+}
+
+/// Says that alerts want to send email and nobody can.
+fn warn_of_email(gateway: &Gateway, settings: &settings::Settings) {
+    let wanted = server::events::audiences(gateway);
+    let wanted = wanted.values().flat_map(|audience| &audience.alerts).any(|alert| !alert.emails.is_empty());
+    if wanted && settings.smtp.is_none() {
+        tracing::warn!(component = "events", "Alerts name email addresses, and no [smtp] is configured");
+    }
 }
 
 /// Makes a key for a first start, and for every start of a demo.
@@ -220,7 +243,7 @@ fn background(
     gateway: &Arc<Gateway>,
     journal: &Arc<Journal>,
     records: Records,
-    tail: Tail,
+    (tail, events): (Tail, &Desk),
     data_dir: &Path,
 ) -> Result<Background, Failure> {
     let clock = gateway.clock.clone();
@@ -244,9 +267,12 @@ fn background(
     let content_kept =
         move || retention().into_iter().map(|(environment, kept)| (environment, days(kept.content_days))).collect();
     let stop = Arc::new(StopSignal::default());
+    let housekeeping = Housekeeping::new(Box::new(records_kept))
+        .with_outbox(Arc::clone(&events.seen), Arc::clone(&events.counts));
     let drainer = Drainer::new(Arc::clone(journal), records, clock.clone())
         .with_tail(tail)
-        .with_housekeeping(Housekeeping::new(Box::new(records_kept)))
+        .with_announcing(announcing(gateway))
+        .with_housekeeping(housekeeping)
         .spawn(Arc::clone(&stop))?;
     let queue = Arc::new(Queue::default());
     let writer = Writer::new(Arc::clone(&queue), data_dir.to_owned(), Box::new(content_kept), clock);

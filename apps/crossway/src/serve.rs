@@ -55,7 +55,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let effective = written.effective.clone();
     let hangup = Arc::new(AtomicBool::new(false));
     let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
-    let Parts { gateway, journal, plane, first_key, tail, background, lock: _lock } = assemble(written, demo)?;
+    let Parts { gateway, journal, plane, first_key, tail, events, background, lock: _lock } = assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
@@ -82,6 +82,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         data_dir: settings.data_dir,
         token: settings.admin_token,
         tail,
+        events,
         journal_healthy,
         address: admin_address,
         authenticators: vec![Box::new(Sessions(Arc::clone(&front)))],

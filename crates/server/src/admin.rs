@@ -19,13 +19,14 @@ pub mod blocking;
 mod body;
 pub mod call;
 mod catalogue;
+mod deliveries;
 mod documents;
 pub mod frame;
 mod health;
 pub mod json;
 mod kinds;
 mod legacy;
-mod limits;
+pub(crate) mod limits;
 mod me;
 pub mod oidc;
 pub mod openapi;
@@ -69,6 +70,8 @@ pub struct Admin {
     pub people: Arc<people::Front>,
     /// New records, for those who watch.
     pub tail: settle::tail::Tail,
+    /// How events are told.
+    pub events: Arc<crate::events::Desk>,
     /// Whether the journal can be written.
     pub journal_healthy: Box<dyn Fn() -> bool + Send + Sync>,
     /// The address it listens on.

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod data;
+pub mod events;
 pub mod io;
 pub mod listen;
 pub mod publish;

@@ -70,8 +70,8 @@ pub struct Drainer {
     announcing: Option<Announcing>,
 }
 
-/// Returns the environments whose requests are announced.
-pub type Announcing = Box<dyn Fn() -> BTreeSet<String> + Send>;
+/// Returns the environments whose requests are announced; `None` as long as nobody knows.
+pub type Announcing = Box<dyn Fn() -> Option<BTreeSet<String>> + Send>;
 
 impl Drainer {
     /// Returns a drainer of a journal into the records. Recovery comes first.
@@ -125,8 +125,8 @@ impl Drainer {
     /// When the records or a segment fail: nothing is lost, and the next call goes on where this one stopped.
     pub fn drain_once(&mut self) -> Result<DrainReport, DrainError> {
         let started = self.clock.now();
-        if let Some(announcing) = &self.announcing {
-            self.records.announce(&announcing())?;
+        if let Some(environments) = self.announcing.as_ref().and_then(|announcing| announcing()) {
+            self.records.announce(&environments)?;
         }
         let mut settlements = self.commit_inbox()?;
         self.collect();

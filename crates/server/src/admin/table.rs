@@ -2,6 +2,7 @@
 
 use super::route::Route;
 
+mod deliveries;
 mod health;
 mod legacy;
 mod people;
@@ -15,6 +16,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(requests::routes());
     all.extend(people::routes());
     all.extend(resources::routes());
+    all.extend(deliveries::routes());
     all.extend(system::routes());
     all.extend(legacy::routes());
     all
