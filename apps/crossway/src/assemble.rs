@@ -267,8 +267,8 @@ fn background(
     let content_kept =
         move || retention().into_iter().map(|(environment, kept)| (environment, days(kept.content_days))).collect();
     let stop = Arc::new(StopSignal::default());
-    let housekeeping = Housekeeping::new(Box::new(records_kept))
-        .with_outbox(Arc::clone(&events.seen), Arc::clone(&events.counts));
+    let housekeeping =
+        Housekeeping::new(Box::new(records_kept)).with_outbox(Arc::clone(&events.seen), Arc::clone(&events.counts));
     let drainer = Drainer::new(Arc::clone(journal), records, clock.clone())
         .with_tail(tail)
         .with_announcing(announcing(gateway))

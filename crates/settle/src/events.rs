@@ -40,7 +40,8 @@ impl Audience {
     /// Returns whether anybody is told of events of a type, whatever they are about.
     pub fn wants(&self, kind: &str) -> bool {
         let named = |alert: &Alert| alert.events.as_ref().is_some_and(|all| all.iter().any(|one| one.matches(kind)));
-        self.webhooks.iter().any(|hook| hook.enabled && hook.wants(kind)) || self.alerts.iter().any(|alert| named(alert))
+        self.webhooks.iter().any(|hook| hook.enabled && hook.wants(kind))
+            || self.alerts.iter().any(|alert| named(alert))
     }
 
     /// Returns the webhook of a name.

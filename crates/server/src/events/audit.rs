@@ -49,7 +49,9 @@ impl Source for Audit {
         let rows = self.plane.audit_after(position, ROWS)?;
         for row in &rows {
             self.next = row.seq;
-            let Some((environment, audience)) = asked.audiences.get_key_value(row.environment.as_str()) else { continue };
+            let Some((environment, audience)) = asked.audiences.get_key_value(row.environment.as_str()) else {
+                continue;
+            };
             let happened = happened(row, Arc::clone(environment));
             asked.batch.events.extend(happened.and_then(|happened| happened.addressed(audience)));
         }

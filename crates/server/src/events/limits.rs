@@ -212,7 +212,11 @@ fn subject(id: &CounterId, limit: &Limit, percent: u8) -> String {
         Who::User(user) => format!("user:{user}"),
         Who::Ip(peer) => format!("ip:{peer}"),
     };
-    format!("{SUBJECT}{environment}\n{name}\n{who}\n{}\n{window}\n{target}\n{}\n{percent}", meter(rule.meter), rule.amount)
+    format!(
+        "{SUBJECT}{environment}\n{name}\n{who}\n{}\n{window}\n{target}\n{}\n{percent}",
+        meter(rule.meter),
+        rule.amount
+    )
 }
 
 fn happened(seen: &Seen<'_>, limit: &Limit, percent: u8, kind: &'static str, now_ms: u64) -> Happened {
@@ -264,4 +268,3 @@ fn percent_of(spent: u64, amount: u64) -> Option<f64> {
     let per_mille = (u128::from(spent) * 1_000).checked_div(u128::from(amount))?;
     u32::try_from(per_mille).ok().map(|tenths| f64::from(tenths) / 10.0)
 }
-

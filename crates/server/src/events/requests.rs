@@ -37,7 +37,8 @@ impl Requests {
     fn start(&self, asked: &Asked<'_>) -> Result<u64, StoreError> {
         let end = RecordsReader::open(&self.data_dir)?.outbox_end()?;
         let mark = asked.spool.map(|spool| spool.mark(MARK)).transpose()?.flatten();
-        Ok(mark.unwrap_or(end).min(end))
+        // What nobody has ever read was noted for somebody who wants it.
+        Ok(mark.unwrap_or(0).min(end))
     }
 }
 
@@ -60,7 +61,9 @@ impl Source for Requests {
         };
         for row in reader.outbox(position, ROWS)? {
             self.next = row.seq;
-            let Some((environment, audience)) = asked.audiences.get_key_value(row.environment.as_str()) else { continue };
+            let Some((environment, audience)) = asked.audiences.get_key_value(row.environment.as_str()) else {
+                continue;
+            };
             // One that is deleted already was kept for a shorter time than it takes to announce it.
             let Some(record) = reader.get(&row.environment, row.id)? else { continue };
             let happened = happened(&record, Arc::clone(environment), asked.now_ms);

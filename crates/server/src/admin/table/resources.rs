@@ -196,7 +196,8 @@ fn rotation(kind: &'static Kind) -> Route {
 }
 
 fn webhook_rotation(kind: &'static Kind) -> Route {
-    let summary = "Gives a webhook a new secret; deliveries are signed with the old one too for the grace time.".to_owned();
+    let summary =
+        "Gives a webhook a new secret; deliveries are signed with the old one too for the grace time.".to_owned();
     let mut route = route(kind, Method::POST, "rotate", summary, changing!(kind, rotate));
     route.parameters.push(IF_MATCH);
     Route {

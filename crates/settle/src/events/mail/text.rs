@@ -12,7 +12,9 @@ pub(super) fn of(event: &Value) -> (String, String) {
     let mut text = format!("{headline}\n\n");
     lines(data, "", &mut text);
     let id = event.get("id").and_then(Value::as_str).unwrap_or_default();
-    text.push_str(&format!("\nEvent {id} ({kind}), sent by Crossway because an alert of its configuration names you.\n"));
+    text.push_str(&format!(
+        "\nEvent {id} ({kind}), sent by Crossway because an alert of its configuration names you.\n"
+    ));
     (format!("[Crossway {environment}] {headline}"), text)
 }
 
@@ -103,7 +105,11 @@ mod tests {
         );
         check("budget.exceeded", budget, "[Crossway default] The budget `monthly` of the key `checkout` is used up");
         let refused = json!({ "limit": "m", "meter": "usd", "threshold": 100, "refused": true });
-        check("budget.exceeded", refused, "[Crossway default] Requests are refused: the budget `m` does not cover them");
+        check(
+            "budget.exceeded",
+            refused,
+            "[Crossway default] Requests are refused: the budget `m` does not cover them",
+        );
         let tokens = json!({ "limit": "daily", "meter": "tokens", "threshold": 90 });
         check("usage.threshold", tokens, "[Crossway default] 90 % of the limit `daily` are used");
         let down = json!({ "environment": "beta", "provider": "openai", "reason": "unreachable" });
@@ -113,7 +119,8 @@ mod tests {
 
     #[test]
     fn nothing_that_somebody_named_ends_a_line() {
-        let (_, text) = of(&json!({ "type": "key.created", "data": { "key": { "name": "a\r\nBcc: x@y\r\n\r\n<b>hi" } } }));
+        let (_, text) =
+            of(&json!({ "type": "key.created", "data": { "key": { "name": "a\r\nBcc: x@y\r\n\r\n<b>hi" } } }));
         assert!(text.contains("key.name: a  Bcc: x@y    <b>hi\n"), "{text}");
     }
 }
