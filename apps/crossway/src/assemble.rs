@@ -23,7 +23,9 @@ use policy::secret::Secret;
 use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
+use server::credits::Credits;
 use server::events::{Desk, Ways, address_check, announcing};
+use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -56,10 +58,14 @@ pub struct Parts {
     pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
     /// How events are told.
     pub events: Arc<Desk>,
+    /// What became of requests that may be sent twice.
+    pub outcomes: Keeper,
     /// The threads of journal, drainer and payloads, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
@@ -149,8 +155,11 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
         ..Options::default()
     };
     let master = master_key(&settings)?;
+    let outcomes = Keeper::new(settings.data_dir.clone(), master.results(), clock.clone());
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+    // It is set here alone.
+    let _ = gateway.outcomes.set(Arc::new(outcomes.clone()));
     let tail = Tail::default();
     let ways = Ways {
         connector: Arc::new(TcpConnector::new(None)),
@@ -163,11 +172,13 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
     restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
+    let credits = Credits::restore(&gateway, &settings.data_dir);
+    let credits = Arc::new(credits.map_err(|error| format!("the ledger cannot be read: {error}"))?);
     let pump = events.pump(&gateway, &plane, settings.data_dir.clone(), settings.smtp.as_ref())?;
     background.threads.push(pump.spawn(Arc::clone(&background.stop))?);
     warn_of_email(&gateway, &settings);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, tail, events, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, credits, tail, events, outcomes, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.

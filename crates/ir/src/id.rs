@@ -94,6 +94,10 @@ id! {
     ResourceId, "res_"
 }
 id! {
+    /// One transfer of the ledger. That of a request has the bits of the request's id.
+    EntryId, "ent_"
+}
+id! {
     /// Something that happened and is told to somebody.
     EventId, "evt_"
 }

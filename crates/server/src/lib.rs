@@ -4,8 +4,10 @@
 //! the admin side can be reached through the data listener.
 
 pub mod admin;
+pub mod credits;
 pub mod data;
 pub mod events;
+pub mod idempotency;
 pub mod io;
 pub mod listen;
 pub mod publish;

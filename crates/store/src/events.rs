@@ -15,7 +15,7 @@ mod log;
 
 pub use self::log::{Delivery, DeliveryQuery, EventsReader, State};
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "events.db",
     page_bytes: 4096,
     synchronous: "NORMAL",

@@ -232,6 +232,7 @@ fn admin(
         token: token.then(|| Secret::new(ADMIN_TOKEN)),
         authenticators: vec![Box::new(Named), Box::new(Sessions(Arc::clone(people)))],
         people: Arc::clone(people),
+        credits: Arc::clone(&assembly.credits),
         tail: assembly.tail.clone(),
         events: Arc::clone(events),
         journal_healthy: Box::new(move || journal.healthy()),

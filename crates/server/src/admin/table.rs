@@ -2,6 +2,7 @@
 
 use super::route::Route;
 
+mod billing;
 mod deliveries;
 mod health;
 mod legacy;
@@ -14,6 +15,7 @@ mod system;
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(requests::routes());
+    all.extend(billing::routes());
     all.extend(people::routes());
     all.extend(resources::routes());
     all.extend(deliveries::routes());

@@ -68,9 +68,33 @@ impl Source for Audit {
 
 /// Returns the event that an entry is; most are none.
 fn happened(row: &AuditRow, environment: Arc<str>) -> Option<Happened> {
-    if row.kind != KEYS {
-        return None;
+    match row.kind.as_str() {
+        KEYS => of_key(row, environment),
+        "credits" => of_credits(row, environment),
+        _ => None,
     }
+}
+
+/// Returns what the log says of credits: who gives some tops up, who takes some charges.
+fn of_credits(row: &AuditRow, environment: Arc<str>) -> Option<Happened> {
+    let posted: Value = serde_json::from_str(row.after.as_deref()?).ok()?;
+    let taken = posted["amount_usd"].as_str().is_some_and(|amount| amount.starts_with('-'));
+    let kind = if taken { "billing.charged" } else { "billing.topup" };
+    let data = json!({
+        "environment": row.environment,
+        "transfer": posted["id"],
+        "kind": posted["kind"],
+        "amount_usd": posted["amount_usd"],
+        "balance_usd": posted["balance_usd"],
+        "reference": posted["reference"],
+        "actor": row.actor,
+        "at": rfc3339(row.at_ms),
+    });
+    let Value::Object(data) = data else { return None };
+    Some(Happened::new(environment, kind, row.at_ms, data))
+}
+
+fn of_key(row: &AuditRow, environment: Arc<str>) -> Option<Happened> {
     let kind = match (row.action.as_str(), &row.before) {
         ("create" | "apply", None) => "key.created",
         ("rotate", _) => "key.rotated",

@@ -8,12 +8,14 @@ use engine::gateway::Gateway;
 use engine::limits::now;
 use engine::state::{Configuration, LiveKey};
 use ir::civil::rfc3339;
+use ir::money::SignedNanos;
 use policy::limit::bind::resolved;
 use policy::limit::book::{CounterId, Who};
 use policy::limit::counter::{Counter, Spent};
+use policy::limit::credits::BASE;
 use policy::limit::rule::{Limit, Span};
 use policy::limit::{Meter, Now};
-use policy::notify::{BUDGET_ALERT, BUDGET_EXCEEDED, USAGE_THRESHOLD};
+use policy::notify::{BUDGET_ALERT, BUDGET_EXCEEDED, CREDITS_EXHAUSTED, USAGE_THRESHOLD};
 use serde_json::{Value, json};
 use settle::events::source::{Asked, Source};
 use settle::events::{Audience, Happened};
@@ -85,6 +87,12 @@ impl Source for Limits {
             };
             let refused = self.refusal(&id, &counter);
             let seen = Seen { id: &id, key, spent: counter.spent(now), refused, now };
+            if id.meter == Meter::Credits {
+                if configuration.snapshot.environment.billing.enabled {
+                    self.look_at_credits(&seen, audience, asked);
+                }
+                continue;
+            }
             for limit in limits_of(configuration, key, &id) {
                 self.look(&seen, &limit, audience, asked);
             }
@@ -140,6 +148,37 @@ impl Limits {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Credits are used up when none are left, or somebody was refused for want of them; they are not any more when they
+    /// were topped up.
+    fn look_at_credits(&mut self, seen: &Seen<'_>, audience: &Audience, asked: &mut Asked<'_>) {
+        let (spent, environment) = (seen.spent.amount, &seen.id.environment);
+        let subject = format!("{SUBJECT}{environment}\ncredits");
+        let before = self.raised.as_ref().and_then(|raised| raised.get(&subject)).copied();
+        let exhausted = spent >= BASE || seen.refused.is_some();
+        match before {
+            Some((then, _)) if spent < then => {
+                asked.batch.calm.push(subject.clone());
+                self.fresh.push((subject, None));
+            }
+            None if exhausted => {
+                let left = i128::from(BASE) - i128::from(spent);
+                let data = json!({
+                    "environment": &**environment,
+                    "balance_usd": SignedNanos(i64::try_from(left).unwrap_or_default()).to_string(),
+                    "refused": spent < BASE,
+                });
+                let data = if let Value::Object(data) = data { data } else { serde_json::Map::new() };
+                let happened = Happened::new(Arc::clone(environment), CREDITS_EXHAUSTED, asked.now_ms, data);
+                if let Some(event) = happened.addressed(audience) {
+                    asked.batch.events.push(event);
+                    asked.batch.raised.push((subject.clone(), spent));
+                    self.fresh.push((subject, Some((spent, asked.now_ms))));
+                }
+            }
+            _ => {}
         }
     }
 

@@ -172,3 +172,28 @@ async fn somebody_who_listens_later_hears_what_stands() {
     assert_eq!(gateway.api(&format!("DELETE {HOOKS}/h"), &Value::Null).await.status, 204);
     gateway.records(39).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn credits_that_are_used_up_are_told_until_they_are_topped_up() {
+    let config = "[environment]\nbilling = { enabled = true }\n";
+    let gateway = listening(builder(vec![taken()]).config(config), &["credits.*", "billing.*"]).await;
+    let credit = |amount: &str, reference: &str| json!({ "amount": amount, "reference": reference });
+    let credits = "POST /admin/v1/environments/default/credits";
+    assert_eq!(gateway.api(credits, &credit("0.001", "one")).await.status, 201);
+    gateway.tell().await;
+    let types_now = |gateway: &Gateway| types(&told(gateway)).join(" ");
+    assert!(types_now(&gateway).contains("billing.topup"), "{}", types_now(&gateway));
+    spend(&gateway, 30).await;
+    spend(&gateway, 5).await;
+    let exhausted = |gateway: &Gateway| told(gateway).iter().filter(|one| one["type"] == "credits.exhausted").count();
+    assert_eq!(exhausted(&gateway), 1, "{:?}", told(&gateway));
+    assert_eq!(gateway.api(credits, &credit("0.001", "two")).await.status, 201);
+    spend(&gateway, 1).await;
+    spend(&gateway, 30).await;
+    spend(&gateway, 1).await;
+    assert_eq!(exhausted(&gateway), 2);
+    let topups: Vec<Value> = told(&gateway).into_iter().filter(|one| one["type"] == "billing.topup").collect();
+    assert_eq!((topups.len(), &topups[1]["data"]["amount_usd"]), (2, &json!("0.001")));
+    let asked = gateway.assembly.core.metrics.totals().requests.total;
+    gateway.records(usize::try_from(asked).unwrap()).await;
+}
