@@ -16,6 +16,7 @@ use control::publish::Publish;
 use control::resource::{Draft, ListQuery};
 use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::State;
+use net::connector::TcpConnector;
 use policy::clock::Clock;
 use policy::load::Written;
 use policy::secret::Secret;
@@ -23,6 +24,7 @@ use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
 use server::credits::Credits;
+use server::events::{Desk, Ways, address_check, announcing};
 use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::restore_limits;
@@ -60,6 +62,8 @@ pub struct Parts {
     pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
+    /// How events are told.
+    pub events: Arc<Desk>,
     /// What became of requests that may be sent twice.
     pub outcomes: Keeper,
     /// The threads of journal, drainer and payloads, and what stops them.
@@ -157,15 +161,24 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     // It is set here alone.
     let _ = gateway.outcomes.set(Arc::new(outcomes.clone()));
     let tail = Tail::default();
-    let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
+    let ways = Ways {
+        connector: Arc::new(TcpConnector::new(None)),
+        private: settings.webhooks_private,
+        user_agent: USER_AGENT.into(),
+    };
+    let events = Arc::new(Desk::new(&gateway, ways));
+    let mut background = background(&gateway, &journal, records, (tail.clone(), &events), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
     restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
     let credits = Credits::restore(&gateway, &settings.data_dir);
     let credits = Arc::new(credits.map_err(|error| format!("the ledger cannot be read: {error}"))?);
+    let pump = events.pump(&gateway, &plane, settings.data_dir.clone(), settings.smtp.as_ref())?;
+    background.threads.push(pump.spawn(Arc::clone(&background.stop))?);
+    warn_of_email(&gateway, &settings);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, credits, tail, outcomes, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, credits, tail, events, outcomes, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.
@@ -186,8 +199,18 @@ pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) ->
         publish,
         clock: clock.clone(),
         key_totals: Some(key_totals(written.settings.data_dir.clone())),
+        addresses: address_check(written.settings.webhooks_private),
     });
     opened.map_err(explained)
+}
+
+/// Says that alerts want to send email and nobody can.
+fn warn_of_email(gateway: &Gateway, settings: &settings::Settings) {
+    let wanted = server::events::audiences(gateway);
+    let wanted = wanted.values().flat_map(|audience| &audience.alerts).any(|alert| !alert.emails.is_empty());
+    if wanted && settings.smtp.is_none() {
+        tracing::warn!(component = "events", "Alerts name email addresses, and no [smtp] is configured");
+    }
 }
 
 /// Makes a key for a first start, and for every start of a demo.
@@ -231,7 +254,7 @@ fn background(
     gateway: &Arc<Gateway>,
     journal: &Arc<Journal>,
     records: Records,
-    tail: Tail,
+    (tail, events): (Tail, &Desk),
     data_dir: &Path,
 ) -> Result<Background, Failure> {
     let clock = gateway.clock.clone();
@@ -255,9 +278,12 @@ fn background(
     let content_kept =
         move || retention().into_iter().map(|(environment, kept)| (environment, days(kept.content_days))).collect();
     let stop = Arc::new(StopSignal::default());
+    let housekeeping =
+        Housekeeping::new(Box::new(records_kept)).with_outbox(Arc::clone(&events.seen), Arc::clone(&events.counts));
     let drainer = Drainer::new(Arc::clone(journal), records, clock.clone())
         .with_tail(tail)
-        .with_housekeeping(Housekeeping::new(Box::new(records_kept)))
+        .with_announcing(announcing(gateway))
+        .with_housekeeping(housekeeping)
         .spawn(Arc::clone(&stop))?;
     let queue = Arc::new(Queue::default());
     let writer = Writer::new(Arc::clone(&queue), data_dir.to_owned(), Box::new(content_kept), clock);

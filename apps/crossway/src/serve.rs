@@ -56,7 +56,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let effective = written.effective.clone();
     let hangup = Arc::new(AtomicBool::new(false));
     let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
-    let Parts { gateway, journal, plane, first_key, credits, tail, outcomes, background, lock: _lock } =
+    let Parts { gateway, journal, plane, first_key, credits, tail, events, outcomes, background, lock: _lock } =
         assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
@@ -85,6 +85,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         token: settings.admin_token,
         credits,
         tail,
+        events,
         journal_healthy,
         address: admin_address,
         authenticators: vec![Box::new(Sessions(Arc::clone(&front)))],

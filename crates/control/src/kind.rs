@@ -22,6 +22,9 @@ pub const ENVIRONMENTS: &str = "environments";
 /// The plural name of the kind of API keys.
 pub const KEYS: &str = store::resources::KEYS;
 
+/// The plural name of the kind of webhooks.
+pub const WEBHOOKS: &str = "webhooks";
+
 /// A kind of resource.
 pub struct Kind {
     /// Its plural name, as paths and documents say it.
@@ -73,7 +76,7 @@ pub(crate) struct Filed {
 }
 
 /// Every kind, in the order in which documents are exported.
-pub static KINDS: [Kind; 10] = [
+pub static KINDS: [Kind; 12] = [
     Kind {
         plural: ENVIRONMENTS,
         singular: "environment",
@@ -182,6 +185,32 @@ pub static KINDS: [Kind; 10] = [
         name_field: None,
         add: |incoming, specs| specs.plans.push(incoming.entry()),
         of_file: |specs| filed(&specs.plans, None),
+    },
+    Kind {
+        plural: WEBHOOKS,
+        singular: "webhook",
+        filters: &["q"],
+        secrets: &[SecretPath::Field("secret"), SecretPath::Field("previous_secret"), SecretPath::Members("headers")],
+        references: &[],
+        name_field: None,
+        add: |incoming, specs| specs.webhooks.push(incoming.entry()),
+        of_file: |_| Vec::new(),
+    },
+    Kind {
+        plural: "alerts",
+        singular: "alert",
+        filters: &["q"],
+        secrets: &[],
+        references: &[
+            // Without its webhooks an alert might tell nobody.
+            Rule { field: "webhooks[]", kind: WEBHOOKS, on_delete: OnDelete::Restrict },
+            // Without its teams and keys it would be about everybody.
+            Rule { field: "teams[]", kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: "keys[]", kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
+        name_field: None,
+        add: |incoming, specs| specs.alerts.push(incoming.entry()),
+        of_file: |_| Vec::new(),
     },
     Kind {
         plural: KEYS,

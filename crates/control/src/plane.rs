@@ -12,6 +12,7 @@ pub mod provider;
 mod read;
 mod refresh;
 mod verbs;
+pub mod webhooks;
 mod write;
 
 use std::collections::{BTreeMap, HashSet};

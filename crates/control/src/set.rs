@@ -14,12 +14,15 @@ use store::seal::MasterKey;
 use crate::document::Document;
 use crate::files::Files;
 use crate::kind::ENVIRONMENTS;
+use crate::plane::webhooks::{self, AddressCheck};
 
 /// What compiling needs beside the documents.
 pub(crate) struct Tools {
     pub(crate) master: MasterKey,
     pub(crate) vendors: Arc<Vendors>,
     pub(crate) catalogue: Arc<Catalogue>,
+    /// Whether events may be sent to an address.
+    pub(crate) addresses: Box<AddressCheck>,
 }
 
 /// The documents of an environment, its own settings among them.
@@ -75,6 +78,7 @@ pub(crate) fn compile_set(name: &str, documents: &Documents, files: Option<&File
         Some((_, written)) => merge(written, specs),
         None => specs,
     };
+    webhooks::check(&specs, &*tools.addresses, &mut problems);
     specs.environment.name = name.to_owned();
     let (snapshot, more) = match compile(&specs, &tools.vendors, &tools.catalogue) {
         Ok(mut compiled) => {
@@ -102,11 +106,13 @@ fn merge(mut written: Specs, stored: Specs) -> Specs {
     written.limits.extend(stored.limits);
     written.plans.extend(stored.plans);
     written.teams.extend(stored.teams);
+    written.webhooks.extend(stored.webhooks);
+    written.alerts.extend(stored.alerts);
     written
 }
 
 /// Kinds without which an environment is less, but not less careful. A faulty guardrail or setting is not left out.
-const DISPENSABLE: [&str; 3] = ["providers", "models", "fallbacks"];
+const DISPENSABLE: [&str; 5] = ["providers", "models", "fallbacks", "webhooks", "alerts"];
 
 /// Compiles an environment for a start, when there is no earlier set to keep: stored documents that are faulty are left
 /// out until the rest is good. The errors are all of them; the snapshot is `None` when nothing can be left out.

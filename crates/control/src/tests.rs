@@ -30,6 +30,7 @@ mod files;
 mod keys;
 mod plain;
 mod secrets;
+mod webhooks;
 
 const NOW_MS: u64 = 1_795_000_000_000;
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -143,6 +144,7 @@ impl Rig {
             publish: Arc::clone(&heard) as Arc<dyn Publish>,
             clock,
             key_totals: None,
+            addresses: Box::new(|url| if url.contains("//10.") { Err("private".to_owned()) } else { Ok(()) }),
         })?;
         Ok(Self { plane, heard, hands, path, mine: false })
     }

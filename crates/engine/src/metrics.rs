@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use ir::settlement::{Outcome, Settlement};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 
@@ -36,6 +37,15 @@ pub struct Metrics {
     pub idempotency: Repeats,
     providers: Providers,
     payloads_dropped: Counter,
+}
+
+/// What others count, with its name and what it means.
+#[derive(Clone, Debug, Default)]
+pub struct More {
+    /// Counts since the process was started.
+    pub counts: Vec<(&'static str, &'static str, u64)>,
+    /// Values of now.
+    pub gauges: Vec<(&'static str, &'static str, u64)>,
 }
 
 /// What the process did since it was started.
@@ -124,7 +134,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When the text cannot be written.
-    pub fn render(&self, in_flight: u64) -> Result<String, fmt::Error> {
+    pub fn render(&self, in_flight: u64, more: &More) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("crossway");
         let outcomes = [
             ("requests_succeeded", "Requests that were answered in full", &self.succeeded),
@@ -151,6 +161,12 @@ impl Metrics {
         let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
         gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);
+        for (name, help, count) in &more.counts {
+            registry.register(*name, *help, ConstCounter::new(*count));
+        }
+        for (name, help, value) in &more.gauges {
+            registry.register(*name, *help, ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX)));
+        }
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)

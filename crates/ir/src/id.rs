@@ -97,6 +97,10 @@ id! {
     /// One transfer of the ledger. That of a request has the bits of the request's id.
     EntryId, "ent_"
 }
+id! {
+    /// Something that happened and is told to somebody.
+    EventId, "evt_"
+}
 
 #[cfg(test)]
 mod tests {

@@ -61,6 +61,8 @@ pub fn check(text: &str, allow_private: bool) -> Result<Checked, Refused> {
     let literal = match url.host().ok_or(Refused::NoHost)? {
         Host::Ipv4(address) => Some(IpAddr::V4(address)),
         Host::Ipv6(address) => Some(IpAddr::V6(address)),
+        // Whatever a resolver says of it, this name is this machine (RFC 6761 section 6.3).
+        Host::Domain(name) if !allow_private && is_localhost(name) => return Err(Refused::Private),
         Host::Domain(_) => None,
     };
     if literal.is_some_and(|address| !allow_private && !is_public(address)) {
@@ -71,6 +73,11 @@ pub fn check(text: &str, allow_private: bool) -> Result<Checked, Refused> {
     let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     Ok(Checked { origin: Origin { tls, host: name.into(), port }, target, host, url })
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Whether an address is one of the public internet.
@@ -168,6 +175,9 @@ mod tests {
             "127%2e0.0.1",
             "127。0。0。1",
             "①②⑦.0.0.1",
+            "localhost",
+            "LocalHost.",
+            "a.localhost",
         ] {
             refused(&format!("http://{host}/x"), Refused::Private);
         }

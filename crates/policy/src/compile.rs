@@ -9,11 +9,13 @@ pub mod key;
 pub mod limit;
 mod model;
 mod names;
+mod notify;
 mod oidc;
 mod plan;
 mod price;
 mod provider;
 pub mod settings;
+mod smtp;
 pub mod team;
 mod text;
 
@@ -61,10 +63,23 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
     let within = limit::Within::Environment { specs, names: &names };
     let limits = limit::compile_limits(&specs.limits, &within, &mut report);
     let plans = plan::compile_plans(&specs.plans, &within, &mut report);
+    let webhooks = notify::compile_webhooks(&specs.webhooks, &mut report);
+    let alerts = notify::compile_alerts(specs, &mut report);
     let (providers, provider_names) = finish_providers(providers);
     let names = names.into_map();
-    let snapshot =
-        Snapshot { environment, providers, models, names, provider_names, fallbacks, baseline, limits, plans };
+    let snapshot = Snapshot {
+        environment,
+        providers,
+        models,
+        names,
+        provider_names,
+        fallbacks,
+        baseline,
+        limits,
+        plans,
+        webhooks,
+        alerts,
+    };
     if report.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(report.problems);
     }

@@ -8,6 +8,7 @@ pub mod compile;
 pub mod guard;
 pub mod limit;
 pub mod load;
+pub mod notify;
 pub mod problem;
 pub mod secret;
 pub mod snapshot;

@@ -20,6 +20,7 @@ pub use self::settings::{AccountStatus, Billing, LogContent, Retention, Unsuppor
 use crate::guard::scope::{Bound, Scoped};
 use crate::limit::rule::Limit;
 use crate::limit::zone::Zone;
+use crate::notify::{Alert, Webhook};
 use crate::secret::Secret;
 
 /// Everything a request needs to know about the configuration of one environment.
@@ -44,6 +45,10 @@ pub struct Snapshot {
     pub limits: Vec<Arc<Limit>>,
     /// The plans that keys may have, by name.
     pub plans: BTreeMap<Arc<str>, Plan>,
+    /// Where events are sent.
+    pub webhooks: Vec<Arc<Webhook>>,
+    /// Who is told of which events.
+    pub alerts: Vec<Arc<Alert>>,
 }
 
 /// What keys have that name it as their plan.

@@ -2,6 +2,7 @@
 //!
 //! Every field is optional here, so that one pass can report everything that is missing or wrong.
 
+pub mod alert;
 pub mod environment;
 pub mod fallback;
 pub mod guardrail;
@@ -14,10 +15,13 @@ pub mod plan;
 pub mod prompt;
 pub mod provider;
 pub mod settings;
+pub mod smtp;
 pub mod team;
 pub mod timestamp;
+pub mod webhook;
 
 use crate::problem::Origin;
+use alert::AlertSpec;
 use environment::EnvironmentSpec;
 use fallback::FallbackSpec;
 use guardrail::GuardrailSpec;
@@ -27,6 +31,7 @@ use plan::PlanSpec;
 use prompt::PromptSpec;
 use provider::ProviderSpec;
 use team::TeamSpec;
+use webhook::WebhookSpec;
 
 /// Something that somebody wrote, and where.
 #[derive(Clone, Debug, Default)]
@@ -60,4 +65,8 @@ pub struct Specs {
     pub limits: Vec<Entry<LimitSpec>>,
     /// Its plans.
     pub plans: Vec<Entry<PlanSpec>>,
+    /// Its webhooks. No file has them, nor alerts.
+    pub webhooks: Vec<Entry<WebhookSpec>>,
+    /// Its alerts.
+    pub alerts: Vec<Entry<AlertSpec>>,
 }

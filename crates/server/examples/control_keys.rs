@@ -101,6 +101,7 @@ fn plane(path: &Path, clock: &Clock) -> (Plane, Arc<Gateway>) {
         publish,
         clock: clock.clone(),
         key_totals: None,
+        addresses: Box::new(|_| Ok(())),
     });
     (plane.expect("a control plane"), gateway)
 }

@@ -22,6 +22,7 @@ pub mod blocking;
 mod body;
 pub mod call;
 mod catalogue;
+mod deliveries;
 mod denied;
 mod documents;
 pub mod frame;
@@ -29,7 +30,7 @@ mod health;
 pub mod json;
 mod kinds;
 mod legacy;
-mod limits;
+pub(crate) mod limits;
 mod me;
 pub mod oidc;
 pub mod openapi;
@@ -75,6 +76,8 @@ pub struct Admin {
     pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: settle::tail::Tail,
+    /// How events are told.
+    pub events: Arc<crate::events::Desk>,
     /// Whether the journal can be written.
     pub journal_healthy: Box<dyn Fn() -> bool + Send + Sync>,
     /// The address it listens on.

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod credits;
 pub mod data;
+pub mod events;
 pub mod idempotency;
 pub mod io;
 pub mod listen;

@@ -4,6 +4,7 @@
 //! many wait (the database is away), the writers stop handing over and the drainer reads the files instead. Either way
 //! the watermark of a segment is committed with the settlements before it, never earlier.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -66,7 +67,11 @@ pub struct Drainer {
     watermarks: Vec<(SegmentId, u64)>,
     tail: Tail,
     housekeeping: Option<Housekeeping>,
+    announcing: Option<Announcing>,
 }
+
+/// Returns the environments whose requests are announced; `None` as long as nobody knows.
+pub type Announcing = Box<dyn Fn() -> Option<BTreeSet<String>> + Send>;
 
 impl Drainer {
     /// Returns a drainer of a journal into the records. Recovery comes first.
@@ -81,6 +86,7 @@ impl Drainer {
             watermarks: Vec::new(),
             tail: Tail::default(),
             housekeeping: None,
+            announcing: None,
         }
     }
 
@@ -88,6 +94,12 @@ impl Drainer {
     #[must_use]
     pub fn with_tail(self, tail: Tail) -> Self {
         Self { tail, ..self }
+    }
+
+    /// Writes down which requests are to be announced, of the environments that want it.
+    #[must_use]
+    pub fn with_announcing(self, announcing: Announcing) -> Self {
+        Self { announcing: Some(announcing), ..self }
     }
 
     /// Keeps the records in order between two drains.
@@ -113,6 +125,9 @@ impl Drainer {
     /// When the records or a segment fail: nothing is lost, and the next call goes on where this one stopped.
     pub fn drain_once(&mut self) -> Result<DrainReport, DrainError> {
         let started = self.clock.now();
+        if let Some(environments) = self.announcing.as_ref().and_then(|announcing| announcing()) {
+            self.records.announce(&environments)?;
+        }
         let mut settlements = self.commit_inbox()?;
         self.collect();
         settlements += self.commit_inbox()?;

@@ -2,12 +2,16 @@
 //! drains, by the one thread that writes. A request never waits for it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use policy::clock::Clock;
 use store::StoreError;
 use store::records::Records;
 use store::records::retention::Sweep;
+
+use crate::events::counts::Counts;
 
 /// How long it may keep the drainer from its work at once.
 const TURN: Duration = Duration::from_millis(20);
@@ -34,10 +38,21 @@ pub type Policy = Box<dyn Fn() -> Vec<Kept> + Send>;
 pub struct Housekeeping {
     policy: Policy,
     passes: HashMap<String, Pass>,
+    outbox: Option<Outbox>,
     /// Environments that the policy does not know and that have records still, and when to look for others.
     gone: Vec<Kept>,
     look_from_ms: u64,
 }
+
+/// What of the outbox can go.
+struct Outbox {
+    /// How far it was read.
+    seen: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// The most requests that wait to be announced.
+const MOST_ANNOUNCED: u64 = 100_000;
 
 /// Where a pass is.
 struct Pass {
@@ -49,7 +64,13 @@ struct Pass {
 impl Housekeeping {
     /// Returns one that deletes what a policy does not keep.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, passes: HashMap::new(), gone: Vec::new(), look_from_ms: 0 }
+        Self { policy, passes: HashMap::new(), gone: Vec::new(), look_from_ms: 0, outbox: None }
+    }
+
+    /// Lets go of requests that were announced, as far as `seen` says, and of the oldest of too many.
+    #[must_use]
+    pub fn with_outbox(self, seen: Arc<AtomicU64>, counts: Arc<Counts>) -> Self {
+        Self { outbox: Some(Outbox { seen, counts }), ..self }
     }
 
     /// Works for a short time. Returns how many records it deleted.
@@ -60,6 +81,10 @@ impl Housekeeping {
         let started = clock.now();
         let now_ms = clock.unix_ms();
         while clock.now().since(started) < TURN && records.fold(now_ms)? {}
+        if let Some(Outbox { seen, counts }) = &self.outbox {
+            let dropped = records.trim_outbox(seen.load(Ordering::Relaxed), MOST_ANNOUNCED)?;
+            counts.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
         let mut deleted = 0;
         let known = (self.policy)();
         if now_ms >= self.look_from_ms {

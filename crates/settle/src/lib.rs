@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod drain;
+pub mod events;
 pub mod housekeeping;
 pub mod journal;
 pub mod payloads;

@@ -141,6 +141,20 @@ pub(crate) fn list(connection: &Connection, query: &AuditQuery) -> Result<Vec<Au
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Returns entries behind a number, oldest first.
+pub(crate) fn after(connection: &Connection, after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map((to_sql(after), to_sql(limit as u64)), read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Returns the number of the last entry.
+pub(crate) fn end(connection: &Connection) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM audit")?;
+    Ok(from_sql(statement.query_row([], |row| row.get(0))?))
+}
+
 /// Looks at every entry of a data directory's log, oldest first, while others may add to it.
 ///
 /// # Errors

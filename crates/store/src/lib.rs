@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 pub mod audit;
 pub mod backup;
+pub mod events;
 pub mod idempotency;
 pub mod payloads;
 pub mod people;

@@ -4,7 +4,7 @@
 //! A batch of settlements and the journal's watermarks are committed together, and a row that exists already is left
 //! alone: delivering a batch twice changes nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use ir::id::RequestId;
@@ -26,6 +26,7 @@ mod insert;
 pub mod ledger;
 mod list;
 mod names;
+pub mod outbox;
 pub mod read;
 pub mod record;
 pub mod retention;
@@ -43,6 +44,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("../migrations/records/0001_requests.sql"),
         include_str!("../migrations/records/0002_rollups.sql"),
         include_str!("../migrations/records/0003_ledger.sql"),
+        include_str!("../migrations/records/0004_outbox.sql"),
     ],
 };
 
@@ -55,6 +57,8 @@ pub struct Records {
     inserter: Inserter,
     sums: Batch,
     marks: Marks,
+    /// The environments whose requests are announced.
+    announced: BTreeSet<String>,
 }
 
 impl Records {
@@ -70,7 +74,8 @@ impl Records {
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 2_000, |_| Ok(()))?;
         let marks = read_marks(&connection)?;
         backfill::run(&mut connection, &marks)?;
-        Ok(Self { connection, inserter: Inserter::new(), sums: Batch::default(), marks })
+        let announced = outbox::read(&connection)?;
+        Ok(Self { connection, inserter: Inserter::new(), sums: Batch::default(), marks, announced })
     }
 
     /// Commits settlements, their sums, the watermarks (bytes of a segment whose settlements are committed) and the
@@ -158,6 +163,9 @@ impl Records {
             return Ok(None);
         }
         self.sums.write(&transaction, &self.marks)?;
+        if !self.announced.is_empty() {
+            outbox::write(&transaction, batch, &known, &self.announced)?;
+        }
         write_watermarks(&transaction, watermarks, forget)?;
         transaction.commit()?;
         Ok(Some(known))

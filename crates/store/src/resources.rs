@@ -89,6 +89,18 @@ pub trait ResourceReader {
     /// When the database fails.
     fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError>;
 
+    /// Returns entries of the audit log behind a number, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn audit_after(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// Returns the number of the last entry of the audit log.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn audit_end(&self) -> Result<u64, StoreError>;
+
     /// Returns a fact about the database itself.
     ///
     /// # Errors

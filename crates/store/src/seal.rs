@@ -178,6 +178,18 @@ pub fn generate_secret() -> Result<Secret, SealError> {
     Ok(Secret::new(format!("{SECRET_PREFIX}{}", print_hex(&bytes).as_str())))
 }
 
+/// What every signing secret that is made here starts with.
+const SIGNING_PREFIX: &str = "whsec_";
+
+/// Returns a new secret to sign with: `whsec_` and 256 random bits as 64 lower-case hexadecimal digits.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn generate_signing_secret() -> Result<Secret, SealError> {
+    let bytes = random()?;
+    Ok(Secret::new(format!("{SIGNING_PREFIX}{}", print_hex(&bytes).as_str())))
+}
+
 /// Returns the part of a secret that people may see.
 pub fn shown_prefix(secret: &Secret) -> String {
     secret.expose().chars().take(SHOWN_CHARACTERS).collect()

@@ -20,6 +20,7 @@ use crate::seal::{MasterKey, SealError, generate_secret};
 
 mod audit;
 mod backup;
+mod events;
 mod migrating;
 mod people;
 pub(crate) mod requests;

@@ -25,6 +25,7 @@ use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
 use server::credits::Credits;
+use server::events::{address_check, announcing};
 use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::restore_limits;
@@ -83,6 +84,8 @@ pub struct Assembly {
     pub oidc: Option<Oidc>,
     /// Where people reach the admin side.
     pub public_url: Option<String>,
+    /// Whether webhooks may have private addresses.
+    pub webhooks_private: bool,
     /// Where everything is.
     pub directory: Directory,
     /// What environments may still spend.
@@ -122,9 +125,6 @@ impl Assembly {
         recovery.recover(&mut records).expect("nothing to recover");
         let tail = Tail::default();
         let kept = || vec![Kept { environment: "default".to_owned(), records: RECORDS_KEPT }];
-        let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone())
-            .with_tail(tail.clone())
-            .with_housekeeping(Housekeeping::new(Box::new(kept)));
         let options = Options {
             body_limit: usize::try_from(written.settings.request_body_limit_bytes).expect("a limit"),
             anonymous: match written.settings.anonymous {
@@ -141,6 +141,10 @@ impl Assembly {
         let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
         let core = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
         assert!(core.outcomes.set(Arc::clone(&outcomes) as _).is_ok(), "it is set once");
+        let drainer = Drainer::new(Arc::clone(&journal), records, clock.clone())
+            .with_tail(tail.clone())
+            .with_announcing(announcing(&core))
+            .with_housekeeping(Housekeeping::new(Box::new(kept)));
         let plane = Plane::open(open::Options {
             store: Box::new(store),
             master,
@@ -151,6 +155,7 @@ impl Assembly {
             publish: Arc::new(Publisher::new(Arc::clone(&core), USER_AGENT)),
             clock: clock.clone(),
             key_totals: Some(key_totals(directory.0.clone())),
+            addresses: address_check(written.settings.webhooks_private),
         });
         let plane = Arc::new(plane.expect("a control plane"));
         restore_limits(&core, &directory.0).expect("limits are restored");
@@ -162,12 +167,14 @@ impl Assembly {
         let (drainer, payloads) = (Mutex::new(drainer), Mutex::new(writer));
         let environments = Mutex::new(vec!["default".to_owned()]);
         let (oidc, public_url) = (written.settings.oidc, written.settings.public_url);
+        let webhooks_private = written.settings.webhooks_private;
         Self {
             core,
             plane,
             settings: written.effective,
             oidc,
             public_url,
+            webhooks_private,
             journal,
             disk,
             hands,
@@ -286,6 +293,12 @@ impl Assembly {
         let records = self.read(&self.directory);
         assert_eq!(records.len(), drained, "one record for each settlement");
         records
+    }
+
+    /// Commits what the journal holds, whatever is in flight.
+    pub fn drain(&self) {
+        let report = self.drainer.lock().expect("the drainer").drain_once().expect("the records take it");
+        self.drained.fetch_add(report.settlements, Ordering::Relaxed);
     }
 
     /// Checks that the ledger balances and matches the records, and that what the counters say is what it says: nothing

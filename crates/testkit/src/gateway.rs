@@ -19,6 +19,8 @@ use server::admin::serve::connection;
 use server::admin::throttle::Buckets;
 use server::admin::{Admin, router};
 use server::data;
+use server::events::{Desk, Ways};
+use settle::events::pump::Pump;
 use store::records::record::RequestRecord;
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -142,6 +144,11 @@ impl Builder {
 
     /// Puts the parts together; nothing runs yet.
     pub fn assemble(&self) -> Assembly {
+        Assembly::new(&self.text())
+    }
+
+    /// Returns the configuration.
+    fn text(&self) -> String {
         let mut config = self.settings.clone();
         for Described { name, kind, toml, .. } in &self.providers {
             let (suffix, credential) = (self.suffix, credential(name));
@@ -157,13 +164,25 @@ impl Builder {
             ));
         }
         config.push_str(&self.config);
-        Assembly::new(&config)
+        config
     }
 
     /// Starts the gateway in the runtime of the test.
     pub fn start(self) -> Gateway {
         let assembly = self.assemble();
         let secret = assembly.create_key(KEY, KeySpec::default());
+        self.started(assembly, secret)
+    }
+
+    /// Starts a gateway that follows one which was killed at this moment, so much later. What happened to that one before
+    /// is known to this one; the key `first` is not its own.
+    pub fn assemble_after(self, before: &Assembly, after: Duration) -> Gateway {
+        let assembly = before.restarted(&self.text(), after);
+        let secret = assembly.create_key("after", KeySpec::default());
+        self.started(assembly, secret)
+    }
+
+    fn started(self, assembly: Assembly, secret: String) -> Gateway {
         let described = self.providers.into_iter().map(|described| (described.name, described.scripts));
         let providers: HashMap<_, _> =
             described.chain(self.hosts).map(|(name, scripts)| (name, Provider::new(scripts))).collect();
@@ -176,8 +195,13 @@ impl Builder {
         assembly.core.tasks.spawn(serving);
         let checked = Cell::new(false);
         let people = people(&assembly, &connector);
-        let admin_router = router(admin(&assembly, &people, connector, self.admin_token));
-        Gateway { assembly, secret, worker, people, providers, connections, stop, checked, admin_router }
+        let private = assembly.webhooks_private;
+        let ways = Ways { connector: Arc::clone(&connector), private, user_agent: USER_AGENT.into() };
+        let events = Arc::new(Desk::new(&assembly.core, ways));
+        let pump = events.pump(&assembly.core, &assembly.plane, assembly.directory.0.clone(), None);
+        let pump = tokio::sync::Mutex::new(pump.expect("a pump"));
+        let admin_router = router(admin(&assembly, &people, (connector, &events), self.admin_token));
+        Gateway { assembly, secret, worker, people, providers, connections, stop, checked, admin_router, events, pump }
     }
 }
 
@@ -191,7 +215,12 @@ fn people(assembly: &Assembly, connector: &Arc<dyn Connector>) -> Arc<Front> {
 }
 
 /// Puts the admin side together, as the binary does.
-fn admin(assembly: &Assembly, people: &Arc<Front>, connector: Arc<dyn Connector>, token: bool) -> Admin {
+fn admin(
+    assembly: &Assembly,
+    people: &Arc<Front>,
+    (connector, events): (Arc<dyn Connector>, &Arc<Desk>),
+    token: bool,
+) -> Admin {
     let journal = Arc::clone(&assembly.journal);
     Admin {
         gateway: Arc::clone(&assembly.core),
@@ -205,6 +234,7 @@ fn admin(assembly: &Assembly, people: &Arc<Front>, connector: Arc<dyn Connector>
         people: Arc::clone(people),
         credits: Arc::clone(&assembly.credits),
         tail: assembly.tail.clone(),
+        events: Arc::clone(events),
         journal_healthy: Box::new(move || journal.healthy()),
         address: SocketAddr::from(([127, 0, 0, 1], 8081)),
         buckets: Buckets::default(),
@@ -233,6 +263,9 @@ pub struct Gateway {
     connections: UnboundedSender<(DuplexStream, SocketAddr)>,
     checked: Cell<bool>,
     admin_router: axum::Router,
+    /// How events are told.
+    pub events: Arc<Desk>,
+    pump: tokio::sync::Mutex<Pump>,
 }
 
 impl Gateway {
@@ -362,6 +395,12 @@ impl Gateway {
         Client::new(Box::new(ours))
     }
 
+    /// Tells everybody what happened, and works off what is due. What is to be told later needs the clock to move.
+    pub async fn tell(&self) {
+        self.assembly.drain();
+        self.pump.lock().await.work_off().await.expect("events are told");
+    }
+
     /// Returns requests, tokens and nano-dollars that are held now.
     pub fn held(&self) -> (u64, u64, u64) {
         self.assembly.core.held.now()
@@ -379,6 +418,11 @@ impl Gateway {
         self.assembly.quiet().await;
         self.checked.set(true);
         self.assembly.recorded()
+    }
+
+    /// Says that another gateway's records are looked at instead.
+    pub fn unchecked(&self) {
+        self.checked.set(true);
     }
 
     /// As [`Gateway::records`], for a scenario with one admitted request.

@@ -12,7 +12,7 @@ use store::resources::row::KeyQuery;
 
 use super::read::Found;
 use super::write::{Edit, KeyEdit, Plan, stored_environment};
-use super::{Plane, State, edit};
+use super::{Plane, State, edit, webhooks};
 use crate::actor::Actor;
 use crate::document::label;
 use crate::keys;
@@ -185,6 +185,7 @@ impl Plane {
     ) -> Result<Result<(), Problem>, Refusal> {
         let Target { kind, environment, name, spec } = &target;
         let now_ms = self.clock.unix_ms();
+        let mut made = None;
         let (before, after) = match state.find_taken(kind, environment, name) {
             Some(Found::Filed { entry, .. }) if entry.spec == edit::without_nulls(kind, (*spec).clone()) => {
                 plan.answer.push(target.applied(Action::Unchanged, Vec::new()));
@@ -202,7 +203,11 @@ impl Plane {
                 }
                 (Some(Arc::clone(before)), after)
             }
-            None => (None, edit::made(kind, environment, name.clone(), (*spec).clone(), now_ms, &self.tools)?),
+            None => {
+                let mut spec = (*spec).clone();
+                made = webhooks::with_secret(kind, &mut spec)?;
+                (None, edit::made(kind, environment, name.clone(), spec, now_ms, &self.tools)?)
+            }
         };
         let mut diff = differences(before.as_ref().map(|before| &before.spec), &after.spec);
         if diff.is_empty() && before.is_some() {
@@ -210,7 +215,7 @@ impl Plane {
             diff.push(Difference { path: "spec".to_owned(), before: Value::Null, after: Value::Null });
         }
         let action = if before.is_some() { Action::Update } else { Action::Create };
-        plan.answer.push(target.applied(action, diff));
+        plan.answer.push(Applied { secret: made, ..target.applied(action, diff) });
         plan.edits.push(Edit { action: "apply", before, after: Some(Arc::new(after)) });
         Ok(Ok(()))
     }

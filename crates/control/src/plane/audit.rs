@@ -4,6 +4,7 @@ use ir::civil::rfc3339;
 use ir::id::ResourceId;
 use serde::Serialize;
 use serde_json::Value;
+use store::StoreError;
 use store::audit::hex;
 use store::resources::row::{AuditQuery as Query, AuditRow};
 
@@ -115,6 +116,22 @@ impl Plane {
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(|last| last.seq.to_string());
         Ok(Page { data: rows.into_iter().map(shown).collect(), next_cursor })
+    }
+
+    /// Returns entries of the audit log behind a number, oldest first, for those who tell others what happened.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn audit_after(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.reader().audit_after(after, limit)
+    }
+
+    /// Returns the number of the last entry of the audit log.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn audit_end(&self) -> Result<u64, StoreError> {
+        self.reader().audit_end()
     }
 
     /// Writes down an act that is not a change of a resource.

@@ -10,6 +10,7 @@ use store::StoreError;
 use store::resources::ResourceStore;
 use store::seal::{CHECK, MasterKey};
 
+use super::webhooks::AddressCheck;
 use super::{KeyTotals, Plane, State, edit};
 use crate::files::{FILE_ENVIRONMENT, Files};
 use crate::kind::{ENVIRONMENTS, KINDS};
@@ -38,6 +39,8 @@ pub struct Options {
     pub clock: Clock,
     /// What keys used so far, for their status.
     pub key_totals: Option<Box<KeyTotals>>,
+    /// Whether events may be sent to an address.
+    pub addresses: Box<AddressCheck>,
 }
 
 impl Plane {
@@ -49,10 +52,11 @@ impl Plane {
     /// When the database cannot be used, when the master key is not the one it was set up with, and
     /// [`Refusal::Invalid`] when the configuration file is faulty.
     pub fn open(options: Options) -> Result<Self, Refusal> {
-        let Options { store, master, vendors, catalogue, written, stand_in, publish, clock, key_totals } = options;
+        let Options { store, master, vendors, catalogue, written, stand_in, publish, clock, key_totals, addresses } =
+            options;
         let mut store = store;
         let files = Files::new(written, stand_in, &Files::default(), clock.unix_ms());
-        let tools = Tools { master, vendors, catalogue };
+        let tools = Tools { master, vendors, catalogue, addresses };
         set_up(&mut *store, &tools, clock.unix_ms())?;
         let reader = store.reader()?;
         let plane = Self {

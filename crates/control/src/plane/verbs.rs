@@ -7,7 +7,7 @@ use store::resources::row::Row;
 
 use super::read::Found;
 use super::write::{Edit, KeyEdit, Plan, stored_environment};
-use super::{Plane, State, edit};
+use super::{Plane, State, edit, webhooks};
 use crate::actor::Actor;
 use crate::document::Document;
 use crate::files::FILE_ENVIRONMENT;
@@ -27,19 +27,20 @@ impl Plane {
             return self.create_key(actor, environment, draft);
         }
         actor.check_may_configure()?;
-        let name = self.write(actor, false, |state, _| {
+        let (name, secret) = self.write(actor, false, |state, _| {
             let taken = |name: &str| state.is_taken(kind, environment, name);
             let name = edit::name_of(kind, environment, &draft, taken)?;
             if taken(&name) {
                 return Err(state.name_taken(kind, environment, &name));
             }
-            let after =
-                edit::made(kind, environment, name.clone(), draft.spec.clone(), self.clock.unix_ms(), &self.tools)?;
+            let mut spec = draft.spec.clone();
+            let secret = webhooks::with_secret(kind, &mut spec)?;
+            let after = edit::made(kind, environment, name.clone(), spec, self.clock.unix_ms(), &self.tools)?;
             let edit = Edit { action: "create", before: None, after: Some(Arc::new(after)) };
-            Ok(Plan { edits: vec![edit], ..Plan::new(name) })
+            Ok(Plan { edits: vec![edit], ..Plan::new((name, secret)) })
         })?;
         let resource = self.get(actor, environment, kind.plural, &name)?;
-        Ok(Created { resource, secret: None })
+        Ok(Created { resource, secret })
     }
 
     /// Replaces a resource's spec. Secrets that are absent from it stay as they are; a credential that is listed by

@@ -70,6 +70,14 @@ macro_rules! reads {
             fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
                 self.inner.audit(query)
             }
+            fn audit_after(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+                self.inner.audit_after(after, limit)
+            }
+
+            fn audit_end(&self) -> Result<u64, StoreError> {
+                self.inner.audit_end()
+            }
+
             fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
                 self.inner.fact(name)
             }
@@ -191,6 +199,7 @@ fn what_was_committed_is_there_after_a_crash() {
         publish: Arc::clone(&dying) as Arc<dyn Publish>,
         clock: Clock::manual(NOW_MS).0,
         key_totals: None,
+        addresses: Box::new(|_| Ok(())),
     })
     .unwrap();
     *dying.0.lock().unwrap() = true;

@@ -8,6 +8,12 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use ir::settlement::Settlement;
 use serde::Serialize;
 
+/// Classes of failures that say that a provider cannot answer, whatever it is asked.
+const UNREACHABLE: [&str; 6] = ["connect", "timeout", "broken", "malformed", "overloaded", "server_error"];
+
+/// Classes of failures that say that it does not want to answer us.
+const DENIED: [&str; 2] = ["auth", "payment"];
+
 /// Counts by environment and provider. Nobody waits for anybody: a provider that was never asked makes a new map.
 #[derive(Debug, Default)]
 pub(super) struct Providers(ArcSwap<BTreeMap<Place, Arc<Counts>>>);
@@ -19,6 +25,8 @@ type Place = (Arc<str>, Arc<str>);
 struct Counts {
     attempts: AtomicU64,
     errors: AtomicU64,
+    unreachable: AtomicU64,
+    denied: AtomicU64,
     answers: AtomicU64,
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
@@ -48,6 +56,12 @@ pub struct ProviderTotals {
     pub attempts: u64,
     /// How many of them failed.
     pub errors: u64,
+    /// How many failed because nobody answered, or answered that he cannot.
+    #[serde(skip)]
+    pub unreachable: u64,
+    /// How many failed because the credential was refused.
+    #[serde(skip)]
+    pub denied: u64,
     /// How many requests it answered, in part or in full.
     pub answers: u64,
     /// Their input tokens.
@@ -65,6 +79,10 @@ impl Providers {
             counts.attempts.fetch_add(1, Ordering::Relaxed);
             let Some(message) = &attempt.error else { continue };
             counts.errors.fetch_add(1, Ordering::Relaxed);
+            // What is written down begins with the class of the failure.
+            let class = message.split(':').next().unwrap_or_default();
+            counts.unreachable.fetch_add(u64::from(UNREACHABLE.contains(&class)), Ordering::Relaxed);
+            counts.denied.fetch_add(u64::from(DENIED.contains(&class)), Ordering::Relaxed);
             let at_ms = settlement.subject.admitted_unix_ms;
             counts.last_error.store(Some(Arc::new(LastError {
                 at_ms,
@@ -111,6 +129,8 @@ impl Providers {
             provider: Arc::clone(provider),
             attempts: read(&counts.attempts),
             errors: read(&counts.errors),
+            unreachable: read(&counts.unreachable),
+            denied: read(&counts.denied),
             answers: read(&counts.answers),
             input_tokens: read(&counts.input_tokens),
             output_tokens: read(&counts.output_tokens),

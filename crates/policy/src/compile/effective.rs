@@ -54,6 +54,7 @@ fn is_set(spec: &SettingsSpec, name: &str) -> bool {
         "grace" => spec.grace.is_some(),
         "request_body_limit" => spec.request_body_limit.is_some(),
         "fetch_private" => spec.fetch_private.is_some(),
+        "webhooks_private" => spec.webhooks_private.is_some(),
         _ => false,
     }
 }
@@ -74,6 +75,7 @@ fn value(settings: &Settings, spec: &SettingsSpec, name: &str) -> Option<String>
         "grace" => spec.grace.clone().unwrap_or_else(|| format!("{}s", settings.grace.as_secs())),
         "request_body_limit" => settings.request_body_limit_bytes.to_string(),
         "fetch_private" => settings.fetch_private.to_string(),
+        "webhooks_private" => settings.webhooks_private.to_string(),
         _ => return None,
     })
 }

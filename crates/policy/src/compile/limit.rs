@@ -8,9 +8,11 @@ use ir::money::PicoUsd;
 
 use super::Report;
 use super::names::Names;
+use super::notify::thresholds;
 use super::settings::parse_duration;
 use crate::limit::Meter;
 use crate::limit::rule::{Limit, Rule, Scope, Span, Target};
+use crate::notify::THRESHOLDS;
 use crate::problem::{Origin, did_you_mean};
 use crate::snapshot::Snapshot;
 use crate::spec::limit::LimitSpec;
@@ -30,6 +32,9 @@ const SCOPES: [&str; 6] = ["environment", "account", "team", "key", "user", "ip"
 
 /// The shortest and the longest rolling window.
 const ROLLING: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(400 * 86_400);
+
+/// From which length on a rolling window is a quota rather than a rate.
+const BUDGETARY: Duration = Duration::from_secs(3_600);
 
 /// The most limits of one environment.
 const MAX_LIMITS: usize = 1_000;
@@ -90,6 +95,7 @@ pub(super) fn compile_limit(
     let scope = check.scope(spec, own);
     let target = check.target(spec.target.as_deref());
     check.references(scope.as_ref(), target.as_ref(), within);
+    let thresholds = check.thresholds(spec, meter, window);
     Some(Rule {
         meter: meter?,
         window: window?,
@@ -97,6 +103,7 @@ pub(super) fn compile_limit(
         scope: scope?,
         target: target?,
         enabled: spec.enabled.unwrap_or(true),
+        thresholds,
     })
 }
 
@@ -140,6 +147,25 @@ impl Check<'_> {
                 Some(_) => self.refuse("window", "not between 1s and 400d", None),
                 None => self.refuse("window", "not a window", Some(HINT.to_owned())),
             },
+        }
+    }
+
+    /// Rates over a short time come and go all day: they tell of themselves only when somebody asks for it.
+    fn thresholds(&mut self, spec: &LimitSpec, meter: Option<Meter>, window: Option<Span>) -> Box<[u8]> {
+        let written = spec.alerts.as_ref().and_then(|alerts| alerts.thresholds.as_deref());
+        let rate = matches!(window, Some(Span::Rolling(length)) if length < BUDGETARY);
+        match written {
+            Some(list) if meter == Some(Meter::Concurrency) && !list.is_empty() => {
+                let message = "places in flight come and go: nobody is told of them";
+                self.refuse::<()>("alerts.thresholds", message, Some("leave it out".to_owned()));
+                Box::default()
+            }
+            Some(list) => {
+                let field = format!("{}alerts.thresholds", self.prefix);
+                thresholds(list, self.origin, &field, self.report).into()
+            }
+            None if meter == Some(Meter::Concurrency) || (rate && meter != Some(Meter::Usd)) => Box::default(),
+            None => THRESHOLDS.into(),
         }
     }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 use url::Url;
 
 use super::oidc::compile_oidc;
+use super::smtp::compile_smtp;
 use crate::problem::{Origin, Problem, did_you_mean};
 use crate::secret::Secret;
 use crate::spec::Entry;
 use crate::spec::literal::Literal;
 use crate::spec::oidc::OidcSpec;
 use crate::spec::settings::{Anonymous, Settings, SettingsSpec};
+use crate::spec::smtp::SmtpSpec;
 
 /// What was written about the process, and where.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,8 @@ pub struct SettingsSource {
     pub variables: BTreeMap<&'static str, &'static str>,
     /// How people sign in through an OpenID provider.
     pub oidc: Option<Entry<OidcSpec>>,
+    /// How email is sent.
+    pub smtp: Option<Entry<SmtpSpec>>,
 }
 
 impl SettingsSource {
@@ -44,6 +48,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) -> Settings {
     let spec = &source.spec;
     let oidc = source.oidc.as_ref().and_then(|entry| compile_oidc(entry, problems));
+    let smtp = compile_smtp(source, problems);
     let mut check = Check { source, problems };
     let settings = Settings {
         data_dir: PathBuf::from(spec.data_dir.as_deref().unwrap_or("./crossway-data")),
@@ -58,8 +63,10 @@ pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) ->
         grace: check.grace(spec.grace.as_deref()),
         request_body_limit_bytes: check.body_limit(spec.request_body_limit.as_ref()),
         fetch_private: check.switch("fetch_private", spec.fetch_private.as_ref()),
+        webhooks_private: check.switch("webhooks_private", spec.webhooks_private.as_ref()),
         public_url: check.public_url(spec.public_url.as_deref()),
         oidc,
+        smtp,
     };
     if spec.data_dir.as_deref().is_some_and(|path| path.trim().is_empty()) {
         check.report("data_dir", "empty", None);

@@ -181,7 +181,7 @@ fn bound(
     book: &Book,
     now: Now,
 ) -> Option<(Target, Bound)> {
-    let Rule { meter, window: span, amount, .. } = limit.rule;
+    let &Rule { meter, window: span, amount, .. } = &limit.rule;
     let target = resolved(snapshot, &limit.rule.target)?;
     let id = CounterId { environment: Arc::clone(&key.environment), who, meter, span, target: target.clone() };
     let counter = book.counter(id, &snapshot.environment.zone, now);

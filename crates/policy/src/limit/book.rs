@@ -104,6 +104,17 @@ impl Book {
         self.shard(id).counters.get(id).map(|entry| Arc::clone(&entry.counter))
     }
 
+    /// Returns the counters that somebody wants to look at. Each shard is locked for as long as it takes to ask that.
+    pub fn which(&self, wanted: &dyn Fn(&CounterId) -> bool) -> Vec<(CounterId, Arc<Counter>)> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = lock(shard);
+            let counters = shard.counters.iter().filter(|(id, _)| wanted(id));
+            found.extend(counters.map(|(id, entry)| (id.clone(), Arc::clone(&entry.counter))));
+        }
+        found
+    }
+
     /// Forgets every counter that is empty and that nobody holds.
     pub fn sweep(&self, now: Now) {
         self.shards.iter().for_each(|shard| lock(shard).sweep(now));

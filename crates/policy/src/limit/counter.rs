@@ -18,6 +18,10 @@ pub struct Counter {
     serial: u64,
     meter: Meter,
     state: Mutex<State>,
+    /// What of the use is held for requests in flight. It is only changed while the state is locked.
+    held: AtomicU64,
+    /// One more than the amount under which a request was refused since somebody looked; 0 when none was.
+    refused: AtomicU64,
 }
 
 /// Where an amount was booked, so that it can be corrected there: a slot, or the start of a period.
@@ -41,6 +45,17 @@ pub struct Reading {
     pub resets_ms: Option<u64>,
 }
 
+/// What was spent, as opposed to what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// What was used by requests that are over; a little less when one that is in flight began in an earlier window.
+    pub amount: u64,
+    /// The first millisecond of the period of the calendar (Unix time); 0 where there are no periods.
+    pub period_start_ms: u64,
+    /// Milliseconds until more is free; `None` when nothing will be freed by time.
+    pub resets_ms: Option<u64>,
+}
+
 impl Counter {
     /// Returns an empty counter. A concurrency limit has no window: it counts what is in flight.
     pub fn new(meter: Meter, window: &Window) -> Self {
@@ -55,7 +70,7 @@ impl Counter {
             Window::Total => State::Plain(0),
         };
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Self { serial, meter, state: Mutex::new(state) }
+        Self { serial, meter, state: Mutex::new(state), held: AtomicU64::new(0), refused: AtomicU64::new(0) }
     }
 
     /// Returns what it counts.
@@ -89,6 +104,36 @@ impl Counter {
         Reading { used: state.used(place), resets_ms: state.frees(place, 1, now) }
     }
 
+    /// Returns what was spent, without what is held for requests in flight.
+    pub fn spent(&self, now: Now) -> Spent {
+        let mut state = self.lock();
+        let place = state.advance(now);
+        Spent {
+            amount: state.used(place).saturating_sub(self.held.load(Ordering::Relaxed)),
+            period_start_ms: if matches!(&*state, State::Calendar(_)) { place.0 } else { 0 },
+            resets_ms: state.frees(place, 1, now),
+        }
+    }
+
+    /// Returns the amount under which a request was refused since this was asked last.
+    pub fn take_refused(&self) -> Option<u64> {
+        // Who only looks changes nothing.
+        if self.refused.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.refused.swap(0, Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Notes that a request was refused because of what was used.
+    pub(super) fn refuse(&self, amount: u64) {
+        self.refused.store(amount.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// Notes that so much more of the use is held. The state is locked by the caller, so that no other thread writes.
+    pub(super) fn hold(&self, amount: u64) {
+        self.held.store(self.held.load(Ordering::Relaxed).saturating_add(amount), Ordering::Relaxed);
+    }
+
     /// Returns the milliseconds until so much more will fit under an amount; zero when it fits now, `None` when time
     /// alone will not make it fit.
     pub fn fits_in_ms(&self, wanted: u64, amount: u64, now: Now) -> Option<u64> {
@@ -113,7 +158,9 @@ impl Counter {
 
     /// Corrects what was booked at a place.
     pub(super) fn correct(&self, place: Place, held: u64, actual: u64) {
-        self.lock().adjust(place, |used| used.saturating_sub(held).saturating_add(actual));
+        let mut state = self.lock();
+        self.held.store(self.held.load(Ordering::Relaxed).saturating_sub(held), Ordering::Relaxed);
+        state.adjust(place, |used| used.saturating_sub(held).saturating_add(actual));
     }
 }
 
@@ -159,5 +206,54 @@ impl State {
             Self::Calendar(periods) => Some(periods.left_ms(place.0, now.unix_ms)),
             Self::Plain(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::limit::Amounts;
+    use crate::limit::reservation::{Binding, Bound, Reservation};
+
+    const NOW: Now = Now { monotonic_ms: 1_000_000, unix_ms: 1_795_000_000_000 };
+
+    fn nanos(nanos: u64) -> Amounts {
+        Amounts { nanos, ..Amounts::default() }
+    }
+
+    #[test]
+    fn what_is_held_is_not_spent() {
+        let counter = Arc::new(Counter::new(Meter::Usd, &Window::Total));
+        let binding = Binding::new(vec![Bound { counter: Arc::clone(&counter), amount: 100, limit: Arc::default() }]);
+        let check = |used: u64, spent: u64| {
+            assert_eq!((counter.read(NOW).used, counter.spent(NOW).amount), (used, spent));
+        };
+        counter.restore(10, 0, NOW);
+        check(10, 10);
+        let mut first = Reservation::take(&binding, &nanos(30), NOW).unwrap();
+        let second = Reservation::take(&binding, &nanos(20), NOW).unwrap();
+        check(60, 10);
+        first.raise(&nanos(50), NOW).unwrap();
+        check(80, 10);
+        let part = first.split(|meter| meter == Meter::Usd);
+        check(80, 10);
+        part.settle(&nanos(5));
+        drop(first);
+        check(35, 15);
+        drop(second);
+        check(15, 15);
+    }
+
+    #[test]
+    fn a_refusal_is_noted_once() {
+        let counter = Arc::new(Counter::new(Meter::Usd, &Window::Total));
+        let binding = Binding::new(vec![Bound { counter: Arc::clone(&counter), amount: 100, limit: Arc::default() }]);
+        counter.restore(90, 0, NOW);
+        assert!(Reservation::take(&binding, &nanos(101), NOW).is_err());
+        assert_eq!(counter.take_refused(), None, "more than the limit would never fit");
+        assert!(Reservation::take(&binding, &nanos(11), NOW).is_err());
+        assert_eq!((counter.take_refused(), counter.take_refused()), (Some(100), None));
     }
 }

@@ -189,6 +189,7 @@ fn admit(bounds: &[Bound], wanted: &dyn Fn(&Counter) -> u64, now: Now, holds: &m
         return false;
     }
     state.adjust(place, |used| used.saturating_add(amount));
+    bound.counter.hold(amount);
     holds.push(Hold { bound: bound.clone(), place, amount });
     true
 }
@@ -207,6 +208,7 @@ fn raise(holds: &[Hold], more: &dyn Fn(&Hold) -> u64, now: Now) -> bool {
         return false;
     }
     state.adjust(hold.place, |used| used.saturating_add(amount));
+    hold.bound.counter.hold(amount);
     true
 }
 
@@ -215,7 +217,13 @@ fn denial(bounds: &[Bound], wanted: &dyn Fn(&Counter) -> u64, now: Now) -> Denia
     let waits = bounds.iter().map(|bound| (bound, bound.counter.fits_in_ms(wanted(&bound.counter), bound.amount, now)));
     let worst = waits.max_by_key(|(_, wait)| wait.unwrap_or(u64::MAX));
     match worst {
-        Some((bound, retry_ms)) => Denial { bound: bound.clone(), retry_ms },
+        Some((bound, retry_ms)) => {
+            // What is larger than the limit would have been refused in any case: it says nothing about the use.
+            if wanted(&bound.counter) <= bound.amount {
+                bound.counter.refuse(bound.amount);
+            }
+            Denial { bound: bound.clone(), retry_ms }
+        }
         // Without a limit nothing refuses.
         None => {
             let counter = Arc::new(Counter::new(Meter::Requests, &super::Window::Total));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Meter;
+use super::book::Who;
 
 /// A limit and what people call it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Rule {
     pub target: Target,
     /// Whether it binds.
     pub enabled: bool,
+    /// At which shares of the amount it tells of itself, in percent, in order.
+    pub thresholds: Box<[u8]>,
 }
 
 impl Default for Rule {
@@ -41,6 +44,7 @@ impl Default for Rule {
             scope: Scope::Environment,
             target: Target::All,
             enabled: true,
+            thresholds: Box::default(),
         }
     }
 }
@@ -71,6 +75,22 @@ pub enum Scope {
     User(Option<Arc<str>>),
     /// Each peer's address, or one.
     Ip(Option<Arc<str>>),
+}
+
+impl Scope {
+    /// Returns whether this is whose use somebody's counter counts. `key` is the name of the key, where it is one's.
+    pub fn covers(&self, who: &Who, key: Option<&str>) -> bool {
+        let is = |named: &Option<Arc<str>>, name: &str| named.as_deref().is_none_or(|named| named == name);
+        match (self, who) {
+            (Self::Environment, Who::Environment) => true,
+            (Self::Team(named), Who::Team(team)) => is(named, team),
+            (Self::Key(named), Who::Key(_)) => named.is_none() || named.as_deref() == key,
+            (Self::User(named), Who::User(user)) => is(named, user),
+            (Self::Ip(None), Who::Ip(_)) => true,
+            (Self::Ip(Some(named)), Who::Ip(peer)) => named.parse() == Ok(*peer),
+            _ => false,
+        }
+    }
 }
 
 /// What is counted.

@@ -11,8 +11,8 @@ use crate::spec::provider::{CredentialSpec, ProviderSpec};
 use crate::spec::{Entry, Specs};
 
 /// The sections of the file; everything else at its top is a setting of the process.
-const SECTIONS: [&str; 9] =
-    ["environment", "providers", "models", "fallbacks", "guardrails", "prompts", "limits", "plans", "oidc"];
+const SECTIONS: [&str; 10] =
+    ["environment", "providers", "models", "fallbacks", "guardrails", "prompts", "limits", "plans", "oidc", "smtp"];
 
 /// Reads a file. Everything that is wrong with its form is in the result's problems.
 pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
@@ -30,15 +30,13 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
         teams: Vec::new(),
         limits: limits(&mut document, &mut root),
         plans: named(&mut document, &mut root, "plans"),
+        webhooks: Vec::new(),
+        alerts: Vec::new(),
     };
-    let oidc = document.take_table(&mut root, "oidc").map(|(span, table)| {
-        let mut origin = document.origin("oidc", Some(span));
-        let spec = document.entry(table, &mut origin);
-        Entry { name: "oidc".to_owned(), spec, origin }
-    });
+    let (oidc, smtp) = (single(&mut document, &mut root, "oidc"), single(&mut document, &mut root, "smtp"));
     let mut origin = document.origin("", None);
     let spec = document.entry_among(root, &mut origin, &SECTIONS);
-    let settings = SettingsSource { spec, origin, oidc, ..SettingsSource::default() };
+    let settings = SettingsSource { spec, origin, oidc, smtp, ..SettingsSource::default() };
     Parsed { settings, specs, problems: document.problems }
 }
 
@@ -50,6 +48,18 @@ fn environment<T: serde::de::DeserializeOwned + Default>(
     let mut origin = document.origin("environment", Some(span));
     let spec = document.entry(table, &mut origin);
     Entry { name: "default".to_owned(), spec, origin }
+}
+
+/// Reads a table that is there once: `[oidc]`.
+fn single<T: serde::de::DeserializeOwned + Default>(
+    document: &mut Document<'_>,
+    root: &mut Table<'_>,
+    key: &str,
+) -> Option<Entry<T>> {
+    let (span, table) = document.take_table(root, key)?;
+    let mut origin = document.origin(key, Some(span));
+    let spec = document.entry(table, &mut origin);
+    Some(Entry { name: key.to_owned(), spec, origin })
 }
 
 fn providers(document: &mut Document<'_>, root: &mut Table<'_>) -> Vec<Entry<ProviderSpec>> {

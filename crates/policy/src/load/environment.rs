@@ -12,6 +12,7 @@ use crate::secret::Secret;
 use crate::spec::Entry;
 use crate::spec::provider::ProviderSpec;
 use crate::spec::settings::SettingsSpec;
+use crate::spec::smtp::SmtpSpec;
 
 /// Vendors whose variables come first, in the order in which failover tries them; the others follow alphabetically.
 const FIRST: [&str; 9] =
@@ -28,6 +29,18 @@ pub fn apply_settings(source: &mut SettingsSource, env: Lookup<'_>) {
         if let Some(value) = env(variable).filter(|value| secret || !value.trim().is_empty()) {
             source.spec.set(field, value);
             source.variables.insert(field, variable);
+        }
+    }
+    for (field, variable) in SmtpSpec::VARIABLES {
+        if let Some(value) = env(variable).filter(|value| field == "password" || !value.trim().is_empty()) {
+            let smtp = source.smtp.get_or_insert_with(|| Entry {
+                name: "smtp".to_owned(),
+                spec: SmtpSpec::default(),
+                origin: Origin::new(FILE, "smtp"),
+            });
+            smtp.spec.set(field, value);
+            smtp.origin.broken.remove(field);
+            smtp.origin.lines.remove(field);
         }
     }
 }

@@ -25,4 +25,15 @@ pub struct LimitSpec {
     pub target: Option<String>,
     /// Whether it binds; true by default.
     pub enabled: Option<bool>,
+    /// When it tells of itself.
+    pub alerts: Option<LimitAlertsSpec>,
+}
+
+/// When a limit tells of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitAlertsSpec {
+    /// At which shares of its amount, in percent, 1 to 100; none when the list is empty. By default 70, 90 and 100 for
+    /// budgets, and for everything that is counted over an hour or longer.
+    pub thresholds: Option<Vec<u32>>,
 }

@@ -61,6 +61,6 @@ pub struct CredentialSpec {
 }
 
 /// Writes the names of headers, without their values, which may be credentials.
-fn names_alone<S: Serializer>(headers: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn names_alone<S: Serializer>(headers: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     headers.keys().map(|name| (name, ())).collect::<BTreeMap<_, _>>().serialize(serializer)
 }

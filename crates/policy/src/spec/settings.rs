@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::literal::Literal;
 use super::oidc::Oidc;
+use super::smtp::Smtp;
 use crate::secret::Secret;
 
 /// The settings of the process, as written.
@@ -40,13 +41,15 @@ pub struct SettingsSpec {
     pub request_body_limit: Option<Literal>,
     /// Whether callers may name private addresses where the gateway fetches a URL for them.
     pub fetch_private: Option<Literal>,
+    /// Whether webhooks may have private addresses.
+    pub webhooks_private: Option<Literal>,
     /// Where people reach the admin side, when a proxy stands before it.
     pub public_url: Option<String>,
 }
 
 impl SettingsSpec {
     /// The fields and their environment variables.
-    pub const VARIABLES: [(&'static str, &'static str); 14] = [
+    pub const VARIABLES: [(&'static str, &'static str); 15] = [
         ("data_dir", "CROSSWAY_DATA_DIR"),
         ("listen", "CROSSWAY_LISTEN"),
         ("admin_listen", "CROSSWAY_ADMIN_LISTEN"),
@@ -60,6 +63,7 @@ impl SettingsSpec {
         ("grace", "CROSSWAY_GRACE"),
         ("request_body_limit", "CROSSWAY_REQUEST_BODY_LIMIT"),
         ("fetch_private", "CROSSWAY_FETCH_PRIVATE"),
+        ("webhooks_private", "CROSSWAY_WEBHOOKS_PRIVATE"),
         ("public_url", "CROSSWAY_PUBLIC_URL"),
     ];
 
@@ -79,6 +83,7 @@ impl SettingsSpec {
             "grace" => self.grace = Some(value),
             "request_body_limit" => self.request_body_limit = Some(Literal(value)),
             "fetch_private" => self.fetch_private = Some(Literal(value)),
+            "webhooks_private" => self.webhooks_private = Some(Literal(value)),
             "public_url" => self.public_url = Some(value),
             _ => debug_assert!(false, "{field} is not a setting"),
         }
@@ -112,10 +117,14 @@ pub struct Settings {
     pub request_body_limit_bytes: u64,
     /// Whether callers may name private addresses where the gateway fetches a URL for them.
     pub fetch_private: bool,
+    /// Whether webhooks may have private addresses.
+    pub webhooks_private: bool,
     /// Where people reach the admin side, without a slash at its end; `None` when it is where it listens.
     pub public_url: Option<String>,
     /// How people sign in through an OpenID provider; `None` when they do not.
     pub oidc: Option<Oidc>,
+    /// How email is sent; `None` when none is.
+    pub smtp: Option<Smtp>,
 }
 
 /// Who may come without a key.

@@ -1,8 +1,11 @@
 //! Health and metrics: for probes, without a token.
 
+use std::sync::atomic::Ordering;
+
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
+use engine::metrics::More;
 
 use super::call::Call;
 use super::problem::Problem;
@@ -27,7 +30,13 @@ pub(super) async fn ready(call: Call) -> Outcome {
 /// The counters, as OpenMetrics.
 pub(super) async fn metrics(call: Call) -> Outcome {
     let gateway = &call.admin.gateway;
-    let Ok(metrics) = gateway.metrics.render(gateway.held.now().0) else {
+    let counts = &call.admin.events.counts;
+    let waiting = counts.waiting.load(Ordering::Relaxed);
+    let more = More {
+        counts: counts.all().to_vec(),
+        gauges: vec![("event_deliveries_waiting", "Deliveries that wait to be tried", waiting)],
+    };
+    let Ok(metrics) = gateway.metrics.render(gateway.held.now().0, &more) else {
         return Err(Problem::internal("the metrics could not be rendered"));
     };
     let mut response = Response::new(Body::from(metrics));

@@ -2,6 +2,7 @@
 //! `control::kind`'s.
 
 use control::access::Permission;
+use policy::spec::alert::AlertSpec;
 use policy::spec::environment::EnvironmentSpec;
 use policy::spec::fallback::FallbackSpec;
 use policy::spec::guardrail::GuardrailSpec;
@@ -12,6 +13,7 @@ use policy::spec::plan::PlanSpec;
 use policy::spec::prompt::PromptSpec;
 use policy::spec::provider::ProviderSpec;
 use policy::spec::team::TeamSpec;
+use policy::spec::webhook::WebhookSpec;
 use serde_json::{Value, json};
 
 use super::schemas::Schemas;
@@ -62,9 +64,11 @@ const GUARDRAILS: (&str, &str) = paths!("guardrails");
 const LIMITS: (&str, &str) = paths!("limits");
 const PLANS: (&str, &str) = paths!("plans");
 const PROMPTS: (&str, &str) = paths!("prompts");
+const WEBHOOKS: (&str, &str) = paths!("webhooks");
+const ALERTS: (&str, &str) = paths!("alerts");
 
 /// Every kind.
-pub static KINDS: [Kind; 10] = [
+pub static KINDS: [Kind; 12] = [
     Kind {
         name: ENVIRONMENTS,
         singular: "environment",
@@ -225,6 +229,36 @@ pub static KINDS: [Kind; 10] = [
             } })
         },
         patch: || json!({ "spec": { "description": "to try it out" } }),
+        filters: &[Q],
+    },
+    Kind {
+        name: "webhooks",
+        singular: "webhook",
+        title: "Webhook",
+        collection: WEBHOOKS.0,
+        item: WEBHOOKS.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<WebhookSpec>(),
+        example: || {
+            json!({ "name": "operations", "spec": {
+                "url": "https://hooks.example.com/crossway", "events": ["budget.*", "key.*"],
+            } })
+        },
+        patch: || json!({ "spec": { "events": ["*"] } }),
+        filters: &[Q],
+    },
+    Kind {
+        name: "alerts",
+        singular: "alert",
+        title: "Alert",
+        collection: ALERTS.0,
+        item: ALERTS.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<AlertSpec>(),
+        example: || json!({ "name": "budgets", "spec": { "emails": ["ops@example.com"], "thresholds": [50, 100] } }),
+        patch: || json!({ "spec": { "thresholds": [70, 90, 100] } }),
         filters: &[Q],
     },
 ];

@@ -56,18 +56,7 @@ fn shown(target: &Target, bound: &Bound, now: Now) -> Value {
     let (rule, reading) = (&bound.limit.rule, bound.counter.read(now));
     let left = bound.amount.saturating_sub(reading.used);
     let resets_at = reading.resets_ms.map(|ms| rfc3339(now.unix_ms.saturating_add(ms)));
-    let (scope, name) = match &rule.scope {
-        Scope::Environment => ("environment", None),
-        Scope::Team(name) => ("team", name.as_deref()),
-        Scope::Key(name) => ("key", name.as_deref()),
-        Scope::User(name) => ("user", name.as_deref()),
-        Scope::Ip(name) => ("ip", name.as_deref()),
-    };
-    let target = match target {
-        Target::All => "all".to_owned(),
-        Target::Provider(name) => format!("provider:{name}"),
-        Target::Model(slug) => format!("model:{slug}"),
-    };
+    let ((scope, name), target) = (scope_of(&rule.scope), target_text(target));
     let credits = rule.meter == Meter::Credits;
     json!({
         "limit": &*bound.limit.name,
@@ -83,12 +72,33 @@ fn shown(target: &Target, bound: &Bound, now: Now) -> Value {
     })
 }
 
+/// Returns a scope in words, and its name.
+pub(crate) fn scope_of(scope: &Scope) -> (&'static str, Option<&str>) {
+    match scope {
+        Scope::Environment => ("environment", None),
+        Scope::Team(name) => ("team", name.as_deref()),
+        Scope::Key(name) => ("key", name.as_deref()),
+        Scope::User(name) => ("user", name.as_deref()),
+        Scope::Ip(name) => ("ip", name.as_deref()),
+    }
+}
+
+/// Returns a target as limits are written.
+pub(crate) fn target_text(target: &Target) -> String {
+    match target {
+        Target::All => "all".to_owned(),
+        Target::Provider(name) => format!("provider:{name}"),
+        Target::Model(slug) => format!("model:{slug}"),
+    }
+}
+
 /// Money is a decimal as text, so that no reader rounds it.
-fn amount(meter: Meter, amount: u64) -> Value {
+pub(crate) fn amount(meter: Meter, amount: u64) -> Value {
     if meter.is_money() { Value::from(NanoUsd(amount).to_string()) } else { Value::from(amount) }
 }
 
-fn meter(meter: Meter) -> &'static str {
+/// Returns a meter as limits are written.
+pub(crate) fn meter(meter: Meter) -> &'static str {
     match meter {
         Meter::Requests => "requests",
         Meter::Tokens => "tokens",
@@ -100,7 +110,8 @@ fn meter(meter: Meter) -> &'static str {
     }
 }
 
-fn window(meter: Meter, span: Span) -> Option<String> {
+/// Returns a window as limits are written.
+pub(crate) fn window(meter: Meter, span: Span) -> Option<String> {
     match span {
         _ if meter == Meter::Concurrency => None,
         Span::Rolling(length) => Some(rolling(length)),

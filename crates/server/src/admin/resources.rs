@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 use control::actor::Actor;
+use control::kind::WEBHOOKS;
 use control::plane::Plane;
 use control::refusal::Refusal;
 use control::resource::{Created, Draft, Expect, ListQuery, Resource, Spec};
@@ -122,7 +123,8 @@ pub(super) async fn rotate<P: Principal>(kind: &'static Kind, mut call: Call, wh
     members.finish("the body may have `grace`")?;
     let made = on_plane(&call, kind, who, move |plane, at| {
         let expect = at.resolve(plane, expect)?;
-        plane.rotate_key(&at.actor, &at.environment, &at.name, grace, expect)
+        let rotate = if at.kind == WEBHOOKS { Plane::rotate_webhook } else { Plane::rotate_key };
+        rotate(plane, &at.actor, &at.environment, &at.name, grace, expect)
     });
     with_secret(StatusCode::OK, &made.await?)
 }

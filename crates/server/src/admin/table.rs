@@ -3,6 +3,7 @@
 use super::route::Route;
 
 mod billing;
+mod deliveries;
 mod health;
 mod legacy;
 mod people;
@@ -17,6 +18,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(billing::routes());
     all.extend(people::routes());
     all.extend(resources::routes());
+    all.extend(deliveries::routes());
     all.extend(system::routes());
     all.extend(legacy::routes());
     all

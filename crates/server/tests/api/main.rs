@@ -20,6 +20,8 @@ mod destinations;
 mod dialects;
 mod dropped;
 mod environments;
+mod events;
+mod events_limits;
 mod failover;
 mod failover_streams;
 mod fetching;

@@ -10,7 +10,8 @@ mod pieces;
 use std::ops::Range;
 
 /// What keys begin with, ours first.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
+    "whsec_",
     "sk-",
     "sk_",
     "rk_",

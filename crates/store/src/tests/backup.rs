@@ -39,7 +39,10 @@ fn what_is_not_there_is_not_copied() {
     let dir = Directory::new();
     assert!(!copy(&dir, "control.db", &dir.join("copy")).unwrap());
     assert!(!copy(&dir, "other.db", &dir.join("copy")).unwrap());
-    assert_eq!(databases().collect::<Vec<_>>(), ["payloads.db", "idempotency.db", "records.db", "control.db"]);
+    assert_eq!(
+        databases().collect::<Vec<_>>(),
+        ["payloads.db", "idempotency.db", "events.db", "records.db", "control.db"]
+    );
     for file in ["payloads.db", "idempotency.db"] {
         let connection = Connection::open(dir.join(file)).unwrap();
         connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)").unwrap();

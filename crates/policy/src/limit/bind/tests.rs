@@ -30,7 +30,7 @@ fn key(team: Option<&str>) -> CompiledKey {
 
 fn limit(amount: u64, scope: Scope) -> Arc<Limit> {
     let window = Span::Rolling(Duration::from_secs(60));
-    let rule = Rule { meter: Meter::Requests, window, amount, scope, target: Target::All, enabled: true };
+    let rule = Rule { meter: Meter::Requests, window, amount, scope, target: Target::All, ..Rule::default() };
     Arc::new(Limit { name: "own".into(), rule })
 }
 

@@ -3,6 +3,7 @@
 use super::node::Member;
 use super::typed::read;
 use crate::problem::{Origin, Problem, did_you_mean};
+use crate::spec::alert::AlertSpec;
 use crate::spec::environment::EnvironmentSpec;
 use crate::spec::fallback::FallbackSpec;
 use crate::spec::guardrail::GuardrailSpec;
@@ -13,6 +14,7 @@ use crate::spec::plan::PlanSpec;
 use crate::spec::prompt::PromptSpec;
 use crate::spec::provider::ProviderSpec;
 use crate::spec::team::TeamSpec;
+use crate::spec::webhook::WebhookSpec;
 use crate::spec::{Entry, Specs};
 
 /// A kind of resource.
@@ -38,6 +40,10 @@ pub enum Kind {
     Limit,
     /// A plan: limits under one name.
     Plan,
+    /// A webhook.
+    Webhook,
+    /// An alert.
+    Alert,
 }
 
 /// What a document's spec means.
@@ -63,11 +69,15 @@ pub enum Typed {
     Limit(LimitSpec),
     /// A plan.
     Plan(PlanSpec),
+    /// A webhook.
+    Webhook(Box<WebhookSpec>),
+    /// An alert.
+    Alert(Box<AlertSpec>),
 }
 
 impl Kind {
     /// Every kind, in the order in which resources refer to each other.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Environment,
         Self::Provider,
         Self::Model,
@@ -78,6 +88,8 @@ impl Kind {
         Self::Guardrail,
         Self::Prompt,
         Self::Limit,
+        Self::Webhook,
+        Self::Alert,
     ];
 
     /// Returns its name in a file.
@@ -93,6 +105,8 @@ impl Kind {
             Self::Prompt => "prompt",
             Self::Limit => "limit",
             Self::Plan => "plan",
+            Self::Webhook => "webhook",
+            Self::Alert => "alert",
         }
     }
 
@@ -109,6 +123,8 @@ impl Kind {
             Self::Prompt => "prompts",
             Self::Limit => "limits",
             Self::Plan => "plans",
+            Self::Webhook => "webhooks",
+            Self::Alert => "alerts",
         }
     }
 
@@ -178,6 +194,8 @@ impl Kind {
             Self::Prompt => Typed::Prompt(read(members, origin, problems)),
             Self::Limit => Typed::Limit(read(members, origin, problems)),
             Self::Plan => Typed::Plan(read(members, origin, problems)),
+            Self::Webhook => Typed::Webhook(Box::new(read(members, origin, problems))),
+            Self::Alert => Typed::Alert(Box::new(read(members, origin, problems))),
         }
     }
 }
@@ -197,6 +215,8 @@ impl super::Document {
             Typed::Prompt(spec) => specs.prompts.push(entry(self, spec)),
             Typed::Limit(spec) => specs.limits.push(entry(self, spec)),
             Typed::Plan(spec) => specs.plans.push(entry(self, spec)),
+            Typed::Webhook(spec) => specs.webhooks.push(entry(self, &**spec)),
+            Typed::Alert(spec) => specs.alerts.push(entry(self, &**spec)),
             Typed::Team(_) | Typed::Key(_) => {}
         }
     }

@@ -90,7 +90,7 @@ fn names_what_is_missing_or_unknown() {
         "a.yaml",
         "spec: {}\n",
         &[
-            "a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit)",
+            "a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit, webhook, alert)",
         ],
     );
     check("a.yaml", "kind: provder\nname: a\nspec: {}\n", &["a.yaml:1: kind: unknown kind (did you mean provider?)"]);
@@ -292,7 +292,7 @@ fn files_are_written_as_people_write_them() {
 fn every_field_is_on_the_page_of_its_kind() {
     use super::super::fields::fields_of;
     use crate::spec::provider::{CredentialSpec, ProviderSpec};
-    use crate::spec::{environment, fallback, guardrail, key, limit, model, plan, prompt, team};
+    use crate::spec::{alert, environment, fallback, guardrail, key, limit, model, plan, prompt, team, webhook};
 
     let check = |page: &str, fields: &[&str]| {
         assert!(!fields.is_empty());
@@ -315,6 +315,8 @@ fn every_field_is_on_the_page_of_its_kind() {
     check("prompt", fields_of::<prompt::PromptSpec>());
     check("limit", fields_of::<limit::LimitSpec>());
     check("plan", fields_of::<plan::PlanSpec>());
+    check("webhook", fields_of::<webhook::WebhookSpec>());
+    check("alert", fields_of::<alert::AlertSpec>());
     let index = std::fs::read_to_string(format!("{}/../../docs/resources.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     for kind in Kind::ALL {
         assert!(index.contains(&format!("(resources/{}.md)", kind.name())), "{}", kind.name());

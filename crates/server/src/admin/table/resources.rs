@@ -48,8 +48,10 @@ pub(super) fn routes() -> Vec<Route> {
     let mut all = Vec::new();
     for kind in &KINDS {
         all.extend([listing(kind), creation(kind), reading(kind), replacement(kind), merging(kind), deletion(kind)]);
-        if kind.name == "keys" {
-            all.extend([rotation(kind), revocation(kind)]);
+        match kind.name {
+            "keys" => all.extend([rotation(kind), revocation(kind)]),
+            "webhooks" => all.extend([webhook_rotation(kind)]),
+            _ => {}
         }
     }
     all
@@ -120,10 +122,12 @@ fn reading(kind: &'static Kind) -> Route {
 
 fn creation(kind: &'static Kind) -> Route {
     let route = route(kind, Method::POST, "create", format!("Makes {}.", with_article(kind)), changing!(kind, create));
-    let (meaning, schema) = if kind.name == "keys" {
-        ("The key, with its secret: it is shown here and never again.", kind.schemas.made)
-    } else {
-        ("The new resource.", kind.schemas.item)
+    let (meaning, schema) = match kind.name {
+        "keys" => ("The key, with its secret: it is shown here and never again.", kind.schemas.made),
+        "webhooks" => {
+            ("The webhook, with the secret that was made for it: it is shown here and never again.", kind.schemas.made)
+        }
+        _ => ("The new resource.", kind.schemas.item),
     };
     Route {
         takes: json_body(kind.schemas.create, kind.example),
@@ -187,6 +191,24 @@ fn rotation(kind: &'static Kind) -> Route {
             example: || json!({ "grace": "24h" }),
         },
         gives: gives(200, "The key, with its new secret: it is shown here and never again.", kind.schemas.made),
+        ..route
+    }
+}
+
+fn webhook_rotation(kind: &'static Kind) -> Route {
+    let summary =
+        "Gives a webhook a new secret; deliveries are signed with the old one too for the grace time.".to_owned();
+    let mut route = route(kind, Method::POST, "rotate", summary, changing!(kind, rotate));
+    route.parameters.push(IF_MATCH);
+    Route {
+        path: "/admin/v1/environments/{env}/webhooks/{name}/rotate",
+        takes: Takes::Json {
+            limit_bytes: BODY_LIMIT,
+            optional: true,
+            schema: grace,
+            example: || json!({ "grace": "24h" }),
+        },
+        gives: gives(200, "The webhook, with its new secret: it is shown here and never again.", kind.schemas.made),
         ..route
     }
 }

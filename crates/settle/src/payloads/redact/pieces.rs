@@ -234,7 +234,7 @@ mod tests {
         #[test]
         fn no_way_of_cutting_lets_it_through(
             cuts in proptest::collection::vec(0usize..60, 0..6),
-            before in "[a-c@. ]{0,12}",
+            before in "[a-c. ]{0,12}",
             secret in "jane@example\\.com|sk-cw-0123456789abcdef|4111 1111 1111 1111",
             after in "[ !é]{1,8}[a-d0-9 ]{0,20}",
         ) {

@@ -85,6 +85,14 @@ impl<T: Connected> ResourceReader for T {
         audit::list(self.connection(), query)
     }
 
+    fn audit_after(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        audit::after(self.connection(), after, limit)
+    }
+
+    fn audit_end(&self) -> Result<u64, StoreError> {
+        audit::end(self.connection())
+    }
+
     fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
         let mut statement = self.connection().prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)

@@ -1,0 +1,199 @@
+//! Alerts of limits: each share once per window, by what was spent.
+//!
+//! A request costs 50,000 nano-dollars: 0.000050.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::gateway::Gateway;
+use testkit::script::Script;
+
+use crate::events::{HOOKS, builder, listening, log, subscribe, taken, told, types};
+use crate::limits::limit;
+
+const ALERTS: &str = "/admin/v1/environments/default/alerts";
+
+const SHORT: &str = r#"{"model":"m","max_tokens":4,"messages":[{"role":"user","content":"hi"}]}"#;
+
+async fn spend(gateway: &Gateway, requests: usize) {
+    for _ in 0..requests {
+        gateway.chat(SHORT).await;
+    }
+    gateway.assembly.quiet().await;
+    gateway.assembly.hands.advance(Duration::from_secs(2));
+    gateway.tell().await;
+}
+
+fn shares(events: &[Value]) -> Vec<(&str, u64)> {
+    events.iter().map(|event| (event["type"].as_str().unwrap(), event["data"]["threshold"].as_u64().unwrap())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_share_is_told_once_a_window() {
+    // Forty requests.
+    let gateway =
+        listening(builder(vec![taken()]).config(&limit("usd", "day", "0.002", "scope = \"key\"")), &["budget.*"]).await;
+    spend(&gateway, 27).await;
+    assert!(told(&gateway).is_empty(), "67.5 %");
+    spend(&gateway, 1).await;
+    assert_eq!(shares(&told(&gateway)), [("budget.alert", 70)]);
+    spend(&gateway, 7).await;
+    assert_eq!(told(&gateway).len(), 1, "87.5 %");
+    spend(&gateway, 1).await;
+    // One more fits; after that what is left, 0.00015, does not cover what a request may cost at most.
+    spend(&gateway, 2).await;
+    spend(&gateway, 1).await;
+    let events = told(&gateway);
+    assert_eq!(shares(&events), [("budget.alert", 70), ("budget.alert", 90), ("budget.exceeded", 100)]);
+    let data = &events[1]["data"];
+    assert_eq!((&data["subject"]["kind"], &data["subject"]["name"]), (&json!("key"), &json!("first")));
+    assert_eq!((&data["used"], &data["amount"], &data["used_pct"]), (&json!("0.0018"), &json!("0.002"), &json!(90.0)));
+    assert_eq!((&data["meter"], &data["window"], &data["refused"]), (&json!("usd"), &json!("day"), &json!(false)));
+    assert!(data["resets_at"].as_str().unwrap().ends_with("T00:00:00.000Z"), "{data}");
+    assert_eq!(events[2]["data"]["refused"], true);
+    // The next day everything begins anew.
+    gateway.assembly.hands.advance(Duration::from_secs(86_400));
+    spend(&gateway, 28).await;
+    assert_eq!(shares(&told(&gateway))[3..], [("budget.alert", 70)]);
+    let asked = gateway.assembly.core.metrics.totals().requests.total;
+    gateway.records(usize::try_from(asked).unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_repeats_nothing() {
+    let config = limit("usd", "month", "0.002", "");
+    let gateway = listening(builder(vec![taken()]).config(&config), &["budget.*", "usage.*"]).await;
+    spend(&gateway, 30).await;
+    assert_eq!(told(&gateway).len(), 2);
+    let next = builder(vec![taken()]).config(&config).assemble_after(&gateway.assembly, Duration::from_secs(5));
+    next.tell().await;
+    spend(&next, 1).await;
+    assert!(told(&next).is_empty(), "{:?}", told(&next));
+    let key = next.assembly.create_key("second", policy::spec::key::KeySpec::default());
+    for _ in 0..5 {
+        let fields = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
+        next.ask("POST /v1/chat/completions", &fields, SHORT).await;
+    }
+    next.assembly.quiet().await;
+    next.assembly.hands.advance(Duration::from_secs(2));
+    next.tell().await;
+    let mut events = told(&next);
+    events.sort_by_key(|event| event["type"].as_str().unwrap().to_owned());
+    assert_eq!(shares(&events), [("budget.alert", 90), ("usage.threshold", 90)]);
+    assert_eq!(events[0]["data"]["subject"], json!({ "kind": "environment", "name": "default" }));
+    next.unchecked();
+    gateway.records(30).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_not_spent() {
+    let open = std::sync::Arc::new(tokio::sync::Notify::new());
+    let slow = Script::new().step(testkit::script::Step::Until(std::sync::Arc::clone(&open)));
+    let builder = Gateway::builder().provider_with("p", "", vec![slow]).host("hook", vec![taken()]);
+    let gateway = listening(builder.config(&limit("tokens", "day", "40", "")), &["usage.threshold"]).await;
+    let client = gateway.begin(SHORT).await;
+    gateway.provider("p").received(1).await;
+    let (_, tokens, _) = gateway.held();
+    assert!(tokens > 0);
+    gateway.assembly.hands.advance(Duration::from_secs(2));
+    gateway.tell().await;
+    assert!(told(&gateway).is_empty(), "a request in flight has spent nothing");
+    drop(client);
+    open.notify_waiters();
+    gateway.one().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rolling_window_tells_again_when_it_has_passed() {
+    let extra = "alerts = { thresholds = [50] }";
+    let gateway = listening(builder(vec![taken()]).config(&limit("requests", "60s", "4", extra)), &["usage.*"]).await;
+    spend(&gateway, 2).await;
+    spend(&gateway, 1).await;
+    assert_eq!(shares(&told(&gateway)), [("usage.threshold", 50)]);
+    gateway.assembly.hands.advance(Duration::from_secs(70));
+    gateway.tell().await;
+    spend(&gateway, 2).await;
+    assert_eq!(shares(&told(&gateway)), [("usage.threshold", 50); 2]);
+    gateway.records(5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_names_its_own_shares_and_receivers() {
+    let config = limit("usd", "month", "0.001", "");
+    let gateway = listening(builder(vec![taken()]).host("ops", vec![taken()]).config(&config), &["budget.*"]).await;
+    subscribe(&gateway, "ops", "http://ops.test/", &["key.revoked"]).await;
+    let spec = json!({ "webhooks": ["ops"], "emails": ["ops@example.com"], "thresholds": [50], "limits": ["limit-*"] });
+    assert_eq!(gateway.api(&format!("POST {ALERTS}"), &json!({ "name": "half", "spec": spec })).await.status, 201);
+    let other = json!({ "webhooks": ["ops"], "thresholds": [50], "limits": ["other"] });
+    assert_eq!(gateway.api(&format!("POST {ALERTS}"), &json!({ "name": "other", "spec": other })).await.status, 201);
+    spend(&gateway, 11).await;
+    assert!(told(&gateway).is_empty(), "who only subscribes is told of the limit's own shares");
+    let ops = |gateway: &Gateway| -> Vec<Value> {
+        gateway.provider("ops").requests().iter().map(|received| received.json()).collect()
+    };
+    assert_eq!(shares(&ops(&gateway)), [("budget.alert", 50)]);
+    spend(&gateway, 4).await;
+    assert_eq!((shares(&told(&gateway)), ops(&gateway).len()), (vec![("budget.alert", 70)], 1));
+    // Email waits until somebody says how it is sent.
+    let metrics = gateway.admin("GET /metrics", "").await.text().to_owned();
+    assert!(metrics.contains("crossway_event_deliveries_failed_total 1"), "{metrics}");
+    gateway.records(15).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raised_amount_is_another_limit() {
+    let gateway = listening(builder(vec![taken()]), &["budget.*"]).await;
+    let limits = "/admin/v1/environments/default/limits";
+    let spec = json!({ "meter": "usd", "window": "month", "amount": "0.001" });
+    assert_eq!(gateway.api(&format!("POST {limits}"), &json!({ "name": "l", "spec": spec })).await.status, 201);
+    spend(&gateway, 15).await;
+    assert_eq!(shares(&told(&gateway)), [("budget.alert", 70)]);
+    gateway.api(&format!("PATCH {limits}/l"), &json!({ "spec": { "amount": "0.002" } })).await;
+    spend(&gateway, 13).await;
+    assert_eq!(shares(&told(&gateway)), [("budget.alert", 70); 2]);
+    let log = log(&gateway, "h", "").await;
+    assert_eq!(log[0]["event"]["data"]["amount"], "0.002");
+    gateway.records(28).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_who_listens_later_hears_what_stands() {
+    let gateway = builder(vec![taken()]).config(&limit("usd", "month", "0.002", "")).start();
+    gateway.tell().await;
+    spend(&gateway, 36).await;
+    for _ in 0..3 {
+        gateway.chat(SHORT).await;
+    }
+    subscribe(&gateway, "h", "http://hook.test/", &["budget.*"]).await;
+    spend(&gateway, 0).await;
+    let events = told(&gateway);
+    assert_eq!(shares(&events), [("budget.alert", 70), ("budget.alert", 90)], "but not of an old refusal");
+    assert_eq!(types(&events).len(), 2);
+    assert_eq!(gateway.api(&format!("DELETE {HOOKS}/h"), &Value::Null).await.status, 204);
+    gateway.records(39).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn credits_that_are_used_up_are_told_until_they_are_topped_up() {
+    let config = "[environment]\nbilling = { enabled = true }\n";
+    let gateway = listening(builder(vec![taken()]).config(config), &["credits.*", "billing.*"]).await;
+    let credit = |amount: &str, reference: &str| json!({ "amount": amount, "reference": reference });
+    let credits = "POST /admin/v1/environments/default/credits";
+    assert_eq!(gateway.api(credits, &credit("0.001", "one")).await.status, 201);
+    gateway.tell().await;
+    let types_now = |gateway: &Gateway| types(&told(gateway)).join(" ");
+    assert!(types_now(&gateway).contains("billing.topup"), "{}", types_now(&gateway));
+    spend(&gateway, 30).await;
+    spend(&gateway, 5).await;
+    let exhausted = |gateway: &Gateway| told(gateway).iter().filter(|one| one["type"] == "credits.exhausted").count();
+    assert_eq!(exhausted(&gateway), 1, "{:?}", told(&gateway));
+    assert_eq!(gateway.api(credits, &credit("0.001", "two")).await.status, 201);
+    spend(&gateway, 1).await;
+    spend(&gateway, 30).await;
+    spend(&gateway, 1).await;
+    assert_eq!(exhausted(&gateway), 2);
+    let topups: Vec<Value> = told(&gateway).into_iter().filter(|one| one["type"] == "billing.topup").collect();
+    assert_eq!((topups.len(), &topups[1]["data"]["amount_usd"]), (2, &json!("0.001")));
+    let asked = gateway.assembly.core.metrics.totals().requests.total;
+    gateway.records(usize::try_from(asked).unwrap()).await;
+}
