@@ -210,7 +210,7 @@ def test_email_is_encrypted_and_signed_in(gateway: MakeGateway, upstream: MakeUp
     files = certificate(tmp_path)
     mail = MailServer(files, ("crossway", "canary-mail-7d31"))
     smtp = {"host": "127.0.0.1", "port": mail.port, "user": "crossway", "from": "crossway@example.com"}
-    env = {"CROSSWAY_SMTP_PASSWORD": "canary-mail-7d31", "SSL_CERT_FILE": str(files[0])}
+    env = {"CROSSWAY_SMTP_PASSWORD": "canary-mail-7d31", "SSL_CERT_FILE": str(files.authority)}
     served = gateway(simple(upstream(wire.answer).url) | {"smtp": smtp}, env=env)
     spec = {"emails": ["ops@example.com"], "events": ["key.*"]}
     assert admin(served, "POST", "alerts", {"name": "keys", "spec": spec}).status == 201

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
+import socket
 import ssl
 import threading
 import time
@@ -13,10 +14,14 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 class Delivery:
@@ -67,40 +72,48 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any
     raise AssertionError(f"waited {seconds} s for {what}")
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its key, signed by itself."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
+class Certificate(NamedTuple):
+    """A certificate for 127.0.0.1, its key, and the authority that signed it."""
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail of the tests")])
+    chain: Path
+    key: Path
+    authority: Path
+
+
+def certificate(folder: Path) -> Certificate:
+    """Makes an authority, and a certificate that it signs."""
     now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "mail.pem", folder / "mail.key"
-    files[0].write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
-    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
-    return files
+
+    def build(name: str, public: Any, issuer: str, signer: Any, *extensions: tuple[Any, bool]) -> x509.Certificate:
+        def named(text: str) -> x509.Name:
+            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+        built = x509.CertificateBuilder().subject_name(named(name)).issuer_name(named(issuer)).public_key(public)
+        built = built.serial_number(x509.random_serial_number())
+        built = built.not_valid_before(now - datetime.timedelta(days=1))
+        built = built.not_valid_after(now + datetime.timedelta(days=30))
+        for extension, critical in extensions:
+            built = built.add_extension(extension, critical)
+        return built.sign(signer, hashes.SHA256())
+
+    root, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    constraints = (x509.BasicConstraints(ca=True, path_length=0), True)
+    authority = build("authority of the tests", root.public_key(), "authority of the tests", root, constraints)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    leaf = build("mail of the tests", key.public_key(), "authority of the tests", root, (names, False))
+    made = Certificate(folder / "mail.pem", folder / "mail.key", folder / "authority.pem")
+    pem = serialization.Encoding.PEM
+    made.chain.write_bytes(leaf.public_bytes(pem))
+    made.authority.write_bytes(authority.public_bytes(pem))
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    made.key.write_bytes(key.private_bytes(pem, form, plain))
+    return made
 
 
 class MailServer:
     """A mail server that keeps what it takes. With a login it wants STARTTLS and that login."""
 
-    def __init__(self, files: tuple[Path, Path] | None = None, login: tuple[str, str] | None = None) -> None:
+    def __init__(self, files: Certificate | None = None, login: tuple[str, str] | None = None) -> None:
         self.messages: list[EmailMessage] = []
         self.receivers: list[list[str]] = []
         self.refuse: str | None = None
@@ -108,14 +121,15 @@ class MailServer:
         more: dict[str, Any] = {}
         if files is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*files)
+            context.load_cert_chain(files.chain, files.key)
             more |= {"tls_context": context, "require_starttls": True}
         if login is not None:
             more |= {"authenticator": self._authenticator(login), "auth_required": True}
-        self.controller = Controller(self, hostname="127.0.0.1", port=0, **more)
-        self.controller._trigger_server = lambda: None  # type: ignore[method-assign]
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port: int = listener.getsockname()[1]
+        self.controller = Controller(self, hostname="127.0.0.1", port=self.port, **more)
         self.controller.start()
-        self.port = self.controller.server.sockets[0].getsockname()[1]
 
     def _authenticator(self, login: tuple[str, str]) -> Callable[..., AuthResult]:
         def check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: object) -> AuthResult:
