@@ -12,14 +12,14 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use net::deadline::after;
+use net::deadline::{after, passed};
 use policy::clock::Clock;
 use policy::notify::Webhook;
 use store::StoreError;
 use store::events::{Batch, Channel, Due, Events, Lane, Next, Tried};
 use tokio::runtime;
 use tokio::task::JoinSet;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::counts::Counts;
 use super::mail::{self, Mailer};
@@ -86,7 +86,8 @@ pub struct Pump {
     flights: JoinSet<Landed>,
     busy: HashMap<Lane, Vec<u64>>,
     unsaved: Vec<Landed>,
-    /// The receivers as of the last look.
+    /// Who wanted to be told at the last look, and the receivers.
+    audiences: Audiences,
     lanes: Vec<Lane>,
     sweep_from_ms: u64,
     count_from_ms: u64,
@@ -115,6 +116,7 @@ impl Pump {
             flights: JoinSet::new(),
             busy: HashMap::new(),
             unsaved: Vec::new(),
+            audiences: Audiences::new(),
             lanes: Vec::new(),
             sweep_from_ms: 0,
             count_from_ms: 0,
@@ -132,12 +134,17 @@ impl Pump {
     }
 
     async fn run(mut self, stop: &StopSignal) {
-        let mut failing = false;
+        let (mut failing, mut look_at) = (false, after(Duration::ZERO));
         while !stop.is_stopped() {
-            failing = self.turn_and_log(failing);
-            self.land_until(INTERVAL, true).await;
+            if passed(look_at) {
+                failing = self.turn_and_log(failing);
+                look_at = after(INTERVAL);
+            } else if !failing && let Err(error) = self.launch() {
+                tracing::debug!(component = "events", error = %error, "What is due cannot be read");
+            }
+            self.land_until(look_at, true).await;
         }
-        self.land_until(LAST, false).await;
+        self.land_until(after(LAST), false).await;
         let _ = self.save();
     }
 
@@ -155,20 +162,20 @@ impl Pump {
         }
     }
 
-    /// Waits for deliveries on their way: until one has landed, or until all have.
-    async fn land_until(&mut self, wait: Duration, first: bool) {
-        let deadline = after(wait);
-        loop {
-            if self.flights.is_empty() {
-                if first {
-                    tokio::time::sleep_until(deadline).await;
-                }
+    /// Waits for deliveries on their way: until some have landed, so that others can go, or until all have.
+    async fn land_until(&mut self, deadline: Instant, some: bool) {
+        while !self.flights.is_empty() {
+            let Ok(landed) = timeout_at(deadline, self.flights.join_next()).await else { return };
+            self.land(landed.and_then(Result::ok));
+            while let Some(landed) = self.flights.try_join_next() {
+                self.land(landed.ok());
+            }
+            if some {
                 return;
             }
-            match timeout_at(deadline, self.flights.join_next()).await {
-                Ok(landed) => self.land(landed.and_then(Result::ok)),
-                Err(_) => return,
-            }
+        }
+        if some {
+            sleep_until(deadline).await;
         }
     }
 
@@ -197,7 +204,8 @@ impl Pump {
         self.save()?;
         let gathered = self.gather(&audiences);
         self.keep_house(&audiences)?;
-        self.launch(&audiences)?;
+        self.audiences = audiences;
+        self.launch()?;
         gathered
     }
 
@@ -249,7 +257,7 @@ impl Pump {
     }
 
     /// Sends off what is due.
-    fn launch(&mut self, audiences: &Audiences) -> Result<(), StoreError> {
+    fn launch(&mut self) -> Result<(), StoreError> {
         let now_ms = self.parts.clock.unix_ms();
         // Whoever comes first in the list is not served first every time.
         let begin = if self.lanes.is_empty() { 0 } else { self.rng.usize(..self.lanes.len()) };
@@ -258,7 +266,7 @@ impl Pump {
             let most = if lane.channel == Channel::Webhook { PER_WEBHOOK } else { PER_ADDRESS };
             let busy = self.busy.get(&lane).map_or(&[][..], Vec::as_slice);
             let room = most.saturating_sub(busy.len()).min(TOGETHER.saturating_sub(self.flights.len()));
-            let Some(receiver) = self.receiver(audiences, &lane) else { continue };
+            let Some(receiver) = self.receiver(&lane) else { continue };
             let Some(spool) = self.spool.as_ref().filter(|_| room > 0) else { continue };
             for due in spool.due(&lane, now_ms, busy, room)? {
                 self.busy.entry(lane.clone()).or_default().push(due.seq);
@@ -268,8 +276,8 @@ impl Pump {
         Ok(())
     }
 
-    fn receiver(&self, audiences: &Audiences, lane: &Lane) -> Option<Receiver> {
-        let audience = audiences.get(lane.environment.as_str())?;
+    fn receiver(&self, lane: &Lane) -> Option<Receiver> {
+        let audience = self.audiences.get(lane.environment.as_str())?;
         match lane.channel {
             // What waits for one that is switched off goes on waiting.
             Channel::Webhook => {
