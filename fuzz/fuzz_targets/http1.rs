@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../http1.rs"]
+#[path = "../targets/http1.rs"]
 mod http1;
 
 use libfuzzer_sys::fuzz_target;

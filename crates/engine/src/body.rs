@@ -8,9 +8,11 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use ir::settlement::Outcome;
 
 use self::stream::StreamBody;
 use crate::capture::Captured;
+use crate::idempotency::recorded::Recorded;
 
 /// Below this many bytes parts are joined where there are many: one piece is cheaper to write than several.
 const JOIN_BELOW: usize = 16 << 10;
@@ -26,6 +28,8 @@ pub enum ReplyBody {
     Stream(Box<StreamBody>),
     /// Either of them, kept as it passes.
     Captured(Box<Captured>),
+    /// One of a request that may be sent twice.
+    Recorded(Box<Recorded>),
 }
 
 impl ReplyBody {
@@ -34,6 +38,16 @@ impl ReplyBody {
         let parts = join(parts);
         let length = parts.iter().map(|part| part.len() as u64).sum();
         Self::Parts(parts.into_iter(), length)
+    }
+
+    /// Returns how a stream ended; `None` while it goes on, and for what is no stream.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Parts(..) => None,
+            Self::Stream(stream) => stream.outcome(),
+            Self::Captured(captured) => captured.outcome(),
+            Self::Recorded(recorded) => recorded.outcome(),
+        }
     }
 
     /// Returns a body of one part.
@@ -72,6 +86,7 @@ impl Body for ReplyBody {
             }
             Self::Stream(stream) => stream.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
             Self::Captured(captured) => captured.poll(context),
+            Self::Recorded(recorded) => recorded.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -80,6 +95,7 @@ impl Body for ReplyBody {
             Self::Parts(parts, _) => parts.as_slice().is_empty(),
             Self::Stream(stream) => stream.is_over(),
             Self::Captured(captured) => captured.is_over(),
+            Self::Recorded(recorded) => recorded.is_over(),
         }
     }
 
@@ -88,6 +104,7 @@ impl Body for ReplyBody {
             Self::Parts(_, left) => SizeHint::with_exact(*left),
             Self::Stream(_) => SizeHint::default(),
             Self::Captured(captured) => captured.size_hint(),
+            Self::Recorded(recorded) => recorded.size_hint(),
         }
     }
 }

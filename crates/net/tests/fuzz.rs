@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "../../../fuzz/http1.rs"]
+#[path = "../../../fuzz/targets/http1.rs"]
 mod http1;
 
 use std::path::Path;

@@ -4,7 +4,9 @@
 //! the admin side can be reached through the data listener.
 
 pub mod admin;
+pub mod credits;
 pub mod data;
+pub mod idempotency;
 pub mod io;
 pub mod listen;
 pub mod publish;

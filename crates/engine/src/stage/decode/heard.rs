@@ -10,6 +10,7 @@ pub(super) struct Heard<'a> {
     pub(super) hop: Option<&'a HeaderValue>,
     pub(super) strict: Option<&'a HeaderValue>,
     pub(super) traceparent: Option<&'a HeaderValue>,
+    pub(super) idempotency: Option<&'a HeaderValue>,
     pub(super) provider: Option<&'a HeaderValue>,
     pub(super) anthropic_version: Option<&'a HeaderValue>,
     /// A list may stand in several lines (RFC 9110 section 5.3).
@@ -29,6 +30,7 @@ impl<'a> Heard<'a> {
                 "x-crossway-hop" => &mut heard.hop,
                 "x-crossway-strict" => &mut heard.strict,
                 "traceparent" => &mut heard.traceparent,
+                "idempotency-key" => &mut heard.idempotency,
                 "x-llm-provider" => &mut heard.provider,
                 "anthropic-version" => &mut heard.anthropic_version,
                 "content-encoding" => &mut heard.content_encoding,
