@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ir::money::push_digits;
 use net::connector::Connector;
-use net::deadline::after;
+use net::deadline::{after, passed};
 use net::h1::ResponseHead;
 use net::h1::{Connection, H1Error};
 use net::pool::Pool;
@@ -66,9 +66,9 @@ pub async fn exchange(
     deadline: Instant,
 ) -> Result<Exchange, AttemptFailure> {
     let (head, body) = (request_head(target, asking), asking.body);
-    let started = around.clock.now();
-    let pooled = around.pool.checkout(&target.origin, started.0);
+    let pooled = around.pool.checkout(&target.origin, around.clock.now().0);
     let mut reused = pooled.is_some();
+    let stale = after(STALE);
     let mut connection = match pooled {
         Some(connection) => connection,
         None => connect(target, around.connector, deadline).await?,
@@ -81,7 +81,7 @@ pub async fn exchange(
             None => return Err(AttemptFailure::new(Class::Timeout, "no answer in time")),
             Some(Ok(head)) => break head,
             // The provider closed an idle connection while the request was on its way: that is no failure of its.
-            Some(Err(_)) if reused && connection.response_bytes() == 0 && around.clock.now().since(started) < STALE => {
+            Some(Err(_)) if reused && connection.response_bytes() == 0 && !passed(stale) => {
                 reused = false;
                 connection = connect(target, around.connector, deadline).await?;
             }

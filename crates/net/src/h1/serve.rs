@@ -223,7 +223,14 @@ impl Connection {
     {
         let (parts, mut body) = reply.into_parts();
         let framing = framing(parts.status, &body, asked);
-        let unread = !matches!(lock(&self.line).body, Body::Ended);
+        let unread = {
+            let mut line = lock(&self.line);
+            if framing == Framing::Chunked && line.buffer.is_empty() {
+                // A stream may take long, and nothing is read meanwhile.
+                line.buffer.release();
+            }
+            !matches!(line.body, Body::Ended)
+        };
         let closes = parts.headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let stays = asked.keep_alive && stay && !unread && !closes && framing != Framing::UntilEof;
         let persistence = match (stays, asked.is_http10) {
