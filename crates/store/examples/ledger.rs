@@ -14,7 +14,7 @@ use ir::id::{RequestId, ResourceId};
 use ir::money::{Charge, Margin, NanoUsd, SignedNanos};
 use ir::settlement::{Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin};
-use policy::clock::Clock;
+use policy::clock::{Clock, Monotonic};
 use store::records::Records;
 use store::records::ledger::CreditKind;
 use store::records::ledger::credit::{Ledger, NewCredit};
@@ -27,19 +27,20 @@ const BATCH: usize = 1_000;
 const KEYS: u64 = 50;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let clock = Clock::system();
     let mut arguments = std::env::args().skip(1);
     let dir = PathBuf::from(arguments.next().ok_or("give a directory")?);
     let count: u64 = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
     if !dir.join("records.db").exists() {
-        write(&dir, count)?;
+        write(&dir, count, &clock)?;
     }
     println!("file            {:>9.1} MiB", std::fs::metadata(dir.join("records.db"))?.len() as f64 / 1_048_576.0);
-    verify(&dir)?;
-    read(&dir, count)
+    verify(&dir, &clock)?;
+    read(&dir, count, &clock)
 }
 
 /// Writes batches that are charged and batches that are not in turn, so that both meet the same file.
-fn write(dir: &Path, count: u64) -> Result<(), Box<dyn Error>> {
+fn write(dir: &Path, count: u64, clock: &Clock) -> Result<(), Box<dyn Error>> {
     let mut records = Records::open(dir)?;
     let mut ns = [0, 0];
     let batches = count.div_ceil(BATCH as u64);
@@ -57,7 +58,7 @@ fn write(dir: &Path, count: u64) -> Result<(), Box<dyn Error>> {
     let [plain, charged] = ns;
     println!("CPU of a record {:>9.2} us, with a charge {:.2} us", each(plain), each(charged));
     let mut ledger = Ledger::open(dir)?;
-    let started = Clock::system().now();
+    let started = clock.now();
     for number in 0..100 {
         let credits = SignedNanos::dollars("1000")?;
         let (environment, reference) = ("default".to_owned(), number.to_string());
@@ -65,37 +66,37 @@ fn write(dir: &Path, count: u64) -> Result<(), Box<dyn Error>> {
         let new = NewCredit { environment, kind: CreditKind::TopUp, credits, reference, note, actor };
         ledger.post(&new, START_MS + number)?;
     }
-    println!("a top-up        {:>9.2} ms", took(started).as_secs_f64() * 10.0);
+    println!("a top-up        {:>9.2} ms", took(clock, started).as_secs_f64() * 10.0);
     Ok(())
 }
 
-fn verify(dir: &Path) -> Result<(), Box<dyn Error>> {
-    let started = Clock::system().now();
+fn verify(dir: &Path, clock: &Clock) -> Result<(), Box<dyn Error>> {
+    let started = clock.now();
     let reader = RecordsReader::open(dir)?;
     let mut audit = reader.audit()?;
     audit.tables()?;
     let verdict = audit.verdict();
     println!(
         "verified        {:>9.2} s: {} charges, {} faults",
-        took(started).as_secs_f64(),
+        took(clock, started).as_secs_f64(),
         verdict.charges,
         verdict.faults
     );
     Ok(())
 }
 
-fn read(dir: &Path, count: u64) -> Result<(), Box<dyn Error>> {
+fn read(dir: &Path, count: u64, clock: &Clock) -> Result<(), Box<dyn Error>> {
     let reader = RecordsReader::open(dir)?;
     let span = (START_MS, START_MS + count * 4);
     for (name, group_by) in GroupBy::NAMES {
-        let started = Clock::system().now();
+        let started = clock.now();
         let query = StatementQuery { environment: "default".into(), span, group_by };
         let statement = reader.statement(&query)?;
-        let seconds = took(started).as_secs_f64();
+        let seconds = took(clock, started).as_secs_f64();
         println!("statement       {seconds:>9.2} s by {name}: {} requests", statement.total.requests);
     }
     let mut query = EntryQuery { environment: "default".into(), limit: Some(200), ..EntryQuery::default() };
-    let started = Clock::system().now();
+    let started = clock.now();
     let mut pages: u32 = 0;
     while pages < 500 {
         query.cursor = reader.ledger_entries(&query)?.next_cursor;
@@ -104,12 +105,15 @@ fn read(dir: &Path, count: u64) -> Result<(), Box<dyn Error>> {
             break;
         }
     }
-    println!("a page          {:>9.2} ms (200 entries)", took(started).as_secs_f64() * 1_000.0 / f64::from(pages));
+    println!(
+        "a page          {:>9.2} ms (200 entries)",
+        took(clock, started).as_secs_f64() * 1_000.0 / f64::from(pages)
+    );
     Ok(())
 }
 
-fn took(since: policy::clock::Monotonic) -> Duration {
-    Clock::system().now().since(since)
+fn took(clock: &Clock, since: Monotonic) -> Duration {
+    clock.now().since(since)
 }
 
 fn settlement(ms: u64, key: u64, charged: bool) -> Settlement {
