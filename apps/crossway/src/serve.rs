@@ -150,7 +150,7 @@ fn start_workers(
 /// Puts into effect what other processes and the configuration file change. The thread ends with the process.
 fn watch(plane: Arc<Plane>, credits: Arc<Credits>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
-        let mut failing = false;
+        let (mut failing, mut behind) = (false, false);
         for round in (0..FILE_ROUNDS).cycle() {
             thread::park_timeout(WATCH);
             let result = plane.refresh();
@@ -158,9 +158,11 @@ fn watch(plane: Arc<Plane>, credits: Arc<Credits>, mut reload: Reload) -> Result
                 tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
             failing = result.is_err();
-            if let Err(error) = credits.poll() {
-                tracing::warn!(component = "credits", error = %error, "The ledger cannot be read");
+            let result = credits.poll();
+            if let (false, Err(error)) = (behind, &result) {
+                tracing::warn!(component = "credits", error = %error, "The ledger cannot be read: new credits do not count");
             }
+            behind = result.is_err();
             if round == 0 {
                 reload.poll(&plane);
             }

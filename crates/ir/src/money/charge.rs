@@ -56,6 +56,9 @@ impl Margin {
 
     /// Returns the margin on a cost, rounded half up to a nano-dollar. A higher cost never has a lower margin.
     pub fn on(self, cost: NanoUsd) -> NanoUsd {
+        if self.0 == 0 {
+            return NanoUsd(0);
+        }
         let exact = u128::from(cost.0) * u128::from(self.0);
         NanoUsd(u64::try_from((exact + 500_000) / 1_000_000).unwrap_or(u64::MAX))
     }

@@ -30,11 +30,11 @@ pub(super) async fn post(mut call: Call, who: SignedIn) -> Outcome {
     let environment = new.environment.clone();
     let done = call.blocking(move |admin| {
         let posted = admin.credits.post(&new)?;
-        if let Posted::Now { credit, balance } = &posted {
-            if let Err(error) = audit(&admin.plane, &actor, credit, *balance) {
-                // The transfer stands, and says itself who posted it.
-                tracing::error!(component = "credits", error = %error, "Credits were posted and not audited");
-            }
+        if let Posted::Now { credit, balance } = &posted
+            && let Err(error) = audit(&admin.plane, &actor, credit, *balance)
+        {
+            // The transfer stands, and says itself who posted it.
+            tracing::error!(component = "credits", error = %error, "Credits were posted and not audited");
         }
         Ok::<_, PostError>(posted)
     });
