@@ -7,6 +7,7 @@ pub mod apply;
 pub mod audit;
 mod edit;
 mod key_verbs;
+mod management;
 pub mod open;
 pub mod provider;
 mod read;

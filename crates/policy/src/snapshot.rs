@@ -328,6 +328,8 @@ pub struct CompiledKey {
     pub limits: Vec<Arc<Limit>>,
     /// Its plan.
     pub plan: Option<Arc<str>>,
+    /// Who answers for it, of a key that manages others and asks no model; may be empty.
+    pub management: Option<Arc<str>>,
 }
 
 /// Whether a key may be used.

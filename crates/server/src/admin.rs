@@ -26,7 +26,7 @@ mod health;
 pub mod json;
 mod kinds;
 mod legacy;
-mod limits;
+pub(crate) mod limits;
 mod me;
 pub mod oidc;
 pub mod openapi;
@@ -81,6 +81,6 @@ pub struct Admin {
 }
 
 /// Returns the router of every route.
-pub fn router(admin: Admin) -> Router {
-    frame::router(Arc::new(admin), table::routes())
+pub fn router(admin: impl Into<Arc<Admin>>) -> Router {
+    frame::router(admin.into(), table::routes())
 }

@@ -8,6 +8,7 @@ pub mod data;
 pub mod idempotency;
 pub mod io;
 pub mod listen;
+pub mod native;
 pub mod publish;
 pub mod restore;
 pub mod surface;

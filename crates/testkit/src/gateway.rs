@@ -19,6 +19,7 @@ use server::admin::serve::connection;
 use server::admin::throttle::Buckets;
 use server::admin::{Admin, router};
 use server::data;
+use server::native::Surfaces;
 use store::records::record::RequestRecord;
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -176,7 +177,10 @@ impl Builder {
         assembly.core.tasks.spawn(serving);
         let checked = Cell::new(false);
         let people = people(&assembly, &connector);
-        let admin_router = router(admin(&assembly, &people, connector, self.admin_token));
+        let admin = Arc::new(admin(&assembly, &people, connector, self.admin_token));
+        let native = Surfaces::new(&admin);
+        assert!(assembly.core.native.set(Arc::new(native)).is_ok(), "it is set once");
+        let admin_router = router(admin);
         Gateway { assembly, secret, worker, people, providers, connections, stop, checked, admin_router }
     }
 }

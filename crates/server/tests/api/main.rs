@@ -32,6 +32,7 @@ mod limits_restart;
 mod limits_targets;
 mod listener;
 mod messages;
+mod native;
 mod people;
 mod people_roles;
 mod people_sessions;
