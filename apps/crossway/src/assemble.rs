@@ -22,6 +22,7 @@ use policy::secret::Secret;
 use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
+use server::credits::Credits;
 use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::restore_limits;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
     /// What became of requests that may be sent twice.
@@ -159,8 +162,10 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
     restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
+    let credits = Credits::restore(&gateway, &settings.data_dir);
+    let credits = Arc::new(credits.map_err(|error| format!("the ledger cannot be read: {error}"))?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, tail, outcomes, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, credits, tail, outcomes, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.

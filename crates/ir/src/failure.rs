@@ -38,6 +38,8 @@ pub enum Code {
     RateLimited,
     ConcurrencyLimited,
     BudgetExceeded,
+    InsufficientCredits,
+    AccountSuspended,
     InternalError,
     UpstreamError,
     UpstreamAuthError,
@@ -80,6 +82,8 @@ impl Code {
             Self::RateLimited => "rate_limited",
             Self::ConcurrencyLimited => "concurrency_limited",
             Self::BudgetExceeded => "budget_exceeded",
+            Self::InsufficientCredits => "insufficient_credits",
+            Self::AccountSuspended => "account_suspended",
             Self::InternalError => "internal_error",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamAuthError => "upstream_auth_error",
@@ -106,7 +110,8 @@ impl Code {
             | Self::KeyDisabled
             | Self::NetworkNotAllowed
             | Self::SurfaceNotAllowed
-            | Self::ModelDisabled => 403,
+            | Self::ModelDisabled
+            | Self::AccountSuspended => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -114,7 +119,7 @@ impl Code {
             Self::RequestTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::IdempotencyKeyReused => 422,
-            Self::RateLimited | Self::ConcurrencyLimited | Self::BudgetExceeded => 429,
+            Self::RateLimited | Self::ConcurrencyLimited | Self::BudgetExceeded | Self::InsufficientCredits => 429,
             Self::HeadersTooLarge => 431,
             Self::InternalError => 500,
             Self::UpstreamError | Self::UpstreamAuthError | Self::UpstreamStreamAborted | Self::LoopDetected => 502,

@@ -22,7 +22,7 @@ mod audit;
 mod backup;
 mod migrating;
 mod people;
-mod requests;
+pub(crate) mod requests;
 mod resources;
 mod rollups;
 mod seal;
