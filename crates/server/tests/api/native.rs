@@ -5,6 +5,8 @@ use testkit::client::Reply;
 use testkit::gateway::{Gateway, REQUEST};
 use testkit::script::Script;
 
+use crate::billing;
+
 const KEYS: &str = "/admin/v1/environments/default/keys";
 
 fn gateway() -> Gateway {
@@ -323,5 +325,29 @@ async fn a_management_key_is_bound_like_every_other() {
         }
     }
     assert!(busy > 5, "{busy}");
+    gateway.none().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn credits_are_shown_to_who_reaches_the_whole_environment() {
+    let gateway = billing::gateway(billing::BILLED);
+    billing::top_up(&gateway, "12.5", "a").await;
+    let secret = made(&gateway, "operator op", "ci", json!({"management": true})).await;
+    let credits = call(&gateway, &secret, "GET credits", Value::Null).await;
+    assert_eq!(credits.status, 200, "{}", String::from_utf8_lossy(&credits.body));
+    let credits = credits.json();
+    assert_eq!((&credits["object"], &credits["balance_usd"]), (&json!("credits"), &json!("12.5")));
+    assert_eq!((&credits["currency"], &credits["available_usd"]), (&json!("USD"), &json!("12.5")));
+    for private in ["accounts", "margin_percent"] {
+        assert_eq!(credits.get(private), None, "{private}");
+    }
+    refused(&call(&gateway, &secret, "GET credits?x=1", Value::Null).await, 400, "invalid_request");
+    team(&gateway, "red").await;
+    for (name, spec) in [("a", json!({"team": "red"})), ("b", json!({"owner": "ada@x.test"}))] {
+        let mut spec = spec;
+        spec["management"] = json!(true);
+        let part = made(&gateway, "operator op", name, spec).await;
+        refused(&call(&gateway, &part, "GET credits", Value::Null).await, 403, "permission_denied");
+    }
     gateway.none().await;
 }
