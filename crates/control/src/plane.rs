@@ -9,6 +9,7 @@ mod edit;
 mod key_verbs;
 mod management;
 pub mod open;
+mod owned;
 pub mod provider;
 mod read;
 mod refresh;

@@ -102,11 +102,12 @@ fn merge(mut written: Specs, stored: Specs) -> Specs {
     written.limits.extend(stored.limits);
     written.plans.extend(stored.plans);
     written.teams.extend(stored.teams);
+    written.byok.extend(stored.byok);
     written
 }
 
 /// Kinds without which an environment is less, but not less careful. A faulty guardrail or setting is not left out.
-const DISPENSABLE: [&str; 3] = ["providers", "models", "fallbacks"];
+const DISPENSABLE: [&str; 4] = ["providers", "models", "fallbacks", "byok"];
 
 /// Compiles an environment for a start, when there is no earlier set to keep: stored documents that are faulty are left
 /// out until the rest is good. The errors are all of them; the snapshot is `None` when nothing can be left out.

@@ -1,5 +1,6 @@
 //! Checks everything that was written about an environment, whole, and yields a snapshot or every problem at once.
 
+mod byok;
 pub mod effective;
 mod environment;
 mod fallback;
@@ -62,9 +63,20 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
     let limits = limit::compile_limits(&specs.limits, &within, &mut report);
     let plans = plan::compile_plans(&specs.plans, &within, &mut report);
     let (providers, provider_names) = finish_providers(providers);
+    let own_credentials = byok::compile_own(specs, &providers, &mut report);
     let names = names.into_map();
-    let snapshot =
-        Snapshot { environment, providers, models, names, provider_names, fallbacks, baseline, limits, plans };
+    let snapshot = Snapshot {
+        environment,
+        providers,
+        models,
+        names,
+        provider_names,
+        fallbacks,
+        baseline,
+        limits,
+        plans,
+        own_credentials,
+    };
     if report.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(report.problems);
     }

@@ -2,6 +2,7 @@
 //!
 //! Every field is optional here, so that one pass can report everything that is missing or wrong.
 
+pub mod byok;
 pub mod environment;
 pub mod fallback;
 pub mod guardrail;
@@ -18,6 +19,7 @@ pub mod team;
 pub mod timestamp;
 
 use crate::problem::Origin;
+use byok::ByokSpec;
 use environment::EnvironmentSpec;
 use fallback::FallbackSpec;
 use guardrail::GuardrailSpec;
@@ -60,4 +62,6 @@ pub struct Specs {
     pub limits: Vec<Entry<LimitSpec>>,
     /// Its plans.
     pub plans: Vec<Entry<PlanSpec>>,
+    /// The credentials that people bring for their own keys. No configuration file has them.
+    pub byok: Vec<Entry<ByokSpec>>,
 }

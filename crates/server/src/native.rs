@@ -136,7 +136,7 @@ enum Found {
 async fn run(admin: &Arc<Admin>, route: &Route, name: Option<String>, call: Call) -> Result<Response<Body>, Problem> {
     let Call { id, peer, identity, head, body } = call;
     let key = &identity.key.compiled;
-    let owner = key.management.as_deref().unwrap_or_default();
+    let owner = key.owner.as_deref().unwrap_or_default();
     let actor = Actor::through(&key.environment, &key.name, key.team.as_deref(), owner);
     let mut actor = Actor { ip: Some(peer), request_id: id.to_string(), ..actor };
     if key.team.is_none() && !owner.is_empty() {

@@ -74,7 +74,7 @@ pub fn identify_manager<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Id
 
 /// Lets a key through that is of the right kind.
 fn of_kind(id: RequestId, identity: Identity, management: bool) -> Result<Identity, Refusal> {
-    let message = match (identity.key.compiled.management.is_some(), management) {
+    let message = match (identity.key.compiled.management, management) {
         (true, false) => "a management key calls /api/v1 alone: use another API key to ask a model",
         (false, true) => "this needs a management key, which begins with `sk-cw-mgmt-`",
         _ => return Ok(identity),

@@ -90,7 +90,8 @@ pub fn compile_key<'s>(
             .map(|word| log_content(word, origin, &mut report).unwrap_or(LogContent::Off)),
         limits: limits(entry, snapshot, &mut report),
         plan: plan(spec, origin, snapshot, &mut report),
-        management: spec.management.then(|| spec.owner.as_str().into()),
+        owner: Some(spec.owner.as_str()).filter(|owner| !owner.is_empty()).map(Arc::from),
+        management: spec.management,
     };
     (key, report.problems)
 }

@@ -55,7 +55,7 @@ fn plan(admin: &Admin, call: &Call) -> Value {
 /// What the environment may still spend. Whoever reaches a part of its keys does not see the whole of its money.
 async fn credits(admin: &Arc<Admin>, balance: Option<Route>, call: Call) -> Result<Response<Body>, Problem> {
     let key = &call.identity.key.compiled;
-    if key.team.is_some() || key.management.as_deref().is_some_and(|owner| !owner.is_empty()) {
+    if key.team.is_some() || key.owner.is_some() {
         return Err(Problem::forbidden("credits belong to the whole environment, and this key to a part of it")
             .hint("use a management key without a team and an owner"));
     }
@@ -79,7 +79,7 @@ async fn credits(admin: &Arc<Admin>, balance: Option<Route>, call: Call) -> Resu
 fn account(call: &Call) -> Value {
     let key = &call.identity.key.compiled;
     let environment = &call.identity.configuration.snapshot.environment;
-    let owner = key.management.as_deref().filter(|owner| !owner.is_empty());
+    let owner = key.owner.as_deref();
     let reach = match (owner, &key.team) {
         (Some(_), Some(_)) => "owner_in_team",
         (Some(_), None) => "owner",

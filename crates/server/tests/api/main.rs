@@ -13,6 +13,7 @@ mod admin_system;
 mod authentication;
 mod billing;
 mod billing_api;
+mod byok;
 mod cancelling;
 mod corridor;
 mod counting;

@@ -3,6 +3,7 @@
 use super::node::Member;
 use super::typed::read;
 use crate::problem::{Origin, Problem, did_you_mean};
+use crate::spec::byok::ByokSpec;
 use crate::spec::environment::EnvironmentSpec;
 use crate::spec::fallback::FallbackSpec;
 use crate::spec::guardrail::GuardrailSpec;
@@ -38,6 +39,8 @@ pub enum Kind {
     Limit,
     /// A plan: limits under one name.
     Plan,
+    /// A credential of one's own for a provider.
+    Byok,
 }
 
 /// What a document's spec means.
@@ -63,11 +66,13 @@ pub enum Typed {
     Limit(LimitSpec),
     /// A plan.
     Plan(PlanSpec),
+    /// A credential of one's own.
+    Byok(ByokSpec),
 }
 
 impl Kind {
     /// Every kind, in the order in which resources refer to each other.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Environment,
         Self::Provider,
         Self::Model,
@@ -78,6 +83,7 @@ impl Kind {
         Self::Guardrail,
         Self::Prompt,
         Self::Limit,
+        Self::Byok,
     ];
 
     /// Returns its name in a file.
@@ -93,6 +99,7 @@ impl Kind {
             Self::Prompt => "prompt",
             Self::Limit => "limit",
             Self::Plan => "plan",
+            Self::Byok => "byok",
         }
     }
 
@@ -109,6 +116,7 @@ impl Kind {
             Self::Prompt => "prompts",
             Self::Limit => "limits",
             Self::Plan => "plans",
+            Self::Byok => "byok",
         }
     }
 
@@ -178,6 +186,7 @@ impl Kind {
             Self::Prompt => Typed::Prompt(read(members, origin, problems)),
             Self::Limit => Typed::Limit(read(members, origin, problems)),
             Self::Plan => Typed::Plan(read(members, origin, problems)),
+            Self::Byok => Typed::Byok(read(members, origin, problems)),
         }
     }
 }
@@ -197,6 +206,7 @@ impl super::Document {
             Typed::Prompt(spec) => specs.prompts.push(entry(self, spec)),
             Typed::Limit(spec) => specs.limits.push(entry(self, spec)),
             Typed::Plan(spec) => specs.plans.push(entry(self, spec)),
+            Typed::Byok(spec) => specs.byok.push(entry(self, spec)),
             Typed::Team(_) | Typed::Key(_) => {}
         }
     }
