@@ -172,7 +172,7 @@ fn is_posted(transaction: &Transaction<'_>, environment: u32, id: RequestId) -> 
 }
 
 fn insert_sql(rows: usize) -> String {
-    let row = format!("({})", vec!["?"; COLUMNS].join(","));
+    let row = format!("({})", ["?"; COLUMNS].join(","));
     let columns = "environment, seq, id, caller, tags, model, provider, estimated, credits, cost, margin";
     let rows = vec![row; rows].join(",");
     format!("INSERT INTO ledger_charges ({columns}) VALUES {rows} ON CONFLICT (environment, seq) DO NOTHING")
