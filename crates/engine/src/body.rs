@@ -14,8 +14,11 @@ use self::stream::StreamBody;
 use crate::capture::Captured;
 use crate::idempotency::recorded::Recorded;
 
-/// Below this many bytes parts are joined: one write is cheaper than several.
+/// Below this many bytes parts are joined where there are many: one piece is cheaper to write than several.
 const JOIN_BELOW: usize = 16 << 10;
+
+/// So many parts are written as they are: to copy them costs more.
+const FEW: usize = 4;
 
 /// The body of a reply.
 pub enum ReplyBody {
@@ -57,7 +60,7 @@ impl ReplyBody {
 fn join(mut parts: Vec<Bytes>) -> Vec<Bytes> {
     parts.retain(|part| !part.is_empty());
     let length: usize = parts.iter().map(Bytes::len).sum();
-    if parts.len() < 2 || length > JOIN_BELOW {
+    if parts.len() <= FEW || length > JOIN_BELOW {
         return parts;
     }
     let mut joined = BytesMut::with_capacity(length);

@@ -99,7 +99,7 @@ async fn admitted(worker: &Arc<Worker>, gated: Box<Gated>) -> Result<Response<Re
         Looked::Missed(missed) => missed,
     };
     let planned = plan::plan(missed)?;
-    let reserved = reserve::reserve(planned)?;
+    let reserved = reserve::reserve(worker, planned).await?;
     let answered = dispatch::dispatch(worker, reserved).await?;
     Ok(reply::reply(worker, answered))
 }

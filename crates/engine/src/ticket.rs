@@ -17,6 +17,7 @@ use policy::clock::{Clock, Monotonic};
 use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::Binding;
+use settle::journal::batch::Due;
 use settle::journal::writer::{JournalUnavailable, Permit};
 
 use self::limited::Cover;
@@ -178,7 +179,8 @@ impl Ticket {
         }
     }
 
-    /// Writes the intent: from here on the request leaves a trace even if the process dies.
+    /// Puts the intent into the journal's next write: once that is finished, the request leaves a trace even if the process
+    /// dies, and it may be dispatched. `None` when the request is settled.
     ///
     /// # Errors
     /// When the journal cannot be written: then nothing may be dispatched.
@@ -188,8 +190,8 @@ impl Ticket {
         provider: &Arc<str>,
         prices: Option<&Prices>,
         input: u64,
-    ) -> Result<(), JournalUnavailable> {
-        let Some(open) = &mut self.open else { return Ok(()) };
+    ) -> Result<Option<Due>, JournalUnavailable> {
+        let Some(open) = &mut self.open else { return Ok(None) };
         open.input_tokens = input;
         let usage = Usage { input, ..Usage::default() };
         let input_cost = prices.and_then(|prices| prices.cost(&usage, open.service_tier));
@@ -201,7 +203,14 @@ impl Ticket {
             input_cost,
             charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(open.charged(cost), margin))),
         };
-        open.permit.intent(&intent)
+        open.permit.intend(&intent).map(Some)
+    }
+
+    /// Notes that the write with the intent failed.
+    pub fn forget_intent(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.permit.forget_intent();
+        }
     }
 
     /// Notes whether the target that comes is asked with a credential of the caller's own.
@@ -243,9 +252,18 @@ impl Ticket {
 
     /// Writes the settlement and returns what the meta block says of it. A second call changes nothing.
     pub fn settle(&mut self, outcome: Outcome, ending: Ending) -> Account {
+        self.settle_with(outcome, ending).0
+    }
+
+    /// Puts the settlement into the journal's next write, which the last byte of the reply waits for. Dropping what it
+    /// returns writes it.
+    pub fn settle_with(&mut self, outcome: Outcome, ending: Ending) -> (Account, Option<Due>) {
         match self.open.take() {
-            Some(open) => open.settle(outcome, ending),
-            None => Account { latency_us: 0, cost: None, baseline_cost: None, attempts: 0, cache: "bypass" },
+            Some(open) => {
+                let (account, due) = open.settle(outcome, ending);
+                (account, Some(due))
+            }
+            None => (Account { latency_us: 0, cost: None, baseline_cost: None, attempts: 0, cache: "bypass" }, None),
         }
     }
 
@@ -286,9 +304,9 @@ impl Drop for Ticket {
         if let Some(open) = self.open.take() {
             if std::thread::panicking() {
                 let error = Some((Code::InternalError, Some("a stage panicked".to_owned())));
-                open.settle(Outcome::Failed, Ending { status: 500, error, ..Ending::default() });
+                drop(open.settle(Outcome::Failed, Ending { status: 500, error, ..Ending::default() }));
             } else {
-                open.settle(Outcome::Cancelled, Ending { status: CLIENT_CLOSED_REQUEST, ..Ending::default() });
+                drop(open.settle(Outcome::Cancelled, Ending { status: CLIENT_CLOSED_REQUEST, ..Ending::default() }));
             }
         }
     }
@@ -300,7 +318,7 @@ impl Open {
         if self.brought { NanoUsd(0) } else { cost }
     }
 
-    fn settle(self, outcome: Outcome, ending: Ending) -> Account {
+    fn settle(self, outcome: Outcome, ending: Ending) -> (Account, Due) {
         let mut settlement = self.settlement;
         settlement.outcome = outcome;
         settlement.status = ending.status;
@@ -347,8 +365,8 @@ impl Open {
             charge: settlement.charge.map_or(0, |charge| charge.total().0),
         };
         self.gateway.metrics.settled(&settlement);
-        self.permit.settle(settlement);
+        let due = self.permit.settle_with(settlement);
         self.reservation.end(counts.then_some(&used));
-        account
+        (account, due)
     }
 }

@@ -1,6 +1,6 @@
 //! The HTTP edge: listeners, routes, and errors in each surface's shape.
 //!
-//! The data plane runs on hyper directly, one thread per core; the admin listener runs on axum beside it. Nothing of
+//! The data plane runs on `net::h1::serve`, one thread per core; the admin listener runs on axum beside it. Nothing of
 //! the admin side can be reached through the data listener.
 
 pub mod admin;

@@ -56,14 +56,22 @@ fn route(path: &str) -> Option<Route<'_>> {
 
 /// Returns the surface that a request belongs to: it decides about the shape of errors, even of an unknown path.
 pub fn of(head: &Parts) -> Surface {
-    let path = head.uri.path();
+    by_path(head.uri.path(), || head.headers.contains_key(ANTHROPIC_VERSION))
+}
+
+/// Returns the surface that a request belongs to of which only the path is known.
+pub fn of_path(path: &str) -> Surface {
+    by_path(path, || false)
+}
+
+fn by_path(path: &str, is_anthropic: impl FnOnce() -> bool) -> Surface {
     match route(path) {
         Some(Route::Chat) => Surface::OpenaiChat,
         Some(Route::Messages) => Surface::AnthropicMessages,
         Some(Route::CountTokens) => Surface::AnthropicCount,
         Some(Route::Native) => Surface::OpenaiChat,
         Some(Route::Models | Route::Model(_)) | None => {
-            if path.starts_with("/api/anthropic/") || head.headers.contains_key(ANTHROPIC_VERSION) {
+            if path.starts_with("/api/anthropic/") || is_anthropic() {
                 Surface::AnthropicMessages
             } else {
                 Surface::OpenaiChat

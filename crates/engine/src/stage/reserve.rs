@@ -14,6 +14,7 @@ use super::gate::{Gated, journal_unavailable};
 use super::plan::Planned;
 use crate::limits::{self, Demand};
 use crate::refusal::Refusal;
+use crate::worker::Worker;
 
 /// A request that may be dispatched.
 pub struct Reserved(pub Planned);
@@ -23,7 +24,7 @@ pub struct Reserved(pub Planned);
 /// # Errors
 /// 429 when a limit does not cover the request, 403 when money is limited and no target has a price, 503 when the intent
 /// cannot be written.
-pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
+pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refusal> {
     let Planned { mut gated, mut plan } = planned;
     let (configuration, key) = (Arc::clone(&gated.configuration), Arc::clone(&gated.key));
     if !configuration.own.is_empty() {
@@ -51,9 +52,15 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     let provider = first.and_then(|model| snapshot.provider(model.provider));
     if let (Some(model), Some(provider)) = (first, provider) {
-        let written =
+        let due =
             gated.ticket.intend(&model.slug, &provider.name, model.prices.as_deref(), gated.demand.likely_input());
+        let written = match due {
+            Ok(Some(due)) => worker.on_file(due).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
         if written.is_err() {
+            gated.ticket.forget_intent();
             return Err(gated.ticket.refuse(journal_unavailable()));
         }
     }
