@@ -19,6 +19,7 @@ use server::admin::{Admin, router};
 use server::credits::Credits;
 use server::data;
 use server::listen::bind;
+use server::native::Surfaces;
 use settle::journal::Journal;
 use tokio::net::TcpListener;
 use tokio::runtime;
@@ -93,6 +94,9 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         buckets: Default::default(),
         blocking: Default::default(),
     };
+    let admin = Arc::new(admin);
+    // It is set here alone.
+    let _ = gateway.native.set(Arc::new(Surfaces::new(&admin)));
     let main = runtime::Builder::new_current_thread().enable_all().build()?;
     main.block_on(async {
         let listener = TcpListener::from_std(admin_listener)?;

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
 
+/// Returns how a management key is called that nobody answers for.
+fn managing(key: &str) -> String {
+    format!("management key `{key}`")
+}
+
 /// What somebody may do. `control::access` holds the whole table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +59,17 @@ pub struct Actor {
     pub ip: Option<IpAddr>,
     /// The request, `req_…`; empty outside of one.
     pub request_id: String,
+    /// The management key that they act through.
+    pub through: Option<Through>,
+}
+
+/// A management key through which somebody acts. It reaches other keys and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Through {
+    /// Its name.
+    pub key: String,
+    /// Its team: then it reaches the keys of that team alone.
+    pub team: Option<String>,
 }
 
 impl Actor {
@@ -66,6 +82,29 @@ impl Actor {
             teams: Vec::new(),
             ip: None,
             request_id: String::new(),
+            through: None,
+        }
+    }
+
+    /// Returns who acts through a management key. One that somebody answers for reaches what that person owns, one of a
+    /// team what belongs to the team, and both, of one that has both; one that has neither reaches every key of its
+    /// environment.
+    pub fn through(environment: &str, key: &str, team: Option<&str>, owner: &str) -> Self {
+        let (role, name) = match team {
+            _ if !owner.is_empty() => (Role::Developer, owner.to_owned()),
+            Some(_) => (Role::TeamAdmin, managing(key)),
+            None => (Role::Operator, managing(key)),
+        };
+        let teams = team.map(|team| (environment.to_owned(), team.to_owned())).into_iter().collect();
+        let through = Some(Through { key: key.to_owned(), team: team.map(str::to_owned) });
+        Self { role, teams, through, ..Self::local(&name) }
+    }
+
+    /// Returns how the audit log names them.
+    pub fn noted(&self) -> String {
+        match &self.through {
+            Some(through) if self.role == Role::Developer => format!("{} ({})", self.name, managing(&through.key)),
+            _ => self.name.clone(),
         }
     }
 

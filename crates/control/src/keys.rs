@@ -15,6 +15,7 @@ use store::resources::row::{Labels, Reference, Row, SecretRow};
 use crate::document::label;
 use crate::kind::{KEYS, KINDS, Kind, reader, references};
 use crate::publish::Change;
+use crate::refusal::Refusal;
 use crate::resource::Spec;
 use crate::set::Environment;
 
@@ -42,6 +43,23 @@ pub(crate) fn with_spec(before: &Row, spec: &Spec, now_ms: u64) -> Row {
         labels: labels(spec),
         ..before.clone()
     }
+}
+
+/// Returns whether a spec is one of a key that manages others.
+pub(crate) fn is_management(spec: &Spec) -> bool {
+    spec.get("management").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Checks that a key stays what its secret says that it is.
+///
+/// # Errors
+/// [`Refusal::BadParameter`].
+pub(crate) fn check_stays(before: &Row, spec: &Spec) -> Result<(), Refusal> {
+    if is_management(&shown(before)) == is_management(spec) {
+        return Ok(());
+    }
+    let message = "a key stays what it was made as: make another one".to_owned();
+    Err(Refusal::BadParameter { field: "spec.management".to_owned(), message })
 }
 
 /// Returns what lists are filtered by.

@@ -25,6 +25,9 @@ pub const KEYS: &str = store::resources::KEYS;
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 
+/// The plural name of the kind of credentials that people bring for their own keys.
+pub const BYOK: &str = "byok";
+
 /// A kind of resource.
 pub struct Kind {
     /// Its plural name, as paths and documents say it.
@@ -76,7 +79,7 @@ pub(crate) struct Filed {
 }
 
 /// Every kind, in the order in which documents are exported.
-pub static KINDS: [Kind; 12] = [
+pub static KINDS: [Kind; 13] = [
     Kind {
         plural: ENVIRONMENTS,
         singular: "environment",
@@ -210,6 +213,21 @@ pub static KINDS: [Kind; 12] = [
         ],
         name_field: None,
         add: |incoming, specs| specs.alerts.push(incoming.entry()),
+        of_file: |_| Vec::new(),
+    },
+    Kind {
+        plural: BYOK,
+        singular: "own credential",
+        filters: &["q", "provider", "owner", "team"],
+        secrets: &[SecretPath::Field("value")],
+        references: &[
+            Rule { field: "provider", kind: "providers", on_delete: OnDelete::Restrict },
+            // Without its team and keys it would serve others.
+            Rule { field: "team", kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: "keys[]", kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
+        name_field: None,
+        add: |incoming, specs| specs.byok.push(incoming.entry()),
         of_file: |_| Vec::new(),
     },
     Kind {

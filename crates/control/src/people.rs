@@ -179,6 +179,7 @@ impl People {
             teams: self.memberships.teams_of(&user.email),
             ip: visitor.ip,
             request_id: visitor.request_id.clone(),
+            through: None,
         }
     }
 

@@ -108,11 +108,12 @@ fn merge(mut written: Specs, stored: Specs) -> Specs {
     written.teams.extend(stored.teams);
     written.webhooks.extend(stored.webhooks);
     written.alerts.extend(stored.alerts);
+    written.byok.extend(stored.byok);
     written
 }
 
 /// Kinds without which an environment is less, but not less careful. A faulty guardrail or setting is not left out.
-const DISPENSABLE: [&str; 5] = ["providers", "models", "fallbacks", "webhooks", "alerts"];
+const DISPENSABLE: [&str; 6] = ["providers", "models", "fallbacks", "webhooks", "alerts", "byok"];
 
 /// Compiles an environment for a start, when there is no earlier set to keep: stored documents that are faulty are left
 /// out until the rest is good. The errors are all of them; the snapshot is `None` when nothing can be left out.

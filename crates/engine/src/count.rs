@@ -120,7 +120,8 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
 /// Asks a target to count; `None` when it cannot, or does not.
 async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex, deadline: Instant) -> Option<u64> {
     let configuration = Arc::clone(&gated.configuration);
-    let target = configuration.target(model).filter(|target| target.serves(Purpose::CountTokens))?;
+    let own = configuration.brings(&gated.key.compiled, model, &[]);
+    let target = configuration.asked(model, own).filter(|target| target.serves(Purpose::CountTokens))?;
     let (model, snapshot) = (configuration.snapshot.model(model)?, &configuration.snapshot);
     let letter = Letter::count(gated, target, model)?;
     // A count is a request to its target, and nothing else.

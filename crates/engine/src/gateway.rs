@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::failed_logins::FailedLogins;
 use crate::idempotency::Outcomes;
 use crate::metrics::Metrics;
+use crate::native::Native;
 use crate::proofs::Kept;
 use crate::reservation::Held;
 use crate::state::{Change, DEFAULT_ENVIRONMENT, LiveKey, State};
@@ -87,6 +88,8 @@ pub struct Gateway {
     pub payloads: OnceLock<Arc<Queue>>,
     /// What became of requests that may be sent twice; set once, at the start.
     pub outcomes: OnceLock<Arc<dyn Outcomes>>,
+    /// What management keys call; set once, at the start, when there is a control plane.
+    pub native: OnceLock<Arc<dyn Native>>,
     /// Every task that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
 }
@@ -112,6 +115,7 @@ impl Gateway {
             proofs: Kept::default(),
             payloads: OnceLock::new(),
             outcomes: OnceLock::new(),
+            native: OnceLock::new(),
             tasks: TaskTracker::new(),
         }
     }

@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod limits;
 pub mod metrics;
 pub mod models;
+pub mod native;
 pub mod pipeline;
 mod printable;
 pub mod proofs;

@@ -4,6 +4,7 @@
 //! key among a hundred thousand copies a few hundred entries.
 
 mod keys;
+pub mod own;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,6 +59,8 @@ pub struct Configuration {
     pub targets: Vec<Target>,
     /// The same over their Responses interface, for the providers that have one beside the usual.
     pub responses: Vec<Option<Target>>,
+    /// The providers as some keys ask them, with credentials of their own.
+    pub own: Vec<own::Own>,
     /// What replies say of each model, in the snapshot's order.
     pub labels: Vec<Label>,
     /// The baseline's slug and prices.
@@ -88,7 +91,8 @@ impl Configuration {
             .and_then(|index| snapshot.model(index))
             .and_then(|model| model.prices.as_ref().map(|prices| (Arc::clone(&model.slug), Arc::clone(prices))));
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Self { serial, targets, responses, labels, baseline, snapshot }
+        let own = own::ready(&snapshot, user_agent);
+        Self { serial, targets, responses, own, labels, baseline, snapshot }
     }
 
     /// Returns a model's provider made ready, over the interface that serves the model.

@@ -55,6 +55,8 @@ struct Open {
     margin: Option<Margin>,
     /// The estimate of the input tokens.
     input_tokens: u64,
+    /// Whether the target at hand is asked with a credential of the caller's own: then nothing is charged.
+    brought: bool,
     /// Whether a target was asked, and has not failed.
     dispatched: bool,
     /// Whether any target was asked: then the request counts.
@@ -127,6 +129,7 @@ impl Ticket {
             service_tier: ServiceTier::Standard,
             margin: None,
             input_tokens: 0,
+            brought: false,
             dispatched: false,
             asked: false,
             asking: false,
@@ -198,7 +201,7 @@ impl Ticket {
             provider: Arc::clone(provider),
             input_tokens: input,
             input_cost,
-            charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(cost, margin))),
+            charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(open.charged(cost), margin))),
         };
         open.permit.intend(&intent).map(Some)
     }
@@ -207,6 +210,13 @@ impl Ticket {
     pub fn forget_intent(&mut self) {
         if let Some(open) = &mut self.open {
             open.permit.forget_intent();
+        }
+    }
+
+    /// Notes whether the target that comes is asked with a credential of the caller's own.
+    pub fn bring(&mut self, own: bool) {
+        if let Some(open) = &mut self.open {
+            open.brought = own;
         }
     }
 
@@ -303,6 +313,11 @@ impl Drop for Ticket {
 }
 
 impl Open {
+    /// Returns what is charged for a cost, before the margin.
+    fn charged(&self, cost: NanoUsd) -> NanoUsd {
+        if self.brought { NanoUsd(0) } else { cost }
+    }
+
     fn settle(self, outcome: Outcome, ending: Ending) -> (Account, Due) {
         let mut settlement = self.settlement;
         settlement.outcome = outcome;
@@ -341,7 +356,8 @@ impl Open {
         let counts = self.asked || outcome == Outcome::Succeeded;
         // Where part of what was used has no price, what was held is the best that is known.
         let cost = settlement.cost.unwrap_or(NanoUsd(self.reservation.nanos()));
-        settlement.charge = self.margin.map(|margin| Charge::of(if counts { cost } else { NanoUsd(0) }, margin));
+        let charged = if counts && !self.brought { cost } else { NanoUsd(0) };
+        settlement.charge = self.margin.map(|margin| Charge::of(charged, margin));
         let used = Amounts {
             input_tokens: settlement.usage.input_tokens(),
             output_tokens: settlement.usage.output_tokens(),

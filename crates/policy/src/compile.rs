@@ -1,5 +1,6 @@
 //! Checks everything that was written about an environment, whole, and yields a snapshot or every problem at once.
 
+mod byok;
 pub mod effective;
 mod environment;
 mod fallback;
@@ -66,6 +67,7 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
     let webhooks = notify::compile_webhooks(&specs.webhooks, &mut report);
     let alerts = notify::compile_alerts(specs, &mut report);
     let (providers, provider_names) = finish_providers(providers);
+    let own_credentials = byok::compile_own(specs, &providers, &mut report);
     let names = names.into_map();
     let snapshot = Snapshot {
         environment,
@@ -79,6 +81,7 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
         plans,
         webhooks,
         alerts,
+        own_credentials,
     };
     if report.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(report.problems);

@@ -49,6 +49,39 @@ pub struct Snapshot {
     pub webhooks: Vec<Arc<Webhook>>,
     /// Who is told of which events.
     pub alerts: Vec<Arc<Alert>>,
+    /// The credentials that people bring for their own keys.
+    pub own_credentials: Vec<OwnCredential>,
+}
+
+/// A credential that somebody brings for a provider, for their own keys and nobody else's.
+#[derive(Clone, Debug)]
+pub struct OwnCredential {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The provider that takes it.
+    pub provider: ProviderIndex,
+    /// The owner of the keys it serves.
+    pub owner: Option<Box<str>>,
+    /// The team of the keys it serves.
+    pub team: Option<Box<str>>,
+    /// The keys it serves; empty for all of the owner and the team.
+    pub keys: Vec<Box<str>>,
+    /// Whether the platform's credential is used when the provider refuses this one.
+    pub fallback_to_platform: bool,
+    /// The credential.
+    pub value: Secret,
+}
+
+impl OwnCredential {
+    /// Returns whether it serves a key. It serves none when it says of none that it does.
+    pub fn serves(&self, key: &CompiledKey) -> bool {
+        let owner = self.owner.as_deref();
+        let team = self.team.as_deref();
+        (owner.is_some() || team.is_some() || !self.keys.is_empty())
+            && owner.is_none_or(|owner| key.owner.as_deref() == Some(owner))
+            && team.is_none_or(|team| key.team.as_deref() == Some(team))
+            && (self.keys.is_empty() || self.keys.iter().any(|name| **name == *key.name))
+    }
 }
 
 /// What keys have that name it as their plan.
@@ -333,6 +366,10 @@ pub struct CompiledKey {
     pub limits: Vec<Arc<Limit>>,
     /// Its plan.
     pub plan: Option<Arc<str>>,
+    /// Who answers for it.
+    pub owner: Option<Arc<str>>,
+    /// Whether it manages others and asks no model.
+    pub management: bool,
 }
 
 /// Whether a key may be used.

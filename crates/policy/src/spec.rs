@@ -3,6 +3,7 @@
 //! Every field is optional here, so that one pass can report everything that is missing or wrong.
 
 pub mod alert;
+pub mod byok;
 pub mod environment;
 pub mod fallback;
 pub mod guardrail;
@@ -22,6 +23,7 @@ pub mod webhook;
 
 use crate::problem::Origin;
 use alert::AlertSpec;
+use byok::ByokSpec;
 use environment::EnvironmentSpec;
 use fallback::FallbackSpec;
 use guardrail::GuardrailSpec;
@@ -69,4 +71,6 @@ pub struct Specs {
     pub webhooks: Vec<Entry<WebhookSpec>>,
     /// Its alerts.
     pub alerts: Vec<Entry<AlertSpec>>,
+    /// The credentials that people bring for their own keys. No configuration file has them.
+    pub byok: Vec<Entry<ByokSpec>>,
 }

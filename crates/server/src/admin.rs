@@ -89,6 +89,6 @@ pub struct Admin {
 }
 
 /// Returns the router of every route.
-pub fn router(admin: Admin) -> Router {
-    frame::router(Arc::new(admin), table::routes())
+pub fn router(admin: impl Into<Arc<Admin>>) -> Router {
+    frame::router(admin.into(), table::routes())
 }

@@ -10,6 +10,7 @@ pub mod events;
 pub mod idempotency;
 pub mod io;
 pub mod listen;
+pub mod native;
 pub mod publish;
 pub mod restore;
 pub mod surface;

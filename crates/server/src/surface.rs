@@ -10,6 +10,7 @@ use engine::body::ReplyBody;
 use engine::capture::Capture;
 use engine::count::count_tokens;
 use engine::gateway::Gateway;
+use engine::native::manage;
 use engine::pipeline::{Arrival, chat};
 use engine::refusal::Refusal;
 use engine::worker::Worker;
@@ -30,13 +31,20 @@ enum Route<'a> {
     CountTokens,
     Models,
     Model(&'a str),
+    Native,
 }
+
+/// Under this management keys have theirs.
+const NATIVE: &str = "/api/v1/";
 
 /// Under each of these both surfaces are served; the longest comes first. Anthropic's SDK appends `/v1` to a base that
 /// may end in it already.
 const PREFIXES: [&str; 6] = ["/api/anthropic/v1/v1", "/api/anthropic/v1", "/v1/router", "/v1/v1", "/v1", ""];
 
 fn route(path: &str) -> Option<Route<'_>> {
+    if path.starts_with(NATIVE) {
+        return Some(Route::Native);
+    }
     PREFIXES.into_iter().find_map(|prefix| match path.strip_prefix(prefix)? {
         "/chat/completions" if !prefix.starts_with("/api") => Some(Route::Chat),
         "/messages" if !prefix.is_empty() => Some(Route::Messages),
@@ -61,6 +69,7 @@ fn by_path(path: &str, is_anthropic: impl FnOnce() -> bool) -> Surface {
         Some(Route::Chat) => Surface::OpenaiChat,
         Some(Route::Messages) => Surface::AnthropicMessages,
         Some(Route::CountTokens) => Surface::AnthropicCount,
+        Some(Route::Native) => Surface::OpenaiChat,
         Some(Route::Models | Route::Model(_)) | None => {
             if path.starts_with("/api/anthropic/") || is_anthropic() {
                 Surface::AnthropicMessages
@@ -83,6 +92,7 @@ where
         (Some(Route::CountTokens), &Method::POST) => count_tokens(worker, arrival).await,
         (Some(Route::Models), &Method::GET) => models::list(worker, surface, &arrival),
         (Some(Route::Model(name)), &Method::GET) => models::one(worker, surface, &arrival, name),
+        (Some(Route::Native), _) => manage(&worker.gateway, arrival).await,
         (Some(Route::Chat | Route::Messages | Route::CountTokens), _) => Err(method(id, "POST")),
         (Some(_), _) => Err(method(id, "GET")),
         (None, _) => Err(Refusal::closing(id, not_found(uri.path()))),
@@ -138,6 +148,9 @@ mod tests {
         check("/v1/models/a/b", Some(Route::Model("a/b")));
         check("/v1/models/", None);
         check("/v1//messages", None);
+        check("/api/v1/keys", Some(Route::Native));
+        check("/api/v1", None);
+        check("/api/v1/messages", Some(Route::Native));
         check("/api/anthropic/v1/chat/completions", None);
     }
 }

@@ -24,6 +24,9 @@ pub mod results;
 /// What every API key's secret starts with.
 pub const SECRET_PREFIX: &str = "sk-cw-";
 
+/// What the secret of a key that manages others starts with.
+pub const MANAGEMENT_PREFIX: &str = "sk-cw-mgmt-";
+
 /// How many characters of a secret are kept in clear, so that people can tell keys apart.
 const SHOWN_CHARACTERS: usize = 10;
 
@@ -174,8 +177,20 @@ impl MasterKey {
 /// # Errors
 /// When the system gives no random bytes.
 pub fn generate_secret() -> Result<Secret, SealError> {
+    generate(SECRET_PREFIX)
+}
+
+/// Returns a new secret of a key that manages others: the same behind `sk-cw-mgmt-`.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn generate_management_secret() -> Result<Secret, SealError> {
+    generate(MANAGEMENT_PREFIX)
+}
+
+fn generate(prefix: &str) -> Result<Secret, SealError> {
     let bytes = random()?;
-    Ok(Secret::new(format!("{SECRET_PREFIX}{}", print_hex(&bytes).as_str())))
+    Ok(Secret::new(format!("{prefix}{}", print_hex(&bytes).as_str())))
 }
 
 /// What every signing secret that is made here starts with.
@@ -192,7 +207,9 @@ pub fn generate_signing_secret() -> Result<Secret, SealError> {
 
 /// Returns the part of a secret that people may see.
 pub fn shown_prefix(secret: &Secret) -> String {
-    secret.expose().chars().take(SHOWN_CHARACTERS).collect()
+    let shown = SHOWN_CHARACTERS - SECRET_PREFIX.len();
+    let prefix = if secret.expose().starts_with(MANAGEMENT_PREFIX) { MANAGEMENT_PREFIX } else { SECRET_PREFIX };
+    secret.expose().chars().take(prefix.len() + shown).collect()
 }
 
 fn random() -> Result<Zeroizing<[u8; 32]>, SealError> {

@@ -20,6 +20,7 @@ use server::admin::throttle::Buckets;
 use server::admin::{Admin, router};
 use server::data;
 use server::events::{Desk, Ways};
+use server::native::Surfaces;
 use settle::events::pump::Pump;
 use store::records::record::RequestRecord;
 use tokio::io::{DuplexStream, duplex};
@@ -200,7 +201,10 @@ impl Builder {
         let events = Arc::new(Desk::new(&assembly.core, ways));
         let pump = events.pump(&assembly.core, &assembly.plane, assembly.directory.0.clone(), None);
         let pump = tokio::sync::Mutex::new(pump.expect("a pump"));
-        let admin_router = router(admin(&assembly, &people, (connector, &events), self.admin_token));
+        let admin = Arc::new(admin(&assembly, &people, (connector, &events), self.admin_token));
+        let native = Surfaces::new(&admin);
+        assert!(assembly.core.native.set(Arc::new(native)).is_ok(), "it is set once");
+        let admin_router = router(admin);
         Gateway { assembly, secret, worker, people, providers, connections, stop, checked, admin_router, events, pump }
     }
 }

@@ -50,6 +50,9 @@ pub struct SpecArgs {
     /// Whether what is asked and answered is kept: off, redacted or full
     #[arg(long, value_name = "MODE")]
     log_content: Option<String>,
+    /// It manages keys over /api/v1 instead of asking models
+    #[arg(long)]
+    management: bool,
     /// When it expires: 2027-01-31T00:00:00Z, or Unix seconds
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     expires_at: Option<Timestamp>,
@@ -82,6 +85,7 @@ impl SpecArgs {
             surfaces: self.surfaces.clone(),
             plan: self.plan.clone(),
             limits: Vec::new(),
+            management: self.management,
         };
         let (Value::Object(mut said), Value::Object(unsaid)) =
             (serde_json::to_value(spec)?, serde_json::to_value(KeySpec::default())?)

@@ -240,6 +240,7 @@ impl Plane {
             plan.answer.push(target.applied(Action::Unchanged, Vec::new()));
             return Ok(Ok(()));
         }
+        keys::check_stays(&before, &spec)?;
         let after = keys::with_spec(&before, &spec, now_ms);
         let secrets = reader.secrets_of(before.id)?;
         plan.answer.push(target.applied(Action::Update, differences(Some(&shown), &spec)));

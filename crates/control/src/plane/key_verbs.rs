@@ -15,7 +15,7 @@ use super::edit::users_of_key;
 use super::read::{bad, not_found};
 use super::verbs::check_version;
 use super::write::{KeyEdit, Plan};
-use super::{KeyTotal, Plane, edit};
+use super::{KeyTotal, Plane, edit, management};
 use crate::actor::{Actor, Role};
 use crate::keys;
 use crate::kind::{KEYS, Kind};
@@ -67,7 +67,7 @@ impl Plane {
                     format!("the key `{}` has {MAX_SECRETS} live secrets: rotate it without grace", before.name);
                 return Err(Refusal::Conflict(message));
             }
-            let (secret, row) = self.new_secret(now_ms)?;
+            let (secret, row) = self.new_secret(keys::is_management(&keys::shown(&before)), now_ms)?;
             secrets.insert(0, row);
             let after = Row { version: before.version + 1, updated_at_ms: now_ms, ..before.clone() };
             let id = after.id;
@@ -152,7 +152,7 @@ impl Plane {
         spec: &Spec,
         now_ms: u64,
     ) -> Result<(Secret, KeyEdit), Refusal> {
-        let (secret, secret_row) = self.new_secret(now_ms)?;
+        let (secret, secret_row) = self.new_secret(keys::is_management(spec), now_ms)?;
         let row = Row {
             kind: KEYS.to_owned(),
             environment: environment.to_owned(),
@@ -170,8 +170,9 @@ impl Plane {
         Ok((secret, KeyEdit { action: "create", before: None, after: Some(row), secrets, checked: true }))
     }
 
-    fn new_secret(&self, now_ms: u64) -> Result<(Secret, SecretRow), Refusal> {
-        let secret = seal::generate_secret().map_err(StoreError::from)?;
+    fn new_secret(&self, management: bool, now_ms: u64) -> Result<(Secret, SecretRow), Refusal> {
+        let secret = if management { seal::generate_management_secret() } else { seal::generate_secret() };
+        let secret = secret.map_err(StoreError::from)?;
         let row = SecretRow {
             hash: self.tools.master.key_hash(secret.expose()),
             prefix: seal::shown_prefix(&secret),
@@ -196,6 +197,7 @@ impl Plane {
             let before = visible(kind, actor, reader, environment, name)?;
             check_version(before.version, expect)?;
             let mut spec = edit::without_nulls(kind, next(&keys::shown(&before)));
+            keys::check_stays(&before, &spec)?;
             own(actor, environment, &mut spec)?;
             let after = keys::with_spec(&before, &spec, self.clock.unix_ms());
             let (id, secrets) = (after.id, reader.secrets_of(before.id)?);
@@ -260,9 +262,10 @@ impl Plane {
         let query = KeyQuery {
             environment: Some(environment.to_owned()),
             seen_by,
-            team: filter("team"),
+            team: management::team(actor, filter("team"))?,
             owner: filter("owner"),
             state,
+            without_management: actor.through.is_some(),
             text: filter("q").filter(|text| !text.is_empty()),
             now_ms: self.clock.unix_ms(),
             after,
@@ -346,11 +349,13 @@ fn visible(
     let owns = |row: &Row| !row.labels.owner.is_empty() && row.labels.owner == actor.name;
     let manages =
         |row: &Row| row.labels.team.as_ref().is_some_and(|team| administered(actor, environment).contains(team));
+    let row = row.filter(|row| management::reaches(actor, row));
     row.filter(|row| actor.sees_all() || owns(row) || manages(row)).ok_or_else(|| not_found(kind, environment, name))
 }
 
 /// Makes sure that somebody who owns keys gives none away, and puts none into a team that is not theirs.
 fn own(actor: &Actor, environment: &str, spec: &mut Spec) -> Result<(), Refusal> {
+    management::bind(actor, spec)?;
     if actor.sees_all() {
         return Ok(());
     }
@@ -363,6 +368,10 @@ fn own(actor: &Actor, environment: &str, spec: &mut Spec) -> Result<(), Refusal>
     }
     // Whoever manages a team may make keys for others in it.
     let managed = team.is_some_and(|team| administered(actor, environment).contains(&team));
+    if managed && owner.is_none() && keys::is_management(spec) {
+        // Nobody's own: it does what whoever manages the team may do.
+        return Ok(());
+    }
     let owner = owner.filter(|_| managed).unwrap_or_else(|| actor.name.clone());
     spec.insert("owner".to_owned(), owner.into());
     Ok(())

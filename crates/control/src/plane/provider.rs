@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use policy::snapshot::Provider;
+use policy::snapshot::{Credential, Provider};
 use serde_json::Value;
 
 use super::read::{Found, not_found};
 use super::{Plane, edit};
 use crate::actor::Actor;
+use crate::kind::BYOK;
 use crate::refusal::Refusal;
 use crate::resource::{Draft, Spec};
 use crate::set::{Documents, compile_set};
@@ -19,6 +20,28 @@ pub enum ProviderOf {
     Stored(String),
     /// One that is not stored yet. With the name of one that is, secrets that the draft leaves out are the stored ones.
     Draft(Draft),
+}
+
+impl Plane {
+    /// Returns the provider of a credential of somebody's own, with that credential alone. It is for a test of the
+    /// connection and goes nowhere else.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], also for what the actor does not see, [`Refusal::Forbidden`] for those who only look, and
+    /// [`Refusal::Conflict`] while it is not in effect.
+    pub fn opened_own(&self, actor: &Actor, environment: &str, name: &str) -> Result<Provider, Refusal> {
+        actor.check_may_change_keys()?;
+        let own = self.get(actor, environment, BYOK, name)?;
+        let state = self.look();
+        let snapshot = state.environments.get(environment).and_then(|current| current.snapshot.as_deref());
+        let found = snapshot.and_then(|snapshot| {
+            let credential = snapshot.own_credentials.iter().find(|credential| *credential.name == *own.name)?;
+            let provider = snapshot.provider(credential.provider)?;
+            let credentials = vec![Credential { value: credential.value.clone(), weight: 1 }];
+            Some(Provider { credentials, ..provider.clone() })
+        });
+        found.ok_or_else(|| Refusal::Conflict(format!("the credential `{}` is not in effect", own.name)))
+    }
 }
 
 /// The name of a draft that has none.

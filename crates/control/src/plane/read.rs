@@ -6,7 +6,7 @@ use ir::id::ResourceId;
 use policy::problem::Problem;
 use serde_json::{Map, Value, json};
 
-use super::{Plane, State};
+use super::{Plane, State, owned};
 use crate::actor::Actor;
 use crate::document::{Document, about, label};
 use crate::files::FILE_ENVIRONMENT;
@@ -73,6 +73,7 @@ impl Plane {
         let state = self.look();
         let mut found: Vec<Found<'_>> = state.all(kind, environment);
         found.retain(|found| after.is_none_or(|after| found.id() > after) && fits(found, query));
+        found.retain(|found| owned::sees(actor, kind, found.spec()));
         found.sort_by_key(Found::id);
         let more = found.len() > limit;
         found.truncate(limit);
@@ -91,6 +92,7 @@ impl Plane {
         }
         let state = self.look();
         let found = state.find(kind, environment, name)?;
+        owned::check_sees(actor, kind, environment, name, found.spec())?;
         Ok(state.resource(&found))
     }
 

@@ -7,7 +7,7 @@ use store::resources::row::Row;
 
 use super::read::Found;
 use super::write::{Edit, KeyEdit, Plan, stored_environment};
-use super::{Plane, State, edit, webhooks};
+use super::{Plane, State, edit, owned, webhooks};
 use crate::actor::Actor;
 use crate::document::Document;
 use crate::files::FILE_ENVIRONMENT;
@@ -26,7 +26,9 @@ impl Plane {
         if kind.plural == KEYS {
             return self.create_key(actor, environment, draft);
         }
-        actor.check_may_configure()?;
+        owned::check_may_change(actor, kind)?;
+        let mut draft = draft;
+        owned::bind(actor, kind, environment, &mut draft.spec)?;
         let (name, secret) = self.write(actor, false, |state, _| {
             let taken = |name: &str| state.is_taken(kind, environment, name);
             let name = edit::name_of(kind, environment, &draft, taken)?;
@@ -93,10 +95,13 @@ impl Plane {
         if kind.plural == KEYS {
             return self.put_key(actor, environment, name, expect, action, &|spec| next(kind, spec));
         }
-        actor.check_may_configure()?;
+        owned::check_may_change(actor, kind)?;
         let name = self.write(actor, false, |state, _| {
-            let before = state.writable(kind, environment, name, expect)?;
-            let spec = next(kind, &before.spec);
+            let before = state.writable(kind, environment, name, Expect::Any)?;
+            owned::check_sees(actor, kind, environment, name, &before.spec)?;
+            check_version(before.version, expect)?;
+            let mut spec = next(kind, &before.spec);
+            owned::bind(actor, kind, environment, &mut spec)?;
             let after = edit::changed(before, spec, self.clock.unix_ms(), &self.tools)?;
             let name = before.name.clone();
             let edit = Edit { action, before: Some(Arc::clone(before)), after: Some(Arc::new(after)) };
@@ -121,9 +126,11 @@ impl Plane {
         if kind.plural == KEYS {
             return self.delete_key(actor, environment, name, expect);
         }
-        actor.check_may_configure()?;
+        owned::check_may_change(actor, kind)?;
         self.write(actor, false, |state, reader| {
-            let before = state.writable(kind, environment, name, expect)?;
+            let before = state.writable(kind, environment, name, Expect::Any)?;
+            owned::check_sees(actor, kind, environment, name, &before.spec)?;
+            check_version(before.version, expect)?;
             if kind.plural == ENVIRONMENTS {
                 check_empty(&before.name, reader)?;
             }

@@ -256,7 +256,7 @@ impl Plane {
     pub(super) fn entry(&self, actor: &Actor, action: &str) -> AuditRow {
         AuditRow {
             at_ms: self.clock.unix_ms(),
-            actor: actor.name.clone(),
+            actor: actor.noted(),
             role: actor.role.name().to_owned(),
             ip: actor.ip.map(|ip| ip.to_string()),
             request_id: actor.request_id.clone(),

@@ -159,6 +159,14 @@ fn no_secret_is_ever_shown() {
         seen += &format!("{refusal:?} {refusal}");
     }
     rig.create("keys", "k", json!({})).unwrap();
+    let own = json!({"provider": "p", "owner": "ada", "value": secret("own")});
+    seen += &format!("{:?}", rig.create("byok", "own", own).unwrap());
+    let wrong = json!({"provider": secret("provider"), "value": format!("{CANARY} with a space")});
+    let refusal = rig.create("byok", "wrong", wrong).unwrap_err();
+    seen += &format!("{refusal:?} {refusal}");
+    let owns = rig.plane.list(&operator(), "default", "byok", &ListQuery::default()).unwrap();
+    seen += &serde_json::to_string(&owns).unwrap();
+    seen += &format!("{:?}", rig.plane.opened_own(&operator(), "default", "own").unwrap());
     let list = rig.plane.list(&operator(), "default", "providers", &ListQuery::default()).unwrap();
     seen += &serde_json::to_string(&list).unwrap();
     seen += &serde_json::to_string(&rig.plane.audit(&operator(), &AuditQuery::default()).unwrap()).unwrap();

@@ -68,7 +68,7 @@ impl StreamBody {
     /// Takes over a stream whose first content is there. `deadline` is the end of the whole request.
     pub fn new(worker: Arc<Worker>, gated: Gated, model: ModelIndex, begun: Begun, deadline: Instant) -> Self {
         let now = after(Duration::ZERO);
-        let timeouts = gated.configuration.target(model).map(|target| target.timeouts).unwrap_or_default();
+        let timeouts = gated.target(model).map(|target| target.timeouts).unwrap_or_default();
         let data_events = begun.stream.passed().data_events;
         let mut body = Self {
             revoked: Box::pin(gated.key.revoked.clone().cancelled_owned()),
@@ -200,7 +200,7 @@ impl StreamBody {
                 self.broken("the stream ended before the answer did");
             }
             Progress::Failed(report) => {
-                let target = self.gated.configuration.target(self.model);
+                let target = self.gated.target(self.model);
                 let failure = target.map(|target| in_band(target, report));
                 let overloaded = failure.as_ref().is_some_and(|failure| failure.class == Class::Overloaded);
                 let said = failure.and_then(|failure| failure.report.message).unwrap_or_default();

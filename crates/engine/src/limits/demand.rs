@@ -37,6 +37,8 @@ pub struct Demand {
     tier: ServiceTier,
     /// What is charged on top of the cost, where usage is charged.
     margin: Margin,
+    /// Whether it is not charged at all.
+    free: bool,
 }
 
 impl Demand {
@@ -51,6 +53,7 @@ impl Demand {
             stream: request.stream(),
             tier: request.service_tier().map_or(ServiceTier::Standard, ServiceTier::of_name),
             margin: Margin::default(),
+            free: false,
         }
     }
 
@@ -58,6 +61,12 @@ impl Demand {
     #[must_use]
     pub fn charged(self, margin: Margin) -> Self {
         Self { margin, ..self }
+    }
+
+    /// Returns the same request, charged with nothing: the caller pays the provider.
+    #[must_use]
+    pub fn free(self) -> Self {
+        Self { free: true, ..self }
     }
 
     /// Whether nobody has said how long the answer may be.
@@ -120,7 +129,7 @@ impl Demand {
             let dearest = Prices::flat(self.dearest(prices, input));
             dearest.cost(&usage, ServiceTier::Standard).map_or(u64::MAX, |cost| cost.0)
         });
-        let charge = Charge::of(NanoUsd(nanos), self.margin).total().0;
+        let charge = if self.free { 0 } else { Charge::of(NanoUsd(nanos), self.margin).total().0 };
         Amounts { input_tokens: within(self.weight.estimate), output_tokens, nanos, charge }
     }
 

@@ -8,7 +8,7 @@ use dialect::lane::Surface;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use ir::failure::{Code, Failure, Fault};
-use ir::id::ResourceId;
+use ir::id::{RequestId, ResourceId};
 use policy::snapshot::{AccountStatus, CompiledKey, Environment, KeyStatus};
 
 use crate::gateway::Gateway;
@@ -59,8 +59,31 @@ pub fn authenticate<B>(gateway: &Gateway, surface: Surface, arrival: Arrival<B>)
 /// done with it is not looked at: every key may list its models.
 ///
 /// # Errors
-/// As [`authenticate`].
+/// As [`authenticate`]; 403 for a key that manages others: it asks for nothing else.
 pub fn identify<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Refusal> {
+    of_kind(arrival.id, recognise(gateway, arrival)?, false)
+}
+
+/// Finds the management key that a request names.
+///
+/// # Errors
+/// As [`authenticate`]; 403 for every other key.
+pub fn identify_manager<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Refusal> {
+    of_kind(arrival.id, recognise(gateway, arrival)?, true)
+}
+
+/// Lets a key through that is of the right kind.
+fn of_kind(id: RequestId, identity: Identity, management: bool) -> Result<Identity, Refusal> {
+    let message = match (identity.key.compiled.management, management) {
+        (true, false) => "a management key calls /api/v1 alone: use another API key to ask a model",
+        (false, true) => "this needs a management key, which begins with `sk-cw-mgmt-`",
+        _ => return Ok(identity),
+    };
+    let failure = Failure::new(Code::SurfaceNotAllowed, Fault::Caller, message);
+    Err(Refusal::closing(id, failure).with_types(identity.configuration.snapshot.environment.error_types.clone()))
+}
+
+fn recognise<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Refusal> {
     let (headers, peer) = (arrival.headers(), arrival.peer.ip());
     let refused = |failure| Refusal::closing(arrival.id, failure);
     let state = gateway.glance();

@@ -184,7 +184,11 @@ fn check_media(heard: &Heard<'_>) -> Result<(), Failure> {
     Err(unsupported("the content-type must be application/json"))
 }
 
-async fn read<B>(arrival: Arrival<B>, declared: Option<usize>, options: &Options) -> Result<Bytes, Failure>
+/// Reads a body within its bounds.
+///
+/// # Errors
+/// 413, 408, and 400 for one that breaks off.
+pub(crate) async fn read<B>(arrival: Arrival<B>, declared: Option<usize>, options: &Options) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -4,6 +4,7 @@
 //! on: to the next target, or, at the last one, to the same target again (with backoff, within a budget). A buffered
 //! call whose caller leaves is finished in a tracked task, because the provider charges for it anyway.
 
+mod brought;
 mod buffered;
 mod drain;
 mod inline;
@@ -181,6 +182,10 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
             return Err(told(&failure, said.as_ref()));
         }
+        if brought::gives_way(configuration, gated, &failure) {
+            log_failover(configuration, gated, planned.model, planned.model, &failure, at);
+            continue;
+        }
         let next = plan.attempts.get(at + 1).filter(|_| leads_on(failure.class, &plan.on));
         if let Some(next) = next {
             log_failover(configuration, gated, planned.model, next.model, &failure, at);
@@ -189,8 +194,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             *place = Some(failure);
             continue;
         }
-        let budget =
-            configuration.target(planned.model).is_some_and(|target| may_retry(run, target, &failure, retries));
+        let budget = gated.target(planned.model).is_some_and(|target| may_retry(run, target, &failure, retries));
         if !budget {
             log_exhausted(configuration, gated, planned.model, &failure);
             return Err(told(&failure, said.as_ref()));
@@ -265,7 +269,8 @@ async fn attempt(
     let gone = || AttemptFailure::new(Class::Server, "the target is gone");
     let model = configuration.snapshot.model(planned.model).ok_or_else(gone)?;
     let provider = configuration.snapshot.provider(model.provider).ok_or_else(gone)?;
-    let target = configuration.target(planned.model).ok_or_else(gone)?;
+    let reason = brought::bring(configuration, gated, &planned);
+    let target = configuration.asked(planned.model, gated.brought.used).ok_or_else(gone)?;
     let clock = &run.worker.gateway.clock;
     let started = clock.now();
     let tried = match write(run, gated, target, model).await {
@@ -285,7 +290,7 @@ async fn attempt(
     gated.ticket.tried(AttemptRecord {
         provider: Arc::clone(&provider.name),
         model: Arc::clone(&model.slug),
-        reason: planned.reason.to_string().into(),
+        reason,
         status,
         error,
         duration_us: clock.now().micros_since(started),

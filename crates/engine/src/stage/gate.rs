@@ -8,6 +8,8 @@ use ir::failure::{Code, Failure, Fault};
 use ir::settlement::Subject;
 use policy::guard::observe::Observer;
 use policy::guard::scope::Bound;
+use policy::snapshot::ModelIndex;
+use upstream::target::Target;
 
 use super::authenticate::Identity;
 use super::decode::{Call, Decoded};
@@ -15,6 +17,7 @@ use crate::gateway::Gateway;
 use crate::limits::{self, Demand};
 use crate::refusal::Refusal;
 use crate::sightings::Sightings;
+use crate::state::own::Brought;
 use crate::state::{Configuration, LiveKey};
 use crate::ticket::Ticket;
 use crate::worker::Worker;
@@ -36,6 +39,8 @@ pub struct Gated {
     pub ticket: Ticket,
     /// What it may use.
     pub demand: Demand,
+    /// Which credential of the caller's own it is asked with.
+    pub brought: Brought,
     /// The most output tokens of a choice, where we and not the caller have said it.
     pub cap: Option<u64>,
     /// The guards and the prompt that bind the key, where they are not those of every key of the environment.
@@ -48,6 +53,11 @@ impl Gated {
         self.request.cap(tokens);
         self.demand = self.demand.capped(tokens);
         self.cap = Some(tokens);
+    }
+
+    /// Returns the target that is asked.
+    pub fn target(&self, model: ModelIndex) -> Option<&Target> {
+        self.configuration.asked(model, self.brought.used)
     }
 
     /// Returns the guards and the prompt that bind the request.
@@ -95,7 +105,17 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     let demand = Demand::of(&request, ticket.limits().is_some()).charged(margin.unwrap_or_default());
     let scoped = configuration.snapshot.environment.scoped.find(key.compiled.team.as_deref(), &key.compiled.name);
     // It walks through the rest of the corridor by its address.
-    Ok(Box::new(Gated { call, configuration, key, request, ticket, demand, cap: None, scoped }))
+    Ok(Box::new(Gated {
+        call,
+        configuration,
+        key,
+        request,
+        ticket,
+        demand,
+        brought: Brought::default(),
+        cap: None,
+        scoped,
+    }))
 }
 
 /// What a caller is told when the journal cannot be written.

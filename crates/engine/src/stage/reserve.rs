@@ -26,6 +26,16 @@ pub struct Reserved(pub Planned);
 /// cannot be written.
 pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refusal> {
     let Planned { mut gated, mut plan } = planned;
+    let (configuration, key) = (Arc::clone(&gated.configuration), Arc::clone(&gated.key));
+    if !configuration.own.is_empty() {
+        let free = |planned: &routing::plan::Planned| configuration.is_free(&key.compiled, planned.model);
+        if plan.attempts.iter().all(free) {
+            gated.demand = gated.demand.free();
+        }
+        let first = plan.attempts.first().map(|planned| planned.model);
+        let own = first.is_some_and(|model| configuration.brings(&key.compiled, model, &[]).is_some());
+        gated.ticket.bring(own);
+    }
     if let Some(bindings) = gated.ticket.limits().cloned() {
         let taken = leave_out_unpriced(&gated, &mut plan, &bindings)
             .and_then(|()| take(&mut gated, &plan, &bindings).map_err(|denial| limits::failure(&denial)));

@@ -139,7 +139,9 @@ impl Keys {
             self.slot(hash, before).is_some_and(|slot| slot.until_unix_ms == *until)
         };
         let ended = before.revoked.is_cancelled() != (key.status == KeyStatus::Revoked);
-        !ended && before.compiled == *key && before.secrets.len() == secrets.len() && secrets.iter().all(same_secret)
+        // A list that names one twice must not hide that another is gone.
+        let none_gone = before.secrets.iter().all(|held| secrets.iter().any(|(hash, _)| hash == held));
+        !ended && before.compiled == *key && none_gone && secrets.iter().all(same_secret)
     }
 
     /// Removes the slots of a key whose hashes are chosen.

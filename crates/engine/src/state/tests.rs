@@ -111,6 +111,12 @@ fn what_is_told_again_changes_nothing() {
 }
 
 #[test]
+fn a_secret_that_is_named_twice_hides_no_other_that_is_gone() {
+    let state = State::default().with([change(key(1, "a"), &[1, 2])]).with([change(key(1, "a"), &[1, 1])]);
+    assert!(state.keys.get(&hash(2)).is_none());
+}
+
+#[test]
 fn a_secret_follows_the_key_that_was_given_it_last() {
     let state = State::default().with([change(key(1, "a"), &[1]), change(key(2, "a"), &[1])]);
     let state = state.with([Change::KeyGone(id(1))]);

@@ -61,6 +61,7 @@ pub fn compile_key<'s>(
     }
     check_words(spec, origin, &mut report);
     check_labels(spec, origin, &mut report);
+    check_management(spec, origin, &mut report);
     let expires_unix_ms = spec.expires_at.map(Timestamp::unix_ms);
     if expires_unix_ms.is_some_and(|expires| expires <= row.now_unix_ms) {
         report.warn(origin, "expires_at", "in the past: the key has expired already");
@@ -89,6 +90,8 @@ pub fn compile_key<'s>(
             .map(|word| log_content(word, origin, &mut report).unwrap_or(LogContent::Off)),
         limits: limits(entry, snapshot, &mut report),
         plan: plan(spec, origin, snapshot, &mut report),
+        owner: Some(spec.owner.as_str()).filter(|owner| !owner.is_empty()).map(Arc::from),
+        management: spec.management,
     };
     (key, report.problems)
 }
@@ -116,6 +119,20 @@ fn check_rights(spec: &KeySpec, origin: &Origin, snapshot: &Snapshot, report: &m
             };
             report.add_hint(origin, &format!("models[{index}]"), "no provider serves this model", hint);
         }
+    }
+}
+
+/// Checks that a key which asks no model has no rights to any.
+fn check_management(spec: &KeySpec, origin: &Origin, report: &mut Report) {
+    let said = [
+        ("providers", !spec.providers.is_empty()),
+        ("models", !spec.models.is_empty()),
+        ("surfaces", !spec.surfaces.is_empty()),
+        ("limits", !spec.limits.is_empty()),
+    ];
+    for (field, _) in said.into_iter().filter(|(_, said)| *said && spec.management) {
+        let hint = "leave it out: it calls /api/v1 alone".to_owned();
+        report.add_hint(origin, field, "a management key asks no model", Some(hint));
     }
 }
 

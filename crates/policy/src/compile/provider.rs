@@ -223,13 +223,25 @@ fn credential(
     report: &mut Report,
     found: &mut Vec<Credential>,
 ) {
+    match readable(value) {
+        Ok(text) => found.push(Credential { value: Secret::new(text), weight }),
+        Err("empty") => report.add_hint(origin, field, "empty", Some("leave it out to have none".to_owned())),
+        Err(message) => report.add(origin, field, message),
+    }
+}
+
+/// Returns a credential as it goes into a header.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn readable(value: &Secret) -> Result<&str, &'static str> {
     let text = value.expose().trim();
     if text.is_empty() {
-        report.add_hint(origin, field, "empty", Some("leave it out to have none".to_owned()));
+        Err("empty")
     } else if text.len() > 16 << 10 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        report.add(origin, field, "it holds a space, a line break or a character that is not ASCII");
+        Err("it holds a space, a line break or a character that is not ASCII")
     } else {
-        found.push(Credential { value: Secret::new(text), weight });
+        Ok(text)
     }
 }
 

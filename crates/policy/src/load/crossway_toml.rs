@@ -27,6 +27,7 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
         fallbacks: list(&mut document, &mut root, "fallbacks"),
         guardrails: named(&mut document, &mut root, "guardrails"),
         prompts: named(&mut document, &mut root, "prompts"),
+        byok: Vec::new(),
         teams: Vec::new(),
         limits: limits(&mut document, &mut root),
         plans: named(&mut document, &mut root, "plans"),

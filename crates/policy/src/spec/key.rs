@@ -40,6 +40,8 @@ pub struct KeySpec {
     pub limits: Vec<LimitSpec>,
     /// The plan whose limits it has.
     pub plan: Option<String>,
+    /// Whether it manages keys over `/api/v1` instead of asking models. It stays what it was made as.
+    pub management: bool,
 }
 
 impl Default for KeySpec {
@@ -59,6 +61,7 @@ impl Default for KeySpec {
             surfaces: Vec::new(),
             limits: Vec::new(),
             plan: None,
+            management: false,
         }
     }
 }

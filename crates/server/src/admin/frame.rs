@@ -110,6 +110,32 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, 
     let identity = admit(&admin, route, &head, peer, id).await?;
     let mut path = path_parameters(&mut head).await?;
     path.extend(words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())));
+    handle(&admin, route, identity, Asked { id, peer, head, path, body }).await
+}
+
+/// What is asked of a route.
+pub(crate) struct Asked {
+    /// The request.
+    pub(crate) id: RequestId,
+    /// The TCP peer.
+    pub(crate) peer: IpAddr,
+    /// Its head.
+    pub(crate) head: Parts,
+    /// The parameters of the path.
+    pub(crate) path: Vec<(String, String)>,
+    /// Its body.
+    pub(crate) body: Body,
+}
+
+/// Runs a route for somebody who was recognised at another door, when their role and the rate allow it.
+pub(crate) async fn run(admin: &Arc<Admin>, route: &Route, identity: Identity, asked: Asked) -> Outcome {
+    let who = identity.actor.noted();
+    let identity = permit(admin, route, Some(identity), &who).await?;
+    handle(admin, route, identity, asked).await
+}
+
+async fn handle(admin: &Arc<Admin>, route: &Route, identity: Option<Identity>, asked: Asked) -> Outcome {
+    let Asked { id, peer, head, path, body } = asked;
     let query = query_parameters(&route.parameters, head.uri.query().unwrap_or_default())?;
     let body = match &route.takes {
         Takes::Nothing => None,
@@ -121,7 +147,7 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, 
             body
         }
     };
-    let call = Call { admin: Arc::clone(&admin), id, peer, headers: head.headers, path, query, body };
+    let call = Call { admin: Arc::clone(admin), id, peer, headers: head.headers, path, query, body };
     match (&route.handler, identity) {
         (Handler::Open(run), _) => run(call).await,
         (Handler::Closed(run) | Handler::Keyless(run), Some(identity)) => {
@@ -131,7 +157,7 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, 
                 None => Err(Problem::forbidden(format!("the role {} may not do this", actor.role.name()))),
             };
             if outcome.as_ref().is_err_and(|problem| problem.code() == Code::PermissionDenied) {
-                denied::note(&admin, actor, route).await;
+                denied::note(admin, actor, route).await;
             }
             outcome
         }
@@ -191,7 +217,17 @@ async fn admit(
     // Peers without a key are told apart by their addresses.
     let named = identity.as_ref().map(|identity| &identity.actor.name).filter(|name| *name != KEYLESS_NAME);
     let who = named.map_or_else(|| peer_name(peer), Clone::clone);
-    if let Err(wait) = admin.buckets.take(route.rate, &who, admin.gateway.clock.now()) {
+    permit(admin, route, identity, &who).await
+}
+
+/// Lets through who may do it, and not too often.
+async fn permit(
+    admin: &Arc<Admin>,
+    route: &Route,
+    identity: Option<Identity>,
+    who: &str,
+) -> Result<Option<Identity>, Problem> {
+    if let Err(wait) = admin.buckets.take(route.rate, who, admin.gateway.clock.now()) {
         return Err(Problem::rate_limited("too many requests", wait));
     }
     let Some(identity) = identity else { return Ok(None) };

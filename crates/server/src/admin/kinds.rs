@@ -3,6 +3,7 @@
 
 use control::access::Permission;
 use policy::spec::alert::AlertSpec;
+use policy::spec::byok::ByokSpec;
 use policy::spec::environment::EnvironmentSpec;
 use policy::spec::fallback::FallbackSpec;
 use policy::spec::guardrail::GuardrailSpec;
@@ -66,9 +67,10 @@ const PLANS: (&str, &str) = paths!("plans");
 const PROMPTS: (&str, &str) = paths!("prompts");
 const WEBHOOKS: (&str, &str) = paths!("webhooks");
 const ALERTS: (&str, &str) = paths!("alerts");
+const BYOK: (&str, &str) = paths!("byok");
 
 /// Every kind.
-pub static KINDS: [Kind; 12] = [
+pub static KINDS: [Kind; 13] = [
     Kind {
         name: ENVIRONMENTS,
         singular: "environment",
@@ -192,6 +194,28 @@ pub static KINDS: [Kind; 12] = [
         example: || json!({ "name": "tone", "spec": { "text": "Answer in plain words." } }),
         patch: || json!({ "spec": { "enabled": false } }),
         filters: &[Q],
+    },
+    Kind {
+        name: "byok",
+        singular: "own credential",
+        title: "OwnCredential",
+        collection: BYOK.0,
+        item: BYOK.1,
+        read: Permission::ReadKeys,
+        write: Permission::WriteKeys,
+        schemas: Schemas::of::<ByokSpec>(),
+        example: || {
+            json!({ "name": "ada-local", "spec": {
+                "provider": "local", "value": "REPLACE-ME", "owner": "ada@example.com", "fallback_to_platform": true,
+            } })
+        },
+        patch: || json!({ "spec": { "fallback_to_platform": false } }),
+        filters: &[
+            Q,
+            ("provider", "Only those for this provider."),
+            ("owner", "Only those of this owner."),
+            ("team", "Only those of this team."),
+        ],
     },
     Kind {
         name: "limits",

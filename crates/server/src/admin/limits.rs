@@ -9,6 +9,7 @@ use control::kind::KEYS;
 use engine::limits;
 use ir::civil::rfc3339;
 use ir::money::NanoUsd;
+use policy::limit::bind::Bindings;
 use policy::limit::reservation::Bound;
 use policy::limit::rule::{Scope, Span, Target};
 use policy::limit::{Meter, Now};
@@ -37,10 +38,15 @@ pub(super) async fn effective(call: Call, who: SignedIn) -> Outcome {
         limits::of_key(gateway, key, configuration)
     });
     let now = limits::now(&gateway.clock);
-    let mut all = bindings.map(|bindings| bindings.all()).unwrap_or_default();
-    all.sort_by(|(_, one), (_, other)| tightness(one, other, now));
-    let shown: Vec<Value> = all.iter().map(|(target, bound)| shown(target, bound, now)).collect();
+    let shown = bound(bindings.as_deref(), now);
     reply(StatusCode::OK, &json!({ "key": found.name, "as_of": rfc3339(now.unix_ms), "data": shown }))
+}
+
+/// Returns what binds a key, the one with the least left first.
+pub(crate) fn bound(bindings: Option<&Bindings>, now: Now) -> Vec<Value> {
+    let mut all = bindings.map(Bindings::all).unwrap_or_default();
+    all.sort_by(|(_, one), (_, other)| tightness(one, other, now));
+    all.iter().map(|(target, bound)| shown(target, bound, now)).collect()
 }
 
 /// Orders limits by the share that is left.

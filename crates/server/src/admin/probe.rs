@@ -9,7 +9,7 @@ use upstream::failure::{AttemptFailure, Class};
 use upstream::models;
 
 use super::call::{Call, json as answer};
-use super::principal::{Operator, Principal};
+use super::principal::{Operator, Principal, SignedIn};
 use super::problem::Problem;
 use super::route::Outcome;
 
@@ -24,6 +24,14 @@ pub(super) async fn stored(mut call: Call, who: Operator) -> Outcome {
     call.object()?.finish("the body is empty")?;
     let which = ProviderOf::Stored(call.path("name").to_owned());
     opened(call, who, which).await
+}
+
+/// Tests a credential of somebody's own with its provider.
+pub(super) async fn own(mut call: Call, who: SignedIn) -> Outcome {
+    call.object()?.finish("the body is empty")?;
+    let (environment, name, actor) = (call.path("env").to_owned(), call.path("name").to_owned(), who.actor().clone());
+    let provider = call.blocking(move |admin| admin.plane.opened_own(&actor, &environment, &name)).await??;
+    test(&call, &provider).await
 }
 
 /// Tests a provider that is not stored. Nothing of it is kept.

@@ -204,6 +204,16 @@ impl Problem {
         &self.0.message
     }
 
+    /// Returns the member or parameter that is blamed.
+    pub fn blamed(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
+    /// Returns what to do about it.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// Returns its code.
     pub fn code(&self) -> Code {
         self.0.code

@@ -24,6 +24,7 @@ pub type Outcome = Result<Response<Body>, Problem>;
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// One route.
+#[derive(Clone)]
 pub struct Route {
     /// Its method; `HEAD` comes with `GET`, `OPTIONS` with all.
     pub method: Method,

@@ -120,6 +120,8 @@ pub struct KeyQuery {
     pub state: Option<KeyState>,
     /// A part of the name, or the first characters of a secret; case does not matter in names.
     pub text: Option<String>,
+    /// Whether keys that manage others are left out.
+    pub without_management: bool,
     /// The time now, Unix milliseconds: it decides which keys have expired.
     pub now_ms: u64,
     /// Where the page before ended.

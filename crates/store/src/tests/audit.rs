@@ -15,7 +15,7 @@ fn entry(number: u64) -> AuditRow {
         role: "owner".to_owned(),
         action: "create".to_owned(),
         name: format!("thing-{number}"),
-        ip: (number % 2 == 0).then(|| "10.0.0.1".to_owned()),
+        ip: number.is_multiple_of(2).then(|| "10.0.0.1".to_owned()),
         after: Some("{}".to_owned()),
         ..AuditRow::default()
     }

@@ -4,6 +4,7 @@ use super::node::Member;
 use super::typed::read;
 use crate::problem::{Origin, Problem, did_you_mean};
 use crate::spec::alert::AlertSpec;
+use crate::spec::byok::ByokSpec;
 use crate::spec::environment::EnvironmentSpec;
 use crate::spec::fallback::FallbackSpec;
 use crate::spec::guardrail::GuardrailSpec;
@@ -44,6 +45,8 @@ pub enum Kind {
     Webhook,
     /// An alert.
     Alert,
+    /// A credential of one's own for a provider.
+    Byok,
 }
 
 /// What a document's spec means.
@@ -73,11 +76,13 @@ pub enum Typed {
     Webhook(Box<WebhookSpec>),
     /// An alert.
     Alert(Box<AlertSpec>),
+    /// A credential of one's own.
+    Byok(ByokSpec),
 }
 
 impl Kind {
     /// Every kind, in the order in which resources refer to each other.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Environment,
         Self::Provider,
         Self::Model,
@@ -90,6 +95,7 @@ impl Kind {
         Self::Limit,
         Self::Webhook,
         Self::Alert,
+        Self::Byok,
     ];
 
     /// Returns its name in a file.
@@ -107,6 +113,7 @@ impl Kind {
             Self::Plan => "plan",
             Self::Webhook => "webhook",
             Self::Alert => "alert",
+            Self::Byok => "byok",
         }
     }
 
@@ -125,6 +132,7 @@ impl Kind {
             Self::Plan => "plans",
             Self::Webhook => "webhooks",
             Self::Alert => "alerts",
+            Self::Byok => "byok",
         }
     }
 
@@ -196,6 +204,7 @@ impl Kind {
             Self::Plan => Typed::Plan(read(members, origin, problems)),
             Self::Webhook => Typed::Webhook(Box::new(read(members, origin, problems))),
             Self::Alert => Typed::Alert(Box::new(read(members, origin, problems))),
+            Self::Byok => Typed::Byok(read(members, origin, problems)),
         }
     }
 }
@@ -217,6 +226,7 @@ impl super::Document {
             Typed::Plan(spec) => specs.plans.push(entry(self, spec)),
             Typed::Webhook(spec) => specs.webhooks.push(entry(self, &**spec)),
             Typed::Alert(spec) => specs.alerts.push(entry(self, &**spec)),
+            Typed::Byok(spec) => specs.byok.push(entry(self, spec)),
             Typed::Team(_) | Typed::Key(_) => {}
         }
     }

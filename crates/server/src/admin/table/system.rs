@@ -108,6 +108,13 @@ pub(super) fn routes() -> Vec<Route> {
         },
         audit_log(),
         tested("/admin/v1/environments/{env}/providers/{name}/test", "testProvider"),
+        Route {
+            permission: Permission::WriteKeys,
+            summary: "Tests a credential of one's own by asking its provider for its models; nothing is changed."
+                .to_owned(),
+            handler: signed_in(probe::own),
+            ..tested("/admin/v1/environments/{env}/byok/{name}/test", "testOwnCredential")
+        },
         tested_draft(),
         application(),
         exportation(),

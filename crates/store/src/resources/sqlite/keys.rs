@@ -43,6 +43,9 @@ fn conditions(query: &KeyQuery) -> (String, Vec<Value>) {
     if let Some(owner) = &query.owner {
         add("r.owner = ?", vec![text(owner)]);
     }
+    if query.without_management {
+        add("NOT coalesce(json_extract(r.spec, '$.management'), 0)", Vec::new());
+    }
     let now = || vec![Value::Integer(to_sql(query.now_ms))];
     match query.state {
         None => {}

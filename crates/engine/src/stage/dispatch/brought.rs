@@ -1,0 +1,28 @@
+//! With whose credential a target is asked: that of the caller, where it has brought one, else the platform's.
+
+use std::sync::Arc;
+
+use upstream::failure::{AttemptFailure, Class};
+
+use super::super::gate::Gated;
+use crate::state::Configuration;
+
+/// Chooses the credential for an attempt, and returns why the attempt is made, for the record.
+pub(super) fn bring(configuration: &Configuration, gated: &mut Gated, planned: &routing::plan::Planned) -> Arc<str> {
+    let own = configuration.brings(&gated.key.compiled, planned.model, &gated.brought.refused);
+    gated.brought.used = own;
+    gated.ticket.bring(own.is_some());
+    let reason = planned.reason.to_string();
+    if own.is_some() { format!("{reason}, own credential").into() } else { reason.into() }
+}
+
+/// Whether the credential that the provider has just refused gives way to the platform's.
+pub(super) fn gives_way(configuration: &Configuration, gated: &mut Gated, failure: &AttemptFailure) -> bool {
+    let Some(own) = gated.brought.used else { return false };
+    let refused = matches!(failure.class, Class::Auth | Class::Payment | Class::RateLimited);
+    if !refused || !configuration.falls_back(own) {
+        return false;
+    }
+    gated.brought.refused.push(own);
+    true
+}
