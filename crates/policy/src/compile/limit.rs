@@ -7,8 +7,10 @@ use std::time::Duration;
 use ir::money::PicoUsd;
 
 use super::Report;
+use super::key::MAX_DESCRIPTION;
 use super::names::Names;
 use super::settings::parse_duration;
+use super::text::check_prose;
 use crate::limit::Meter;
 use crate::limit::rule::{Limit, Rule, Scope, Span, Target};
 use crate::problem::{Origin, did_you_mean};
@@ -90,6 +92,7 @@ pub(super) fn compile_limit(
     let scope = check.scope(spec, own);
     let target = check.target(spec.target.as_deref());
     check.references(scope.as_ref(), target.as_ref(), within);
+    check_prose(&spec.description, MAX_DESCRIPTION, origin, &format!("{prefix}description"), report);
     Some(Rule {
         meter: meter?,
         window: window?,
@@ -132,12 +135,11 @@ impl Check<'_> {
             Some(_) if concurrent => {
                 self.refuse("window", "concurrency is counted at every instant", Some("leave it out".to_owned()))
             }
-            Some("day") => Some(Span::Day),
-            Some("month" | "billing_period") => Some(Span::Month),
-            Some("total" | "none") => Some(Span::Total),
-            Some(text) => match duration(text) {
-                Some(window) if ROLLING.contains(&window) => Some(Span::Rolling(window)),
-                Some(_) => self.refuse("window", "not between 1s and 400d", None),
+            Some(text) => match span_of(text) {
+                Some(Span::Rolling(window)) if !ROLLING.contains(&window) => {
+                    self.refuse("window", "not between 1s and 400d", None)
+                }
+                Some(span) => Some(span),
                 None => self.refuse("window", "not a window", Some(HINT.to_owned())),
             },
         }
@@ -274,6 +276,16 @@ impl<'a> Within<'a> {
             Self::Anything => Vec::new(),
         }
     }
+}
+
+/// Reads a window as people write it, however long; `None` when it is none.
+pub fn span_of(text: &str) -> Option<Span> {
+    Some(match text.trim() {
+        "day" => Span::Day,
+        "month" | "billing_period" => Span::Month,
+        "total" | "none" => Span::Total,
+        text => Span::Rolling(duration(text)?),
+    })
 }
 
 /// Reads a duration; days are known here too.

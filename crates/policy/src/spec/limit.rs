@@ -23,6 +23,8 @@ pub struct LimitSpec {
     pub name: Option<String>,
     /// What it counts: `all`, `provider:NAME` or `model:SLUG`.
     pub target: Option<String>,
+    /// What it is for.
+    pub description: String,
     /// Whether it binds; true by default.
     pub enabled: Option<bool>,
 }
