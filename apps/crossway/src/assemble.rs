@@ -23,7 +23,7 @@ use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
 use server::publish::Publisher;
-use server::restore::restore_limits;
+use server::restore::keep_restoring;
 use server::totals::key_totals;
 use settle::drain::Drainer;
 use settle::housekeeping::{Housekeeping, Kept};
@@ -148,11 +148,11 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
     let tail = Tail::default();
-    let background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
+    let mut background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
-    restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
+    background.threads.extend(keep_restoring(&gateway, &settings.data_dir, &background.stop)?);
     let first_key = first_key(&plane, &clock, demo)?;
     Ok(Parts { gateway, journal, plane, first_key, tail, background, lock })
 }

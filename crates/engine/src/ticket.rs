@@ -11,7 +11,7 @@ use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
 use ir::money::{NanoUsd, Prices, ServiceTier};
-use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
+use ir::settlement::{AttemptRecord, Held, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::{Clock, Monotonic};
 use policy::limit::Amounts;
@@ -110,6 +110,9 @@ impl Ticket {
             latency_us: 0,
             first_content_us: None,
             attempts: Vec::new(),
+            parties: Vec::new(),
+            held: None,
+            asked: 0,
         };
         let open = Open {
             reservation: Reservation::take(&gateway.held),
@@ -184,6 +187,8 @@ impl Ticket {
             provider: Arc::clone(provider),
             input_tokens: input,
             input_cost: prices.and_then(|prices| prices.cost(&usage, open.service_tier)),
+            parties: open.settlement.parties.clone(),
+            held: self.limits.is_some().then(|| open.reservation.held()),
         };
         open.permit.intent(&intent)
     }
@@ -207,6 +212,8 @@ impl Ticket {
                 open.settlement.model = None;
                 open.settlement.provider = None;
             }
+            let bit = u32::try_from(open.settlement.attempts.len()).unwrap_or(u32::MAX);
+            open.settlement.asked |= u64::from(open.asking).checked_shl(bit).unwrap_or(0);
             open.settlement.attempts.push(attempt);
         }
     }
@@ -306,10 +313,14 @@ impl Open {
             attempts: settlement.attempts.len(),
             cache: "bypass",
         };
+        // Where part of what was used has no price, what was held is the best that is known.
+        if settlement.cost.is_none() {
+            let held = Held { output_tokens: settlement.usage.output_tokens(), nanos: self.reservation.nanos() };
+            settlement.held = Some(held).filter(|held| held.nanos > 0);
+        }
         let used = Amounts {
             input_tokens: settlement.usage.input_tokens(),
             output_tokens: settlement.usage.output_tokens(),
-            // Where part of what was used has no price, what was held is the best that is known.
             nanos: settlement.cost.map_or(self.reservation.nanos(), |cost| cost.0),
         };
         self.gateway.metrics.settled(&settlement);

@@ -7,6 +7,7 @@
 pub mod bind;
 pub mod book;
 pub mod counter;
+pub mod party;
 pub mod period;
 pub mod reservation;
 pub mod restore;

@@ -83,6 +83,8 @@ fn intent(key: u32) -> Intent {
         provider: "openai".into(),
         input_tokens: 128,
         input_cost: Some(NanoUsd(19_200)),
+        parties: Vec::new(),
+        held: None,
     }
 }
 
@@ -112,5 +114,8 @@ fn settlement(intent: &Intent) -> Settlement {
             error: None,
             duration_us: 812_000,
         }],
+        parties: Vec::new(),
+        held: None,
+        asked: 0,
     }
 }

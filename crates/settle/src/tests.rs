@@ -139,6 +139,8 @@ fn intent() -> Intent {
         provider: "p".into(),
         input_tokens: 7,
         input_cost: Some(NanoUsd(14)),
+        parties: Vec::new(),
+        held: None,
     }
 }
 
@@ -161,6 +163,9 @@ fn settlement(intent: &Intent) -> Settlement {
         latency_us: 10,
         first_content_us: Some(5),
         attempts: Vec::new(),
+        parties: Vec::new(),
+        held: None,
+        asked: 0,
     }
 }
 

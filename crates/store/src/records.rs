@@ -18,6 +18,7 @@ use rollup::write::{Batch, read_marks};
 use crate::{Schema, StoreError, from_sql, to_sql};
 
 mod backfill;
+pub mod beside;
 mod columns;
 mod cover;
 mod detail;
@@ -41,6 +42,7 @@ pub(crate) const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../migrations/records/0001_requests.sql"),
         include_str!("../migrations/records/0002_rollups.sql"),
+        include_str!("../migrations/records/0005_counted.sql"),
     ],
 };
 
@@ -155,6 +157,7 @@ impl Records {
         } else if !batch.is_empty() && !self.inserter.insert_all(&transaction, batch, &mut self.sums)? {
             return Ok(None);
         }
+        beside::write(&transaction, batch)?;
         self.sums.write(&transaction, &self.marks)?;
         write_watermarks(&transaction, watermarks, forget)?;
         transaction.commit()?;

@@ -46,7 +46,7 @@ fn code(rule: &Rule) -> Code {
         (Meter::Concurrency, _) => Code::ConcurrencyLimited,
         (Meter::Usd, _) => Code::BudgetExceeded,
         (Meter::Requests, _) | (_, Span::Rolling(_)) => Code::RateLimited,
-        (_, Span::Day | Span::Month | Span::Total) => Code::BudgetExceeded,
+        (_, Span::Day | Span::Month | Span::BillingPeriod | Span::Total) => Code::BudgetExceeded,
     }
 }
 
@@ -68,6 +68,7 @@ fn window(span: Span) -> String {
         Span::Rolling(length) => format!("in {} s", length.as_secs()),
         Span::Day => "a day".to_owned(),
         Span::Month => "a month".to_owned(),
+        Span::BillingPeriod => "a billing period".to_owned(),
         Span::Total => "in all".to_owned(),
     }
 }
@@ -80,6 +81,7 @@ fn whom(scope: &Scope) -> &'static str {
         Scope::Key(_) => "for this API key",
         Scope::User(_) => "for this user",
         Scope::Ip(_) => "for this address",
+        Scope::Bucket(_) => "for this bucket",
     }
 }
 

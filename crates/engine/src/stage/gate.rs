@@ -69,6 +69,9 @@ impl Gated {
 /// requests or on those in flight is reached.
 pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     let Decoded { call, identity: Identity { key, configuration }, request } = decoded;
+    if let Err(failure) = limits::check_known(&worker.gateway, &key, &configuration) {
+        return Err(Refusal::early(call.id, failure));
+    }
     let Ok(permit) = worker.journal.permit() else {
         return Err(Refusal::early(call.id, journal_unavailable()));
     };
@@ -86,7 +89,8 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     };
     let mut ticket = Ticket::open(&worker.gateway, permit, request.surface(), subject, call.arrived);
     ticket.measure_against(configuration.baseline.as_ref());
-    let bindings = limits::of_request(&worker.gateway, &key, &configuration, call.peer, || request.user());
+    let bindings =
+        limits::of_request(&worker.gateway, &key, &configuration, call.peer, call.bucket.as_deref(), || request.user());
     if let Some(Err(denial)) = bindings.map(|bindings| ticket.admit(bindings)) {
         return Err(ticket.refuse(limits::failure(&denial)));
     }

@@ -10,7 +10,7 @@ use crate::limit::zone::Zone;
 use crate::problem::Origin;
 use crate::snapshot::{Billing, Environment, Retention, UnsupportedParams};
 use crate::spec::Specs;
-use crate::spec::environment::{EnvironmentSpec, RetentionSpec};
+use crate::spec::environment::{BillingSpec, EnvironmentSpec, RetentionSpec};
 
 /// The most days or months that anything is kept: a hundred years.
 const MAX_DAYS: u32 = 36_500;
@@ -30,7 +30,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
     let unsupported = [("drop", UnsupportedParams::Drop), ("refuse", UnsupportedParams::Refuse)];
     let unsupported_params = spec.unsupported_params.as_deref();
     let content = spec.log_content.as_deref();
-    let zone = timezone(spec, origin, report);
+    let zone = timezone(spec, origin, report).with_billing_day(billing_day(&spec.billing, origin, report));
     let (bound, scoped) = guard::compile_guards(&specs.guardrails, &specs.prompts, report);
     Environment {
         id: None,
@@ -48,6 +48,18 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         billing: Billing { enabled: spec.billing.enabled.unwrap_or(false) },
         bound,
         scoped,
+    }
+}
+
+/// Every month has the days 1 to 28.
+fn billing_day(spec: &BillingSpec, origin: &Origin, report: &mut Report) -> u8 {
+    let Some(day) = spec.period_day else { return 1 };
+    match u8::try_from(day) {
+        Ok(day @ 1..=28) => day,
+        _ => {
+            report.add(origin, "billing.period_day", "must be from 1 to 28");
+            1
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::names::Names;
 use super::settings::parse_duration;
 use super::text::check_prose;
 use crate::limit::Meter;
-use crate::limit::rule::{Limit, Rule, Scope, Span, Target};
+use crate::limit::rule::{Enforce, Limit, Rule, Scope, Span, Target};
 use crate::problem::{Origin, did_you_mean};
 use crate::snapshot::Snapshot;
 use crate::spec::limit::LimitSpec;
@@ -28,7 +28,7 @@ const METERS: [(&str, Meter); 6] = [
     ("concurrency", Meter::Concurrency),
 ];
 
-const SCOPES: [&str; 6] = ["environment", "account", "team", "key", "user", "ip"];
+const SCOPES: [&str; 7] = ["environment", "account", "team", "key", "user", "ip", "bucket"];
 
 /// The shortest and the longest rolling window.
 const ROLLING: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(400 * 86_400);
@@ -91,6 +91,7 @@ pub(super) fn compile_limit(
     let amount = check.amount(spec.amount.as_ref(), meter);
     let scope = check.scope(spec, own);
     let target = check.target(spec.target.as_deref());
+    let enforce = check.enforce(spec.enforce.as_deref());
     check.references(scope.as_ref(), target.as_ref(), within);
     check_prose(&spec.description, MAX_DESCRIPTION, origin, &format!("{prefix}description"), report);
     Some(Rule {
@@ -100,6 +101,7 @@ pub(super) fn compile_limit(
         scope: scope?,
         target: target?,
         enabled: spec.enabled.unwrap_or(true),
+        enforce: enforce?,
     })
 }
 
@@ -127,7 +129,7 @@ impl Check<'_> {
     }
 
     fn window(&mut self, written: Option<&str>, meter: Option<Meter>) -> Option<Span> {
-        const HINT: &str = "write a duration such as 60s, 1h or 7d, or day, month or total";
+        const HINT: &str = "write a duration such as 60s, 1h or 7d, day, month, billing_period or total";
         let concurrent = meter == Some(Meter::Concurrency);
         match written.map(str::trim) {
             None if concurrent => Some(Span::Total),
@@ -196,9 +198,22 @@ impl Check<'_> {
             "key" => Some(Scope::Key(name)),
             "user" => Some(Scope::User(name)),
             "ip" => Some(Scope::Ip(name)),
+            "bucket" if name.as_deref().is_none_or(is_bucket) => Some(Scope::Bucket(name)),
+            "bucket" => self.refuse("scope", BUCKET, None),
             _ => {
                 let known = || format!("known: {}", SCOPES.join(", "));
                 self.refuse("scope", "unknown scope", Some(did_you_mean(kind, SCOPES).unwrap_or_else(known)))
+            }
+        }
+    }
+
+    fn enforce(&mut self, written: Option<&str>) -> Option<Enforce> {
+        match written.unwrap_or("cluster").trim() {
+            "cluster" => Some(Enforce::Cluster),
+            "node" => Some(Enforce::Node),
+            other => {
+                let hint = did_you_mean(other, ["cluster", "node"]).or(Some("known: cluster, node".to_owned()));
+                self.refuse("enforce", "unknown word", hint)
             }
         }
     }
@@ -278,11 +293,20 @@ impl<'a> Within<'a> {
     }
 }
 
+/// What is said of a name of a bucket that is none.
+const BUCKET: &str = "not a name of a bucket: 1 to 128 visible ASCII characters";
+
+/// Returns whether something is a name that a bucket may have: it travels in a header.
+pub fn is_bucket(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Reads a window as people write it, however long; `None` when it is none.
 pub fn span_of(text: &str) -> Option<Span> {
     Some(match text.trim() {
         "day" => Span::Day,
-        "month" | "billing_period" => Span::Month,
+        "month" => Span::Month,
+        "billing_period" => Span::BillingPeriod,
         "total" | "none" => Span::Total,
         text => Span::Rolling(duration(text)?),
     })

@@ -29,6 +29,18 @@ pub struct Rule {
     pub target: Target,
     /// Whether it binds.
     pub enabled: bool,
+    /// Among which processes it is counted together.
+    pub enforce: Enforce,
+}
+
+/// Among which processes something is counted together. One process does the same under both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Enforce {
+    /// All of them share the amount.
+    #[default]
+    Cluster,
+    /// Each one has the amount for itself.
+    Node,
 }
 
 impl Default for Rule {
@@ -41,6 +53,7 @@ impl Default for Rule {
             scope: Scope::Environment,
             target: Target::All,
             enabled: true,
+            enforce: Enforce::Cluster,
         }
     }
 }
@@ -54,6 +67,8 @@ pub enum Span {
     Day,
     /// A month of the calendar.
     Month,
+    /// A month that begins on the day on which the environment's billing periods do.
+    BillingPeriod,
     /// For ever.
     Total,
 }
@@ -71,6 +86,8 @@ pub enum Scope {
     User(Option<Arc<str>>),
     /// Each peer's address, or one.
     Ip(Option<Arc<str>>),
+    /// Each bucket that requests name, or one.
+    Bucket(Option<Arc<str>>),
 }
 
 /// What is counted.

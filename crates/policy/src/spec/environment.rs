@@ -49,4 +49,6 @@ pub struct RetentionSpec {
 pub struct BillingSpec {
     /// Whether it is; `false` by default.
     pub enabled: Option<bool>,
+    /// The day of the month on which limits of the window `billing_period` begin anew, 1 to 28; 1 by default.
+    pub period_day: Option<u32>,
 }

@@ -168,7 +168,7 @@ fn rate_shown(spec: &LimitSpec) -> Option<Value> {
     let amount: u64 = spec.amount.as_ref()?.0.replace('_', "").trim().parse().ok()?;
     let seconds = match span_of(spec.window.as_deref()?)? {
         Span::Rolling(length) => length.as_secs(),
-        Span::Day | Span::Month | Span::Total => return None,
+        Span::Day | Span::Month | Span::BillingPeriod | Span::Total => return None,
     };
     let name = if spec.description.is_empty() { UNNAMED } else { &spec.description };
     Some(json!({ "name": name, "requestsPerWindow": amount, "windowSeconds": seconds }))

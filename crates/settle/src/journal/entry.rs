@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use ir::settlement::{AttemptRecord, Intent, Settlement, Subject};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::segment::FORMAT_VERSION;
 
 /// The room that one intent takes at most, in bytes.
 pub const MAX_INTENT_BYTES: usize = 2_560;
@@ -29,6 +32,12 @@ const CHECKED_FROM: usize = 8;
 
 const INTENT: u8 = 1;
 const SETTLEMENT: u8 = 2;
+
+/// The members that version 3 has behind those of version 2, when nothing is in them.
+const NEWER_MEMBERS: [u8; 3] = [0; 3];
+
+/// A user, an address, its network and a bucket, and some that may be thought of.
+const MAX_PARTIES: usize = 8;
 
 /// Writes an intent and the end behind it into the buffer. Returns the length of the entry, without the end; `None`
 /// when it cannot be made to fit, which no intent of the product does.
@@ -64,6 +73,7 @@ fn cut_intent(intent: &mut Intent) {
     cut_subject(&mut intent.subject);
     cut_name(&mut intent.model, 256);
     cut_name(&mut intent.provider, 256);
+    intent.parties.truncate(MAX_PARTIES);
 }
 
 fn cut_settlement(settlement: &mut Settlement) {
@@ -77,6 +87,7 @@ fn cut_settlement(settlement: &mut Settlement) {
     cut_text(&mut settlement.error_detail, 512);
     cut_text(&mut settlement.upstream_id, 256);
     cut_text(&mut settlement.finish_reason, 128);
+    settlement.parties.truncate(MAX_PARTIES);
     settlement.attempts.truncate(4);
     settlement.attempts.iter_mut().for_each(cut_attempt);
 }
@@ -129,12 +140,14 @@ pub struct Entries<'a> {
     rest: &'a [u8],
     offset: u64,
     corrupt: bool,
+    /// The version that they were written in.
+    pub(super) version: u16,
 }
 
 impl<'a> Entries<'a> {
     /// Reads bytes that begin at an offset of their segment.
     pub fn new(bytes: &'a [u8], offset: u64) -> Self {
-        Self { rest: bytes, offset, corrupt: false }
+        Self { rest: bytes, offset, corrupt: false, version: FORMAT_VERSION }
     }
 
     /// Returns whether reading stopped at something that is no entry.
@@ -152,13 +165,24 @@ impl<'a> Entries<'a> {
         }
         let (kind, payload) = checked.split_first()?;
         let entry = match *kind {
-            INTENT => Entry::Intent(postcard::from_bytes(payload).ok()?),
-            SETTLEMENT => Entry::Settlement(postcard::from_bytes(payload).ok()?),
+            INTENT => Entry::Intent(self.decoded(payload)?),
+            SETTLEMENT => Entry::Settlement(self.decoded(payload)?),
             _ => return None,
         };
         self.offset += (HEAD_BYTES + payload.len()) as u64;
         self.rest = rest;
         Some(entry)
+    }
+}
+
+impl Entries<'_> {
+    /// Entries of version 2 end where the newer members of both begin: none of them was there, which zeros say.
+    fn decoded<T: DeserializeOwned>(&self, payload: &[u8]) -> Option<T> {
+        if self.version < FORMAT_VERSION {
+            let with_none = [payload, &NEWER_MEMBERS].concat();
+            return postcard::from_bytes(&with_none).ok();
+        }
+        postcard::from_bytes(payload).ok()
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) struct Heard<'a> {
     pub(super) strict: Option<&'a HeaderValue>,
     pub(super) traceparent: Option<&'a HeaderValue>,
     pub(super) provider: Option<&'a HeaderValue>,
+    pub(super) bucket: Option<&'a HeaderValue>,
     pub(super) anthropic_version: Option<&'a HeaderValue>,
     /// A list may stand in several lines (RFC 9110 section 5.3).
     pub(super) anthropic_beta: Vec<&'a HeaderValue>,
@@ -30,6 +31,7 @@ impl<'a> Heard<'a> {
                 "x-crossway-strict" => &mut heard.strict,
                 "traceparent" => &mut heard.traceparent,
                 "x-llm-provider" => &mut heard.provider,
+                "x-crossway-bucket" => &mut heard.bucket,
                 "anthropic-version" => &mut heard.anthropic_version,
                 "content-encoding" => &mut heard.content_encoding,
                 "content-type" => &mut heard.content_type,
