@@ -11,6 +11,7 @@ pub mod open;
 pub mod provider;
 mod read;
 mod refresh;
+mod restrain;
 mod verbs;
 mod write;
 

@@ -3,6 +3,7 @@
 
 mod demand;
 mod denied;
+pub(crate) mod features;
 mod standing;
 
 use std::net::IpAddr;
@@ -45,7 +46,7 @@ struct Found {
 /// Returns whether any limit may bind a key.
 fn may_bind(key: &LiveKey, configuration: &Configuration) -> bool {
     let (snapshot, compiled) = (&configuration.snapshot, &key.compiled);
-    !(snapshot.limits.is_empty() && compiled.limits.is_empty() && compiled.plan.is_none())
+    !(snapshot.limits.is_empty() && compiled.limits.is_empty() && snapshot.plan_name(compiled).is_none())
 }
 
 /// Checks that what limits have left is known, where any may bind a key.

@@ -94,6 +94,9 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     if let Some(Err(denial)) = bindings.map(|bindings| ticket.admit(bindings)) {
         return Err(ticket.refuse(limits::failure(&denial)));
     }
+    if let Err(failure) = limits::features::check(&configuration.snapshot, &key.compiled, &request) {
+        return Err(ticket.refuse(failure));
+    }
     let demand = Demand::of(&request, ticket.limits().is_some());
     let scoped = configuration.snapshot.environment.scoped.find(key.compiled.team.as_deref(), &key.compiled.name);
     // It walks through the rest of the corridor by its address.

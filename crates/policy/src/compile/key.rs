@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ir::id::ResourceId;
 
 use super::Report;
+use super::environment::content_days;
 use super::limit::{Within, compile_limit};
 use super::plan::MAX_LIMITS;
 use super::text::{check_label, check_line, check_prose, log_content};
@@ -89,6 +90,7 @@ pub fn compile_key<'s>(
             .map(|word| log_content(word, origin, &mut report).unwrap_or(LogContent::Off)),
         limits: limits(entry, snapshot, &mut report),
         plan: plan(spec, origin, snapshot, &mut report),
+        content_days: content_days(&spec.retention, origin, &mut report),
     };
     (key, report.problems)
 }

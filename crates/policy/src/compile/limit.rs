@@ -66,6 +66,9 @@ pub(super) fn compile_limits(
     }
     let mut limits = Vec::with_capacity(entries.len().min(MAX_LIMITS));
     for Entry { name, spec, origin } in entries.iter().take(MAX_LIMITS) {
+        if name == RESERVED {
+            report.add(origin, "name", "`effective` is reserved: limits/effective lists what binds a key");
+        }
         // A faulty one is reported; should the others be used nevertheless, it binds nobody.
         let Some(rule) = compile_limit(spec, origin, "", None, within, report) else { continue };
         if rule.enabled {
@@ -292,6 +295,16 @@ impl<'a> Within<'a> {
         }
     }
 }
+
+/// Returns what a key's own limit says, as far as it can be read on its own.
+pub fn own_rule(spec: &LimitSpec) -> Option<Rule> {
+    let (origin, mut report) = (Origin::default(), Report::default());
+    let rule = compile_limit(spec, &origin, "", Some(Scope::Key(None)), &Within::Anything, &mut report);
+    rule.filter(|_| report.problems.is_empty())
+}
+
+/// The name of a limit that no limit may have: a path of the admin API ends in it.
+const RESERVED: &str = "effective";
 
 /// What is said of a name of a bucket that is none.
 const BUCKET: &str = "not a name of a bucket: 1 to 128 visible ASCII characters";

@@ -50,13 +50,13 @@ pub struct Asker<'a> {
 impl Bindings {
     /// Returns what binds a key; `None` when nothing does.
     pub fn of_key(snapshot: &Snapshot, key: &CompiledKey, book: &Book, now: Now) -> Option<Self> {
-        let plan = key.plan.as_deref().map(|name| snapshot.plans.get(name).map(|plan| &plan.limits));
+        let plan = snapshot.plan_name(key).map(|name| snapshot.plans.get(name).map(|plan| &plan.limits));
         if snapshot.limits.is_empty() && key.limits.is_empty() && plan.is_none() {
             return None;
         }
         let of_plan: &[Arc<Limit>] = plan.flatten().map_or(&[], |limits| &**limits);
         // A key whose plan is gone is not a key without limits.
-        let gone = matches!(plan, Some(None)).then(|| nothing(key));
+        let gone = matches!(plan, Some(None)).then(|| nothing(snapshot, key));
         let (mut found, mut personal) = (Vec::new(), Vec::new());
         let all = snapshot.limits.iter().chain(key.limits.iter()).chain(of_plan).chain(&gone);
         for limit in all.filter(|limit| limit.rule.enabled) {
@@ -207,8 +207,8 @@ pub fn resolved(snapshot: &Snapshot, target: &Target) -> Option<Target> {
 }
 
 /// The limit of a key whose own cannot be known.
-fn nothing(key: &CompiledKey) -> Arc<Limit> {
-    let name = format!("plan {}, which is gone", key.plan.as_deref().unwrap_or_default()).into();
+fn nothing(snapshot: &Snapshot, key: &CompiledKey) -> Arc<Limit> {
+    let name = format!("plan {}, which is gone", snapshot.plan_name(key).unwrap_or_default()).into();
     let scope = Scope::Key(Some(Arc::clone(&key.name)));
     Arc::new(Limit { name, rule: Rule { scope, ..Rule::default() } })
 }

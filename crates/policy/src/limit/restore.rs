@@ -154,8 +154,7 @@ pub fn wanted<'a>(snapshot: &Snapshot, keys: impl Iterator<Item = &'a CompiledKe
     snapshot.limits.iter().for_each(|limit| want(&limit.rule, None));
     let named = |rule: &Rule, key: &CompiledKey| matches!(&rule.scope, Scope::Key(Some(name)) if *name == key.name);
     for key in keys {
-        let plan = key.plan.as_deref().and_then(|plan| snapshot.plans.get(plan));
-        let of_plan = plan.into_iter().flat_map(|plan| &plan.limits);
+        let of_plan = snapshot.plan_of(key).into_iter().flat_map(|plan| &plan.limits);
         key.limits.iter().chain(of_plan).for_each(|limit| want(&limit.rule, Some(key)));
         let of_environment = snapshot.limits.iter().filter(|limit| named(&limit.rule, key));
         of_environment.for_each(|limit| want(&limit.rule, Some(key)));

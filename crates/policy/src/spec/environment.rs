@@ -29,6 +29,8 @@ pub struct EnvironmentSpec {
     pub timezone: Option<String>,
     /// Whether usage is charged.
     pub billing: BillingSpec,
+    /// The plan of keys that name none.
+    pub default_plan: Option<String>,
 }
 
 /// How long is kept what is kept.

@@ -478,3 +478,77 @@ async fn the_admin_api_says_what_binds_a_key() {
     assert_eq!(elsewhere.status, 404);
     gateway.records(2).await;
 }
+
+/// What a plan does not list is refused by name, on both surfaces; a plan that lists nothing allows everything.
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_which_features_requests_may_use() {
+    let plans =
+        "[plans.some]\nfeatures = [\"tools\", \"json_schema\"]\n[plans.all]\n[environment]\ndefault_plan = \"all\"\n";
+    let gateway = gateway(plans);
+    let spec = |plan: &str| KeySpec { plan: Some(plan.to_owned()), ..KeySpec::default() };
+    let (some, all) =
+        (gateway.assembly.create_key("some", spec("some")), gateway.assembly.create_key("all", spec("all")));
+    let tool = json!([{ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } } }]);
+    let schema = json!({ "type": "json_schema", "json_schema": { "name": "s", "schema": { "type": "object" } } });
+    let with = |members: Value| {
+        let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "say \"tools\"" }] });
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body
+    };
+    let part = |part: Value| with(json!({ "messages": [{ "role": "user", "content": [part] }] }));
+    let picture = part(json!({ "type": "image_url", "image_url": { "url": "https://x.test/y.png" } }));
+    let sound = part(json!({ "type": "input_audio", "input_audio": { "data": "AAAA", "format": "wav" } }));
+    let cases = [
+        (with(json!({})), None),
+        (with(json!({ "tools": tool })), None),
+        (with(json!({ "tools": tool, "response_format": schema })), None),
+        (with(json!({ "stream": true })), Some(("streaming", "stream"))),
+        (picture, Some(("vision", "messages[0].content[0]"))),
+        (sound, Some(("audio", "messages[0].content[0]"))),
+        (with(json!({ "reasoning_effort": "low" })), Some(("reasoning", "reasoning"))),
+    ];
+    let mut records = 0;
+    for (body, refused) in &cases {
+        for secret in [&some, &all, &gateway.secret] {
+            let fields = format!("authorization: Bearer {secret}\r\n");
+            let reply = gateway.ask("POST /v1/chat/completions", &fields, &body.to_string()).await;
+            match refused.filter(|_| *secret == some) {
+                // The provider answers no stream.
+                None if body["stream"] == true => assert_ne!(reply.status, 403, "{body}"),
+                None => assert_eq!(reply.status, 200, "{body}: {}", reply.text()),
+                Some((feature, place)) => {
+                    assert_eq!(verdict(&reply), (403, "feature_disabled"), "{body}");
+                    let error = reply.json()["error"].clone();
+                    assert_eq!(error["param"], place);
+                    let told = format!(
+                        "the plan of this API key does not include `{feature}`: it includes tools, json_schema"
+                    );
+                    assert_eq!(error["message"], told);
+                }
+            }
+            records += 1;
+        }
+    }
+    let body =
+        json!({ "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
+    let mut client = gateway.client_from("127.0.0.1:1", 16 << 10);
+    let fields = format!("x-api-key: {some}\r\nanthropic-version: 2023-06-01\r\n");
+    client.request("POST /v1/messages", &fields, body.to_string().as_bytes()).await;
+    assert_eq!(Caller::Anthropic.told(&client.reply().await).verdict(), (403, "feature_disabled"));
+    gateway.records(records + 1).await;
+}
+
+/// Keys that name no plan have the environment's, and a plan of their own instead of it.
+#[tokio::test(start_paused = true)]
+async fn a_key_without_a_plan_has_that_of_its_environment() {
+    let plans = "[plans.free]\nlimits = [{ meter = \"requests\", window = \"60s\", amount = 1 }]\n[plans.pro]\n\
+                 [environment]\ndefault_plan = \"free\"\n";
+    let gateway = gateway(plans);
+    let pro = gateway.assembly.create_key("pro", KeySpec { plan: Some("pro".into()), ..KeySpec::default() });
+    assert_eq!((gateway.chat(REQUEST).await.status, gateway.chat(REQUEST).await.status), (200, 429));
+    let fields = format!("authorization: Bearer {pro}\r\n");
+    for _ in 0..3 {
+        assert_eq!(gateway.ask("POST /v1/chat/completions", &fields, REQUEST).await.status, 200);
+    }
+    gateway.records(5).await;
+}
