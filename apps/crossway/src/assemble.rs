@@ -22,6 +22,8 @@ use policy::secret::Secret;
 use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
+use server::credits::Credits;
+use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::keep_restoring;
 use server::totals::key_totals;
@@ -54,8 +56,12 @@ pub struct Parts {
     pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
+    /// What became of requests that may be sent twice.
+    pub outcomes: Keeper,
     /// The threads of journal, drainer and payloads, and what stops them.
     pub background: Background,
     /// Held as long as the process runs.
@@ -145,16 +151,21 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
         ..Options::default()
     };
     let master = master_key(&settings)?;
+    let outcomes = Keeper::new(settings.data_dir.clone(), master.results(), clock.clone());
     let hasher = Box::new(move |secret: &str| master.key_hash(secret));
     let gateway = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+    // It is set here alone.
+    let _ = gateway.outcomes.set(Arc::new(outcomes.clone()));
     let tail = Tail::default();
     let mut background = background(&gateway, &journal, records, tail.clone(), &settings.data_dir)?;
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
     background.threads.extend(keep_restoring(&gateway, &settings.data_dir, &background.stop)?);
+    let credits = Credits::restore(&gateway, &settings.data_dir);
+    let credits = Arc::new(credits.map_err(|error| format!("the ledger cannot be read: {error}"))?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, tail, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, credits, tail, outcomes, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.

@@ -8,12 +8,17 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use ir::settlement::Outcome;
 
 use self::stream::StreamBody;
 use crate::capture::Captured;
+use crate::idempotency::recorded::Recorded;
 
-/// Below this many bytes parts are joined: one write is cheaper than several.
+/// Below this many bytes parts are joined where there are many: one piece is cheaper to write than several.
 const JOIN_BELOW: usize = 16 << 10;
+
+/// So many parts are written as they are: to copy them costs more.
+const FEW: usize = 4;
 
 /// The body of a reply.
 pub enum ReplyBody {
@@ -23,6 +28,8 @@ pub enum ReplyBody {
     Stream(Box<StreamBody>),
     /// Either of them, kept as it passes.
     Captured(Box<Captured>),
+    /// One of a request that may be sent twice.
+    Recorded(Box<Recorded>),
 }
 
 impl ReplyBody {
@@ -31,6 +38,16 @@ impl ReplyBody {
         let parts = join(parts);
         let length = parts.iter().map(|part| part.len() as u64).sum();
         Self::Parts(parts.into_iter(), length)
+    }
+
+    /// Returns how a stream ended; `None` while it goes on, and for what is no stream.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Parts(..) => None,
+            Self::Stream(stream) => stream.outcome(),
+            Self::Captured(captured) => captured.outcome(),
+            Self::Recorded(recorded) => recorded.outcome(),
+        }
     }
 
     /// Returns a body of one part.
@@ -43,7 +60,7 @@ impl ReplyBody {
 fn join(mut parts: Vec<Bytes>) -> Vec<Bytes> {
     parts.retain(|part| !part.is_empty());
     let length: usize = parts.iter().map(Bytes::len).sum();
-    if parts.len() < 2 || length > JOIN_BELOW {
+    if parts.len() <= FEW || length > JOIN_BELOW {
         return parts;
     }
     let mut joined = BytesMut::with_capacity(length);
@@ -69,6 +86,7 @@ impl Body for ReplyBody {
             }
             Self::Stream(stream) => stream.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
             Self::Captured(captured) => captured.poll(context),
+            Self::Recorded(recorded) => recorded.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -77,6 +95,7 @@ impl Body for ReplyBody {
             Self::Parts(parts, _) => parts.as_slice().is_empty(),
             Self::Stream(stream) => stream.is_over(),
             Self::Captured(captured) => captured.is_over(),
+            Self::Recorded(recorded) => recorded.is_over(),
         }
     }
 
@@ -85,6 +104,7 @@ impl Body for ReplyBody {
             Self::Parts(_, left) => SizeHint::with_exact(*left),
             Self::Stream(_) => SizeHint::default(),
             Self::Captured(captured) => captured.size_hint(),
+            Self::Recorded(recorded) => recorded.size_hint(),
         }
     }
 }

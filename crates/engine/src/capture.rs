@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
+use ir::settlement::Outcome;
 use policy::snapshot::{CompiledKey, Environment, LogContent, Snapshot};
 use settle::payloads::{MAX_BODY_BYTES, Part, Payload};
 
@@ -116,6 +117,11 @@ impl Captured {
             self.capture.passed(bytes);
         }
         polled
+    }
+
+    /// Returns how it ended, if it is a stream.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.body.outcome()
     }
 
     /// Whether nothing will come any more.

@@ -20,11 +20,13 @@ use upstream::attempt::exchange;
 use upstream::target::Purpose;
 
 use crate::body::ReplyBody;
+use crate::idempotency;
 use crate::limits::Demand;
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
 use crate::stage::authenticate::Authenticated;
 use crate::stage::cache::Missed;
+use crate::stage::decode::Decoded;
 use crate::stage::dispatch::letter::Letter;
 use crate::stage::gate::Gated;
 use crate::stage::reply::{ANTHROPIC_REQUEST_ID, REQUEST_ID, id_value};
@@ -61,6 +63,18 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
+    if decoded.call.once.is_some() {
+        return idempotency::once(worker, decoded, |worker, decoded| Box::pin(serve(worker, decoded))).await;
+    }
+    served(worker, decoded).await
+}
+
+/// Counts what is understood; a future that owns what it needs.
+async fn serve(worker: Arc<Worker>, decoded: Decoded) -> Result<Response<ReplyBody>, Refusal> {
+    served(&worker, decoded).await
+}
+
+async fn served(worker: &Arc<Worker>, decoded: Decoded) -> Result<Response<ReplyBody>, Refusal> {
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(&worker.gateway, gated)?;
     let planned = plan::plan(Missed(guarded.0))?;

@@ -14,6 +14,7 @@ use settle::payloads::Queue;
 use tokio_util::task::TaskTracker;
 
 use crate::failed_logins::FailedLogins;
+use crate::idempotency::Outcomes;
 use crate::metrics::Metrics;
 use crate::proofs::Kept;
 use crate::reservation::Held;
@@ -86,6 +87,8 @@ pub struct Gateway {
     pub proofs: Kept,
     /// Where what was asked and answered is kept; set once, at the start, when it is kept at all.
     pub payloads: OnceLock<Arc<Queue>>,
+    /// What became of requests that may be sent twice; set once, at the start.
+    pub outcomes: OnceLock<Arc<dyn Outcomes>>,
     /// Every task that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
 }
@@ -111,6 +114,7 @@ impl Gateway {
             failed_logins: FailedLogins::default(),
             proofs: Kept::default(),
             payloads: OnceLock::new(),
+            outcomes: OnceLock::new(),
             tasks: TaskTracker::new(),
         }
     }

@@ -9,6 +9,7 @@ pub mod capture;
 pub mod count;
 pub mod failed_logins;
 pub mod gateway;
+pub mod idempotency;
 pub mod limits;
 pub mod metrics;
 pub mod models;

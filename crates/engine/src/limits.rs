@@ -66,7 +66,8 @@ pub(crate) fn check_known(gateway: &Gateway, key: &LiveKey, configuration: &Conf
 /// Returns what binds a key; `None` when nothing does, or when nobody knows what is left.
 pub fn of_key(gateway: &Gateway, key: &LiveKey, configuration: &Configuration) -> Option<Arc<Bindings>> {
     let (snapshot, compiled) = (&configuration.snapshot, &key.compiled);
-    if !may_bind(key, configuration) || gateway.limits_unknown.load(Ordering::Acquire) {
+    let (limited, billed) = (may_bind(key, configuration), snapshot.environment.billing.enabled);
+    if !(limited || billed) || (limited && gateway.limits_unknown.load(Ordering::Acquire)) {
         return None;
     }
     if let Some(found) = &*key.limits.0.load()

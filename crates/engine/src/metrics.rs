@@ -1,9 +1,11 @@
 //! Counters, as Prometheus reads them. Labels come from closed sets, so that traffic cannot make more series.
 
 pub mod guardrails;
+pub mod idempotency;
 pub mod providers;
 
 use std::fmt;
+use std::sync::Arc;
 
 use ir::settlement::{Outcome, Settlement};
 use prometheus_client::encoding::text::encode;
@@ -12,7 +14,8 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 
 use self::guardrails::GuardrailHits;
-use self::providers::{ProviderTotals, Providers};
+use self::idempotency::Repeats;
+use self::providers::{LastError, ProviderTotals, Providers};
 
 /// The gateway's counters.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub struct Metrics {
     latency_us: Counter,
     /// What guardrails do.
     pub guardrails: GuardrailHits,
+    /// What requests meet that are sent twice.
+    pub idempotency: Repeats,
     providers: Providers,
     payloads_dropped: Counter,
 }
@@ -100,6 +105,11 @@ impl Metrics {
         }
     }
 
+    /// Returns what last went wrong with a provider of an environment since the process started.
+    pub fn last_error(&self, environment: &str, provider: &str) -> Option<Arc<LastError>> {
+        self.providers.last_error(environment, provider)
+    }
+
     /// Counts a request that was refused before the gate.
     pub fn rejected(&self) {
         self.rejected.inc();
@@ -137,6 +147,7 @@ impl Metrics {
             registry.register(name, help, counter.clone());
         }
         self.guardrails.register(&mut registry);
+        self.idempotency.register(&mut registry);
         let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
         gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);

@@ -13,9 +13,11 @@ use policy::clock::Monotonic;
 
 use crate::body::ReplyBody;
 use crate::capture::Capture;
+use crate::idempotency;
 use crate::refusal::Refusal;
 use crate::stage::authenticate::Authenticated;
 use crate::stage::cache::Looked;
+use crate::stage::decode::Decoded;
 use crate::stage::gate::Gated;
 use crate::stage::{authenticate, cache, decode, dispatch, gate, guard, plan, reply, reserve};
 use crate::worker::Worker;
@@ -69,6 +71,18 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let decoded = decode::decode(&worker.gateway, surface, authenticated).await?;
+    if decoded.call.once.is_some() {
+        return idempotency::once(worker, decoded, |worker, decoded| Box::pin(serve(worker, decoded))).await;
+    }
+    served(worker, decoded).await
+}
+
+/// Answers a request that is understood; a future that owns what it needs.
+async fn serve(worker: Arc<Worker>, decoded: Decoded) -> Result<Response<ReplyBody>, Refusal> {
+    served(&worker, decoded).await
+}
+
+async fn served(worker: &Arc<Worker>, decoded: Decoded) -> Result<Response<ReplyBody>, Refusal> {
     let gated = gate::gate(worker, decoded)?;
     let capture = Capture::begin(&worker.gateway, &gated);
     match admitted(worker, gated).await {
@@ -85,7 +99,7 @@ async fn admitted(worker: &Arc<Worker>, gated: Box<Gated>) -> Result<Response<Re
         Looked::Missed(missed) => missed,
     };
     let planned = plan::plan(missed)?;
-    let reserved = reserve::reserve(planned)?;
+    let reserved = reserve::reserve(worker, planned).await?;
     let answered = dispatch::dispatch(worker, reserved).await?;
     Ok(reply::reply(worker, answered))
 }

@@ -1,5 +1,7 @@
 //! A refusal on its way to the caller.
 
+pub mod render;
+
 use std::net::IpAddr;
 
 use ir::failure::{ErrorTypes, Failure};

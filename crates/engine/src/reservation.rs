@@ -24,6 +24,11 @@ impl Held {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (load(&self.requests), load(&self.tokens), load(&self.nanos))
     }
+
+    /// Returns how many requests are in flight.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
 }
 
 /// What one request holds. Dropping it gives everything back.

@@ -10,13 +10,14 @@ use dialect::lane::Surface;
 use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
-use ir::money::{NanoUsd, Prices, ServiceTier};
+use ir::money::{Charge, Margin, NanoUsd, Prices, ServiceTier};
 use ir::settlement::{AttemptRecord, Held, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::{Clock, Monotonic};
 use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::Binding;
+use settle::journal::batch::Due;
 use settle::journal::writer::{JournalUnavailable, Permit};
 
 use self::limited::Cover;
@@ -50,6 +51,8 @@ struct Open {
     baseline: Option<Arc<Prices>>,
     /// The service tier that was asked for.
     service_tier: ServiceTier,
+    /// What is charged on top of the cost; `None` where usage is not charged.
+    margin: Option<Margin>,
     /// The estimate of the input tokens.
     input_tokens: u64,
     /// Whether a target was asked, and has not failed.
@@ -110,6 +113,7 @@ impl Ticket {
             latency_us: 0,
             first_content_us: None,
             attempts: Vec::new(),
+            charge: None,
             parties: Vec::new(),
             held: None,
             asked: 0,
@@ -124,6 +128,7 @@ impl Ticket {
             prices: None,
             baseline: None,
             service_tier: ServiceTier::Standard,
+            margin: None,
             input_tokens: 0,
             dispatched: false,
             asked: false,
@@ -160,6 +165,13 @@ impl Ticket {
         }
     }
 
+    /// Notes that usage is charged, with a margin: the settlement says how much.
+    pub fn charge(&mut self, margin: Option<Margin>) {
+        if let Some(open) = &mut self.open {
+            open.margin = margin;
+        }
+    }
+
     /// Notes the service tier that the caller asks for.
     pub fn serve_as(&mut self, tier: ServiceTier) {
         if let Some(open) = &mut self.open {
@@ -167,7 +179,8 @@ impl Ticket {
         }
     }
 
-    /// Writes the intent: from here on the request leaves a trace even if the process dies.
+    /// Puts the intent into the journal's next write: once that is finished, the request leaves a trace even if the process
+    /// dies, and it may be dispatched. `None` when the request is settled.
     ///
     /// # Errors
     /// When the journal cannot be written: then nothing may be dispatched.
@@ -177,20 +190,29 @@ impl Ticket {
         provider: &Arc<str>,
         prices: Option<&Prices>,
         input: u64,
-    ) -> Result<(), JournalUnavailable> {
-        let Some(open) = &mut self.open else { return Ok(()) };
+    ) -> Result<Option<Due>, JournalUnavailable> {
+        let Some(open) = &mut self.open else { return Ok(None) };
         open.input_tokens = input;
         let usage = Usage { input, ..Usage::default() };
+        let input_cost = prices.and_then(|prices| prices.cost(&usage, open.service_tier));
         let intent = Intent {
             subject: open.settlement.subject.clone(),
             model: Arc::clone(model),
             provider: Arc::clone(provider),
             input_tokens: input,
-            input_cost: prices.and_then(|prices| prices.cost(&usage, open.service_tier)),
+            input_cost,
+            charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(cost, margin))),
             parties: open.settlement.parties.clone(),
             held: self.limits.is_some().then(|| open.reservation.held()),
         };
-        open.permit.intent(&intent)
+        open.permit.intend(&intent).map(Some)
+    }
+
+    /// Notes that the write with the intent failed.
+    pub fn forget_intent(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.permit.forget_intent();
+        }
     }
 
     /// Notes the target that is asked now.
@@ -227,9 +249,18 @@ impl Ticket {
 
     /// Writes the settlement and returns what the meta block says of it. A second call changes nothing.
     pub fn settle(&mut self, outcome: Outcome, ending: Ending) -> Account {
+        self.settle_with(outcome, ending).0
+    }
+
+    /// Puts the settlement into the journal's next write, which the last byte of the reply waits for. Dropping what it
+    /// returns writes it.
+    pub fn settle_with(&mut self, outcome: Outcome, ending: Ending) -> (Account, Option<Due>) {
         match self.open.take() {
-            Some(open) => open.settle(outcome, ending),
-            None => Account { latency_us: 0, cost: None, baseline_cost: None, attempts: 0, cache: "bypass" },
+            Some(open) => {
+                let (account, due) = open.settle(outcome, ending);
+                (account, Some(due))
+            }
+            None => (Account { latency_us: 0, cost: None, baseline_cost: None, attempts: 0, cache: "bypass" }, None),
         }
     }
 
@@ -270,16 +301,16 @@ impl Drop for Ticket {
         if let Some(open) = self.open.take() {
             if std::thread::panicking() {
                 let error = Some((Code::InternalError, Some("a stage panicked".to_owned())));
-                open.settle(Outcome::Failed, Ending { status: 500, error, ..Ending::default() });
+                drop(open.settle(Outcome::Failed, Ending { status: 500, error, ..Ending::default() }));
             } else {
-                open.settle(Outcome::Cancelled, Ending { status: CLIENT_CLOSED_REQUEST, ..Ending::default() });
+                drop(open.settle(Outcome::Cancelled, Ending { status: CLIENT_CLOSED_REQUEST, ..Ending::default() }));
             }
         }
     }
 }
 
 impl Open {
-    fn settle(self, outcome: Outcome, ending: Ending) -> Account {
+    fn settle(self, outcome: Outcome, ending: Ending) -> (Account, Due) {
         let mut settlement = self.settlement;
         settlement.outcome = outcome;
         settlement.status = ending.status;
@@ -313,21 +344,24 @@ impl Open {
             attempts: settlement.attempts.len(),
             cache: "bypass",
         };
+        // What was answered counts, even where no target was asked for it.
+        let counts = self.asked || outcome == Outcome::Succeeded;
         // Where part of what was used has no price, what was held is the best that is known.
         if settlement.cost.is_none() {
             let held = Held { output_tokens: settlement.usage.output_tokens(), nanos: self.reservation.nanos() };
             settlement.held = Some(held).filter(|held| held.nanos > 0);
         }
+        let cost = settlement.cost.unwrap_or(NanoUsd(self.reservation.nanos()));
+        settlement.charge = self.margin.map(|margin| Charge::of(if counts { cost } else { NanoUsd(0) }, margin));
         let used = Amounts {
             input_tokens: settlement.usage.input_tokens(),
             output_tokens: settlement.usage.output_tokens(),
-            nanos: settlement.cost.map_or(self.reservation.nanos(), |cost| cost.0),
+            nanos: cost.0,
+            charge: settlement.charge.map_or(0, |charge| charge.total().0),
         };
         self.gateway.metrics.settled(&settlement);
-        self.permit.settle(settlement);
-        // What was answered counts, even where no target was asked for it.
-        let counts = self.asked || outcome == Outcome::Succeeded;
+        let due = self.permit.settle_with(settlement);
         self.reservation.end(counts.then_some(&used));
-        account
+        (account, due)
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use net::connector::Connector;
 use net::pool::{Pool, PoolOptions};
-use settle::journal::writer::Writer;
+use settle::journal::batch::Due;
+use settle::journal::writer::{JournalUnavailable, Writer};
+use tokio::task::yield_now;
 use upstream::attempt::Surroundings;
 
 use crate::gateway::Gateway;
@@ -25,6 +27,21 @@ impl Worker {
     /// Assembles a worker.
     pub fn new(gateway: Arc<Gateway>, connector: Arc<dyn Connector>, journal: Writer) -> Self {
         Self { gateway, pool: Pool::new(PoolOptions::default()), connector, journal }
+    }
+
+    /// Waits until an entry of the journal is written. Where other requests are in flight, those that are ready now come
+    /// first: what they write down leaves in the same write, and what all of them send leaves in one go, so that who
+    /// receives it is woken once.
+    ///
+    /// # Errors
+    /// As [`Due::finish`].
+    pub async fn on_file(&self, due: Due) -> Result<(), JournalUnavailable> {
+        // A request whose settlement is due is not in flight any more.
+        let own = u64::from(due.is_intent());
+        if self.gateway.held.requests() > own && due.is_open() {
+            yield_now().await;
+        }
+        due.finish()
     }
 
     /// Returns what an attempt needs.

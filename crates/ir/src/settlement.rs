@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RequestId, ResourceId};
-use crate::money::NanoUsd;
+use crate::money::{Charge, NanoUsd};
 use crate::usage::{Usage, UsageOrigin};
 
 /// Somebody whom requests name or come from, and whose use limits count: a user, an address or a bucket. Of the name there
@@ -71,6 +71,8 @@ pub struct Intent {
     pub input_tokens: u64,
     /// What they cost on it, at the price of this moment; `None` when that is unknown.
     pub input_cost: Option<NanoUsd>,
+    /// What is charged for that, where usage is; since version 3 of the journal.
+    pub charge: Option<Charge>,
     /// Whose use limits count beside that of key and team; empty where no limit is of users, addresses or buckets. Since
     /// version 3 of the journal.
     pub parties: Vec<Party>,
@@ -172,6 +174,9 @@ pub struct Settlement {
     pub first_content_us: Option<u64>,
     /// Every try, in order.
     pub attempts: Vec<AttemptRecord>,
+    /// What it is charged, at the price and the margin of its admission; `None` where usage is not charged. Since version
+    /// 3 of the journal.
+    pub charge: Option<Charge>,
     /// Whose use limits count beside that of key and team. Since version 3 of the journal.
     pub parties: Vec<Party>,
     /// What limits count instead where nobody knows what was used; else `None`. Since version 3 of the journal.

@@ -12,6 +12,7 @@ mod buffer;
 mod chunked;
 mod head;
 mod outgoing;
+pub mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use self::body::Body;
 use self::buffer::ReadBuffer;
 pub use self::head::ResponseHead;
 use self::outgoing::Outgoing;
+use crate::deadline::Alarm;
 use crate::io::BoxIo;
 
 /// How many interim (1xx) responses may come before the final one.
@@ -68,6 +70,7 @@ pub struct Connection {
     request_complete: bool,
     keep_alive: bool,
     response_bytes: u64,
+    alarm: Alarm,
 }
 
 impl Connection {
@@ -83,6 +86,7 @@ impl Connection {
             request_complete: true,
             keep_alive: true,
             response_bytes: 0,
+            alarm: Alarm::default(),
         }
     }
 
@@ -171,6 +175,11 @@ impl Connection {
         let mut byte = [0_u8; 1];
         let mut context = Context::from_waker(Waker::noop());
         Pin::new(&mut self.io).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_ready()
+    }
+
+    /// Lends the timer that goes with the connection, so that requests on it need none of their own. Give it back.
+    pub fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
     }
 
     /// Bytes received since the last request was started, interim responses included.

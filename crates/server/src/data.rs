@@ -1,6 +1,5 @@
 //! The data listener: connections, and one service for every request on them.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -13,29 +12,19 @@ use dialect::lane::Surface;
 use engine::body::ReplyBody;
 use engine::gateway::Gateway;
 use engine::pipeline::Arrival;
+use engine::refusal::Refusal;
 use engine::worker::Worker;
 use http::header::{HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, Request, Response, Version};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http::request::Parts;
+use http::{HeaderMap, Response, Version};
 use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
-use tokio::io::{AsyncRead, AsyncWrite};
+use net::h1::serve::head::HeadError;
+use net::h1::serve::{Handler, RequestBody};
 use tokio_util::sync::CancellationToken;
 
-use crate::io::{Impatient, Served, Serving};
 use crate::listen::Listener;
 use crate::surface;
-use engine::refusal::Refusal;
-
-/// How long a connection may rest between two requests: longer than the proxies in front of us keep theirs, so that it
-/// is they who close it.
-const KEEP_ALIVE: Duration = Duration::from_secs(90);
-
-/// The most that is buffered of a connection; a head must fit.
-const MAX_BUFFER: usize = 64 << 10;
 
 /// How often idle connections to providers are looked at.
 ///
@@ -63,41 +52,45 @@ pub async fn serve<L: Listener>(mut listener: L, worker: Arc<Worker>, stop: Canc
 
 async fn connection<I>(io: I, peer: SocketAddr, worker: Arc<Worker>, stop: CancellationToken)
 where
-    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    I: net::io::Io + 'static,
 {
-    let serving = Serving::default();
-    let service = service_fn(|request| handle(&worker, peer, &serving, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(KEEP_ALIVE)
-        .max_buf_size(MAX_BUFFER)
-        .half_close(false)
-        .serve_connection(TokioIo::new(Impatient::new(io, serving.clone())), service);
-    let mut connection = pin!(connection);
     // What is wrong with a connection concerns its peer alone.
-    if let Some(_ended) = stop.run_until_cancelled(connection.as_mut()).await {
-        return;
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    net::h1::serve::serve(Box::new(io), &Answers { worker, peer }, &stop).await;
 }
 
-async fn handle(
-    worker: &Arc<Worker>,
+/// Answers the requests of one connection.
+struct Answers {
+    worker: Arc<Worker>,
     peer: SocketAddr,
-    serving: &Serving,
-    request: Request<Incoming>,
-) -> Result<Response<Served<ReplyBody>>, Infallible> {
-    serving.begin();
-    let reply = respond(worker, peer, request).await;
-    Ok(reply.map(|body| Served::new(body, serving.clone())))
 }
 
-async fn respond(worker: &Arc<Worker>, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
+impl Handler for Answers {
+    type Body = ReplyBody;
+
+    fn answer(&self, head: Box<Parts>, body: RequestBody) -> impl Future<Output = Response<ReplyBody>> + Send {
+        respond(&self.worker, self.peer, head, body)
+    }
+
+    fn refuse(&self, path: &str, error: HeadError) -> Response<ReplyBody> {
+        let gateway = &self.worker.gateway;
+        let code = match error {
+            HeadError::TooLarge => Code::HeadersTooLarge,
+            HeadError::Malformed(_) => Code::InvalidRequest,
+        };
+        let failure = Failure::new(code, Fault::Caller, error.to_string());
+        let refusal = Refusal::closing(RequestId::new(gateway.clock.unix_ms()), failure);
+        gateway.metrics.rejected();
+        surface::error(gateway, surface::of_path(path), &refusal)
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.worker.gateway.clock.unix_ms() / 1_000
+    }
+}
+
+async fn respond(worker: &Arc<Worker>, peer: SocketAddr, head: Box<Parts>, body: RequestBody) -> Response<ReplyBody> {
     let gateway = &worker.gateway;
     let id = RequestId::new(gateway.clock.unix_ms());
-    let (head, body) = request.into_parts();
-    let head = Box::new(head);
     let surface = surface::of(&head);
     if let Some(failure) = unacceptable(head.version, &head.headers) {
         return surface::error(gateway, surface, &Refusal::closing(id, failure));
@@ -111,7 +104,7 @@ const MAX_HEADER_BYTES: usize = 48 << 10;
 
 /// Refuses heads that two parsers could frame differently, and heads that are too large.
 ///
-/// hyper drops Content-Length where Transfer-Encoding stands too, and closes the connection after it (RFC 9112 section
+/// Both servers drop Content-Length where Transfer-Encoding stands too, and close the connection after it (RFC 9112 section
 /// 6.3); what is left to refuse is a coding other than one `chunked`.
 pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Failure> {
     let (mut size, mut hosts, mut codings) = (0, 0, Vec::new());

@@ -127,7 +127,12 @@ fn told(used: &Used) -> restore::Used<'_> {
         provider: used.provider.as_deref(),
         model: used.model.as_deref(),
         requests: if counts || used.provider.is_some() { used.requests } else { 0 },
-        amounts: Amounts { input_tokens: used.input_tokens, output_tokens: used.output_tokens, nanos: used.cost_nanos },
+        amounts: Amounts {
+            input_tokens: used.input_tokens,
+            output_tokens: used.output_tokens,
+            nanos: used.cost_nanos,
+            charge: 0,
+        },
     }
 }
 
@@ -144,6 +149,7 @@ fn told_beside(beside: &Beside) -> restore::Beside<'_> {
             input_tokens: beside.input_tokens,
             output_tokens: beside.output_tokens,
             nanos: beside.cost_nanos,
+            charge: 0,
         },
     };
     let held = beside.held.unwrap_or_default();
@@ -151,6 +157,7 @@ fn told_beside(beside: &Beside) -> restore::Beside<'_> {
         input_tokens: 0,
         output_tokens: held.output_tokens.saturating_sub(beside.output_tokens),
         nanos: held.nanos.saturating_sub(beside.cost_nanos),
+        charge: 0,
     };
     restore::Beside { used, at_ms: beside.at_ms, more, tries: &beside.tries, parties: &beside.parties }
 }

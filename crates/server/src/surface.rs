@@ -12,21 +12,12 @@ use engine::count::count_tokens;
 use engine::gateway::Gateway;
 use engine::pipeline::{Arrival, chat};
 use engine::refusal::Refusal;
-use engine::stage::reply::{ATTEMPTS, REQUEST_ID, id_value};
 use engine::worker::Worker;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{Method, Response};
 use http_body::Body;
-use ir::dialect::Dialect;
 use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
-
-/// The stable code of an error, on every surface.
-const ERROR_CODE: HeaderName = HeaderName::from_static("x-crossway-error-code");
-
-/// What OpenAI's and Anthropic's SDKs ask before they look at the status.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Only Anthropic's clients send it.
 const ANTHROPIC_VERSION: &str = "anthropic-version";
@@ -57,13 +48,21 @@ fn route(path: &str) -> Option<Route<'_>> {
 
 /// Returns the surface that a request belongs to: it decides about the shape of errors, even of an unknown path.
 pub fn of(head: &Parts) -> Surface {
-    let path = head.uri.path();
+    by_path(head.uri.path(), || head.headers.contains_key(ANTHROPIC_VERSION))
+}
+
+/// Returns the surface that a request belongs to of which only the path is known.
+pub fn of_path(path: &str) -> Surface {
+    by_path(path, || false)
+}
+
+fn by_path(path: &str, is_anthropic: impl FnOnce() -> bool) -> Surface {
     match route(path) {
         Some(Route::Chat) => Surface::OpenaiChat,
         Some(Route::Messages) => Surface::AnthropicMessages,
         Some(Route::CountTokens) => Surface::AnthropicCount,
         Some(Route::Models | Route::Model(_)) | None => {
-            if path.starts_with("/api/anthropic/") || head.headers.contains_key(ANTHROPIC_VERSION) {
+            if path.starts_with("/api/anthropic/") || is_anthropic() {
                 Surface::AnthropicMessages
             } else {
                 Surface::OpenaiChat
@@ -107,46 +106,9 @@ fn method(id: RequestId, allowed: &str) -> Refusal {
     Refusal::closing(id, failure.with_param(allowed))
 }
 
-/// Renders a refusal, in the words of the caller's environment or, where that is not known, of the default one.
+/// Renders a refusal.
 pub fn error(gateway: &Gateway, surface: Surface, refusal: &Refusal) -> Response<ReplyBody> {
-    let failure = &refusal.failure;
-    let types = refusal.types.clone().unwrap_or_else(|| gateway.default_error_types());
-    let mut response = Response::new(ReplyBody::full(surface.render(failure, &types, refusal.id)));
-    let status = surface.status(failure);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    label(headers, surface, refusal.id);
-    headers.insert(ERROR_CODE, HeaderValue::from_static(failure.code.name()));
-    if refusal.attempts > 0 {
-        headers.insert(ATTEMPTS, HeaderValue::from(refusal.attempts));
-    }
-    if let Some(wait) = failure.retry_after {
-        // Whole seconds, rounded up: a caller that comes back earlier is refused again.
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64));
-    }
-    if let Some(should) = failure.should_retry {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
-    }
-    if let Some(standing) = &refusal.standing {
-        standing.write(headers);
-    }
-    if failure.code == Code::MethodNotAllowed {
-        let allowed = failure.param.as_deref().and_then(|param| HeaderValue::from_str(param).ok());
-        headers.insert(ALLOW, allowed.unwrap_or(HeaderValue::from_static("GET, POST")));
-    }
-    if refusal.close {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// Puts on what every JSON reply bears that is no answer of a model.
-fn label(headers: &mut HeaderMap, surface: Surface, id: RequestId) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(REQUEST_ID, id_value(id));
-    if surface.dialect() == Dialect::Anthropic {
-        headers.insert(engine::stage::reply::ANTHROPIC_REQUEST_ID, id_value(id));
-    }
+    refusal.render(gateway, surface)
 }
 
 /// Answers in place of a handler that panicked.

@@ -83,6 +83,7 @@ fn intent(key: u32) -> Intent {
         provider: "openai".into(),
         input_tokens: 128,
         input_cost: Some(NanoUsd(19_200)),
+        charge: None,
         parties: Vec::new(),
         held: None,
     }
@@ -114,6 +115,7 @@ fn settlement(intent: &Intent) -> Settlement {
             error: None,
             duration_us: 812_000,
         }],
+        charge: None,
         parties: Vec::new(),
         held: None,
         asked: 0,

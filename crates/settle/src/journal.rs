@@ -22,6 +22,7 @@ use disk::Disk;
 use segment::{Header, MIN_SEGMENT_BYTES, Segment};
 use writer::{Desk, Shared, Writer};
 
+pub mod batch;
 pub mod disk;
 pub mod entry;
 pub mod faults;

@@ -194,6 +194,7 @@ fn orphan(intent: Intent) -> Settlement {
         latency_us: 0,
         first_content_us: None,
         attempts: Vec::new(),
+        charge: intent.charge,
         parties: intent.parties,
         held: intent.held,
         asked: 0,

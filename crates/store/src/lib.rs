@@ -1,6 +1,7 @@
-//! The databases: what people configure (`control.db`) and what happened (`records.db`).
+//! The databases: what people configure (`control.db`), what happened (`records.db`, `payloads.db`) and what must not
+//! happen twice (`idempotency.db`).
 //!
-//! This is the only crate that knows SQL. Both are SQLite files in write-ahead mode, each with its own list of
+//! This is the only crate that knows SQL. They are SQLite files in write-ahead mode, each with its own list of
 //! migrations; the number of the last one applied is the file's `user_version`. The crate does not decide what a
 //! request costs or who may use a key: it keeps what it is told.
 
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+pub mod audit;
 pub mod backup;
+pub mod idempotency;
 pub mod payloads;
 pub mod people;
 pub mod records;

@@ -1,4 +1,4 @@
-//! The master key and what is derived from it: the hashes under which API keys are stored.
+//! The master key and what is derived from it: the hashes under which API keys are stored, and what is sealed.
 //!
 //! An API key's secret is 256 random bits, so a single keyed hash is enough: there is nothing to guess that a slow hash
 //! would protect. Without the master key the hashes in a stolen database cannot even be compared with a known secret.
@@ -16,6 +16,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use policy::secret::Secret;
 use zeroize::Zeroizing;
+
+use self::results::ResultKeys;
+
+pub mod results;
 
 /// What every API key's secret starts with.
 pub const SECRET_PREFIX: &str = "sk-cw-";
@@ -71,6 +75,7 @@ pub enum SealError {
 /// cannot be printed.
 pub struct MasterKey {
     key_hash: hmac::Key,
+    results: hmac::Key,
     sealing: LessSafeKey,
 }
 
@@ -93,9 +98,16 @@ impl MasterKey {
         };
         let master = hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice());
         let subkey = hmac::sign(&master, KEY_HASH_LABEL);
+        let results = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, results::LABEL).as_ref());
         let sealing = Zeroizing::new(hmac::sign(&master, SEAL_LABEL).as_ref().to_vec());
         let sealing = UnboundKey::new(&AES_256_GCM, &sealing).map_err(|_| SealError::Seal)?;
-        Ok(Self { key_hash: hmac::Key::new(hmac::HMAC_SHA256, subkey.as_ref()), sealing: LessSafeKey::new(sealing) })
+        let key_hash = hmac::Key::new(hmac::HMAC_SHA256, subkey.as_ref());
+        Ok(Self { key_hash, results, sealing: LessSafeKey::new(sealing) })
+    }
+
+    /// Returns what hashes and seals the results of requests that may be sent twice.
+    pub fn results(&self) -> ResultKeys {
+        ResultKeys::derive(&self.results)
     }
 
     /// Encrypts a secret with AES-256-GCM and a random nonce. It can be opened only for the same `place`.

@@ -16,6 +16,7 @@ use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
 use policy::compile::effective::Effective;
 use policy::compile::key::{KeyIdentity, compile_key};
+use policy::limit::credits::counter_id;
 use policy::load::{Written, load_text, read_text};
 use policy::snapshot::KeyStatus;
 use policy::spec::Entry;
@@ -23,6 +24,8 @@ use policy::spec::key::KeySpec;
 use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
+use server::credits::Credits;
+use server::idempotency::Keeper;
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -34,12 +37,14 @@ use settle::journal::{Journal, JournalOptions};
 use settle::payloads::{CONTENT_KEPT, Queue, Writer};
 use settle::tail::Tail;
 use store::records::Records;
+use store::records::ledger::Account;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
 use store::resources::sqlite::SqliteResources;
 use store::seal::{MasterKey, generate_secret};
 
 use crate::directory::Directory;
+use crate::outcomes::Outcomes;
 
 /// The wall time at which every test starts, Unix milliseconds.
 pub const NOW_MS: u64 = 1_795_000_000_000;
@@ -52,6 +57,9 @@ pub const USER_AGENT: &str = "crossway/test";
 
 /// Room for the content of a few requests.
 const PAYLOAD_BYTES: usize = 256 << 10;
+
+/// Room for the kept replies of a few requests.
+const OUTCOME_BYTES: u64 = 5 << 20;
 
 /// Room for some thirty requests.
 const SEGMENT_BYTES: u64 = 256 << 10;
@@ -76,8 +84,12 @@ pub struct Assembly {
     pub public_url: Option<String>,
     /// Where everything is.
     pub directory: Directory,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
+    /// What became of requests that may be sent twice, and how that store is.
+    pub outcomes: Arc<Outcomes>,
     drainer: Mutex<Drainer>,
     payloads: Mutex<Writer>,
     drained: AtomicUsize,
@@ -123,8 +135,11 @@ impl Assembly {
             ..Options::default()
         };
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
+        let outcomes = Keeper::with_room(directory.0.clone(), hashing.results(), clock.clone(), OUTCOME_BYTES);
+        let outcomes = Arc::new(Outcomes::new(outcomes));
         let hasher = Box::new(move |secret: &str| hashing.key_hash(secret));
         let core = Arc::new(Gateway::new(State::default(), hasher, clock.clone(), options));
+        assert!(core.outcomes.set(Arc::clone(&outcomes) as _).is_ok(), "it is set once");
         let plane = Plane::open(open::Options {
             store: Box::new(store),
             master,
@@ -138,6 +153,7 @@ impl Assembly {
         });
         let plane = Arc::new(plane.expect("a control plane"));
         restore_limits(&core, &directory.0).expect("limits are restored");
+        let credits = Arc::new(Credits::restore(&core, &directory.0).expect("a ledger"));
         let queue = Arc::new(Queue::with_room(PAYLOAD_BYTES));
         let content = || vec![("default".to_owned(), CONTENT_KEPT)];
         let writer = Writer::new(Arc::clone(&queue), directory.0.clone(), Box::new(content), clock);
@@ -155,7 +171,9 @@ impl Assembly {
             disk,
             hands,
             directory,
+            credits,
             tail,
+            outcomes,
             drainer,
             payloads,
             drained: AtomicUsize::new(0),
@@ -255,9 +273,27 @@ impl Assembly {
         assert_eq!(again.settlements, 0, "nothing is delivered twice");
         drainer.keep_house().expect("the records are kept in order");
         self.payloads.lock().expect("the payloads").turn().expect("the payloads take it");
+        self.verify_ledger();
         let records = self.read(&self.directory);
         assert_eq!(records.len(), expected, "one record for each admitted request: {records:#?}");
         records
+    }
+
+    /// Checks that the ledger balances and matches the records, and that what the counters say is what it says: nothing
+    /// is in flight.
+    fn verify_ledger(&self) {
+        let reader = RecordsReader::open(&self.directory.0).expect("a reader");
+        let mut audit = reader.audit().expect("an audit");
+        audit.tables().expect("the tables can be read");
+        assert_eq!(audit.verdict().named, Vec::<String>::new(), "the ledger has no fault");
+        self.credits.catch_up().expect("the ledger can be read");
+        for environment in self.environments.lock().expect("the environments").iter() {
+            let id = counter_id(&environment.as_str().into());
+            if let Some(counter) = self.core.book.find(&id) {
+                let balance = reader.ledger_accounts(environment).expect("accounts").of(Account::Credits);
+                assert_eq!(counter.available(), balance, "counter and ledger of {environment}");
+            }
+        }
     }
 
     /// Returns the records, oldest first, that a process finds which starts after this one was killed at this moment.

@@ -27,6 +27,7 @@ pub mod dialects;
 pub mod directory;
 pub mod gateway;
 pub mod heard;
+pub mod outcomes;
 pub mod people;
 pub mod pieces;
 pub mod pipe;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ir::money::push_digits;
 use net::connector::Connector;
-use net::deadline::{after, passed};
+use net::deadline::after;
 use net::h1::ResponseHead;
 use net::h1::{Connection, H1Error};
 use net::pool::Pool;
@@ -66,23 +66,26 @@ pub async fn exchange(
     deadline: Instant,
 ) -> Result<Exchange, AttemptFailure> {
     let (head, body) = (request_head(target, asking), asking.body);
-    let pooled = around.pool.checkout(&target.origin, around.clock.now().0);
+    let started = around.clock.now();
+    let pooled = around.pool.checkout(&target.origin, started.0);
     let mut reused = pooled.is_some();
-    let stale = after(STALE);
     let mut connection = match pooled {
         Some(connection) => connection,
         None => connect(target, around.connector, deadline).await?,
     };
     let head = loop {
-        match timeout_at(deadline, round_trip(&mut connection, &head, body)).await {
-            Err(_) => return Err(AttemptFailure::new(Class::Timeout, "no answer in time")),
-            Ok(Ok(head)) => break head,
+        let mut alarm = std::mem::take(connection.alarm());
+        let answer = alarm.within(deadline, round_trip(&mut connection, &head, body)).await;
+        *connection.alarm() = alarm;
+        match answer {
+            None => return Err(AttemptFailure::new(Class::Timeout, "no answer in time")),
+            Some(Ok(head)) => break head,
             // The provider closed an idle connection while the request was on its way: that is no failure of its.
-            Ok(Err(_)) if reused && connection.response_bytes() == 0 && !passed(stale) => {
+            Some(Err(_)) if reused && connection.response_bytes() == 0 && around.clock.now().since(started) < STALE => {
                 reused = false;
                 connection = connect(target, around.connector, deadline).await?;
             }
-            Ok(Err(error)) => return Err(transport_failure(&error)),
+            Some(Err(error)) => return Err(transport_failure(&error)),
         }
     };
     if head.status == 200 {

@@ -53,6 +53,7 @@ pub struct StreamBody {
     connection: Option<Connection>,
     out: VecDeque<Bytes>,
     over: bool,
+    outcome: Option<Outcome>,
     revoked: Pin<Box<WaitForCancellationFutureOwned>>,
     timer: Option<Pin<Box<Sleep>>>,
     timeouts: Timeouts,
@@ -78,6 +79,7 @@ impl StreamBody {
             connection: Some(begun.connection),
             out: begun.out.into(),
             over: false,
+            outcome: None,
             timer: None,
             timeouts,
             deadline,
@@ -90,6 +92,11 @@ impl StreamBody {
         body.go_on(begun.progress);
         body.cover();
         body
+    }
+
+    /// Returns how it ended; `None` while it goes on.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
     }
 
     /// Whether nothing will come any more.
@@ -262,6 +269,7 @@ impl StreamBody {
         self.stream.release(&block, &mut out);
         self.out = out.into();
         self.over = true;
+        self.outcome = Some(Outcome::Succeeded);
         self.part();
     }
 
@@ -303,6 +311,7 @@ impl StreamBody {
         let event = self.gated.request.surface().render_event(&failure, types, self.gated.call.id);
         self.out.push_back(event.into());
         self.over = true;
+        self.outcome = Some(outcome);
         self.connection = None;
     }
 }

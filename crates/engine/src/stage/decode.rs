@@ -20,6 +20,7 @@ use policy::snapshot::UnsupportedParams;
 use self::heard::Heard;
 use super::authenticate::{Authenticated, Identity};
 use crate::gateway::{Gateway, Options};
+use crate::idempotency::Once;
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
 
@@ -41,6 +42,8 @@ pub struct Call {
     pub bucket: Option<Box<str>>,
     /// `x-crossway-timeout-ms`
     pub timeout: Option<Duration>,
+    /// `Idempotency-Key`
+    pub once: Option<Box<Once>>,
     /// Nothing may be dropped: `x-crossway-strict`, or without it the environment's setting.
     pub strict: bool,
     /// The header lines that go to every provider with it.
@@ -128,10 +131,13 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: b
     for beta in &heard.anthropic_beta {
         betas.push(ascii("anthropic-beta", beta)?);
     }
+    let once = heard.idempotency.map(|value| Once::read(value, arrival.head.uri.path())).transpose()?;
     let version = text("anthropic-version", heard.anthropic_version)?;
     let anthropic = anthropic_fields(version, &betas.join(", "));
     let peer = arrival.peer.ip();
-    Ok(Call { id: arrival.id, arrived: arrival.at, peer, provider, bucket, timeout, strict, fields, anthropic })
+    let head =
+        Call { id: arrival.id, arrived: arrival.at, peer, provider, bucket, timeout, once, strict, fields, anthropic };
+    Ok(head)
 }
 
 /// Returns the value of a header as text.

@@ -130,8 +130,12 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
     Ok(match success {
         Success::Begun(begun) => Answered::Begun { gated, trail, begun, deadline },
         Success::Whole(whole) => {
-            let (account, parts) =
+            let (account, parts, due) =
                 whole.settle(&worker.gateway, &mut gated, &trail, plan.policy, abandoned.load(Ordering::Relaxed))?;
+            if let Some(due) = due {
+                // What the disk does not take is kept until it does.
+                let _ = worker.on_file(due).await;
+            }
             Answered::Whole { gated, trail, account, parts }
         }
     })
@@ -267,7 +271,7 @@ async fn attempt(
     let tried = match write(run, gated, target, model).await {
         // Only now it is asked: what it cannot be told costs nothing.
         Ok(letter) => {
-            target.retries.record_request(clock.now().0);
+            target.retries.record_request(started.0);
             gated.ticket.asking(&model.slug, &provider.name, model.prices.as_ref());
             let route = route(configuration, gated, planned.model, plan.policy);
             ask(run, gated, target, letter, route).await

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ir::failure::Failure;
 use ir::money::NanoUsd;
+use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::{Binding, Denial};
-use policy::limit::{Amounts, Meter};
 use policy::snapshot::{Model, Snapshot};
 use routing::plan::Plan;
 
@@ -14,6 +14,7 @@ use super::gate::{Gated, journal_unavailable};
 use super::plan::Planned;
 use crate::limits::{self, Demand};
 use crate::refusal::Refusal;
+use crate::worker::Worker;
 
 /// A request that may be dispatched.
 pub struct Reserved(pub Planned);
@@ -23,7 +24,7 @@ pub struct Reserved(pub Planned);
 /// # Errors
 /// 429 when a limit does not cover the request, 403 when money is limited and no target has a price, 503 when the intent
 /// cannot be written.
-pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
+pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refusal> {
     let Planned { mut gated, mut plan } = planned;
     if let Some(bindings) = gated.ticket.limits().cloned() {
         let taken = leave_out_unpriced(&gated, &mut plan, &bindings)
@@ -42,9 +43,15 @@ pub fn reserve(planned: Planned) -> Result<Reserved, Refusal> {
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     let provider = first.and_then(|model| snapshot.provider(model.provider));
     if let (Some(model), Some(provider)) = (first, provider) {
-        let written =
+        let due =
             gated.ticket.intend(&model.slug, &provider.name, model.prices.as_deref(), gated.demand.likely_input());
+        let written = match due {
+            Ok(Some(due)) => worker.on_file(due).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
         if written.is_err() {
+            gated.ticket.forget_intent();
             return Err(gated.ticket.refuse(journal_unavailable()));
         }
     }
@@ -63,6 +70,7 @@ fn dearest(demand: &Demand, models: &[&Model]) -> Amounts {
             input_tokens: most.input_tokens.max(one.input_tokens),
             output_tokens: most.output_tokens.max(one.output_tokens),
             nanos: most.nanos.max(one.nanos),
+            charge: most.charge.max(one.charge),
         },
     )
 }
@@ -70,7 +78,7 @@ fn dearest(demand: &Demand, models: &[&Model]) -> Amounts {
 /// Takes targets out of the plan whose cost nobody can say, where money is limited.
 fn leave_out_unpriced(gated: &Gated, plan: &mut Plan, bindings: &Bindings) -> Result<(), Failure> {
     let snapshot = &gated.configuration.snapshot;
-    let is_money = |binding: &Binding| binding.bounds().iter().any(|bound| bound.counter.meter() == Meter::Usd);
+    let is_money = |binding: &Binding| binding.bounds().iter().any(|bound| bound.counter.meter().is_money());
     let limited = is_money(&bindings.spend);
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     plan.attempts.retain(|planned| {

@@ -176,11 +176,13 @@ impl Rates {
     /// Returns the cost of a usage in femto-dollars; `None` when a price that it needs is unknown.
     fn femto(&self, usage: &Usage) -> Option<u128> {
         let mut sum = 0u128;
-        for (units, price) in units(usage).into_iter().zip(self.0) {
-            if units > 0 {
-                sum = sum.saturating_add(u128::from(units).saturating_mul(u128::from(price?.0)).saturating_mul(1_000));
+        for (units, price) in units(usage).iter().zip(&self.0) {
+            if *units > 0 {
+                // The product of two `u64` always fits.
+                sum = sum.saturating_add(u128::from(*units) * u128::from(price.as_ref()?.0));
             }
         }
+        sum = sum.saturating_mul(1_000);
         if usage.audio_ms > 0 {
             // A second's price for a thousandth of a second: no factor.
             let price = self.get(Bucket::AudioSecond)?;

@@ -67,6 +67,17 @@ impl ReadBuffer {
         polled
     }
 
+    /// Appends bytes that were read elsewhere.
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        self.make_room();
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Drops the first `length` bytes.
+    pub(super) fn skip(&mut self, length: usize) {
+        self.bytes.advance(length.min(self.bytes.len()));
+    }
+
     /// Consumes the first `consumed` bytes and returns those of them that `range` selects, without a copy.
     pub(super) fn take(&mut self, range: Range<usize>, consumed: usize) -> Bytes {
         let consumed = consumed.min(self.bytes.len());

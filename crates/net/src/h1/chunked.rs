@@ -10,6 +10,8 @@ use super::H1Error;
 
 const MAX_SIZE_DIGITS: u8 = 16;
 const MAX_EXTENSION: usize = 4 * 1024;
+/// Of all chunks together: a flood of small chunks with long extensions is not read either.
+const MAX_EXTENSIONS: usize = 16 * 1024;
 const MAX_TRAILERS: usize = 16 * 1024;
 const BARE_LF: H1Error = H1Error::Malformed("bare line feed in chunked body");
 const BARE_CR: H1Error = H1Error::Malformed("bare carriage return in chunked body");
@@ -19,6 +21,7 @@ const BARE_CR: H1Error = H1Error::Malformed("bare carriage return in chunked bod
 pub(super) struct Chunked {
     state: State,
     trailer_bytes: usize,
+    extension_bytes: usize,
 }
 
 /// What one read held.
@@ -87,7 +90,13 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Result<State, H1Error> {
         match self.state {
             State::Size { value, digits } => size(value, digits, byte),
-            State::Extension { value, length } => extension(value, length, byte),
+            State::Extension { value, length } => {
+                self.extension_bytes = self.extension_bytes.saturating_add(1);
+                if self.extension_bytes > MAX_EXTENSIONS {
+                    return Err(H1Error::TooLarge);
+                }
+                extension(value, length, byte)
+            }
             State::SizeLf { value: 0 } => expect(byte, b'\n', State::LineStart),
             State::SizeLf { value } => expect(byte, b'\n', State::Data { left: value }),
             State::DataCr => match byte {

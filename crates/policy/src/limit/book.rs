@@ -137,9 +137,14 @@ impl Book {
         self.shard(id).counters.get(id).map(|entry| Arc::clone(&entry.counter))
     }
 
-    /// Forgets every counter. Only for when nothing was asked yet: who holds one goes on with it alone.
+    /// Forgets every counter but those of credits, which are not restored with the others. Only for when nothing was asked
+    /// yet: who holds one goes on with it alone.
     pub fn clear(&self) {
-        self.shards.iter().for_each(|shard| *lock(shard) = Shard::default());
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.counters.retain(|id, _| id.meter == Meter::Credits);
+            (shard.sweep_at, shard.parties, shard.swept_ms) = (FEW, 0, None);
+        }
     }
 
     /// Forgets every counter that is empty and that nobody holds.
@@ -167,7 +172,7 @@ impl Book {
 impl Shard {
     /// Nobody can take a counter meanwhile: whoever wants one has to come by here.
     fn sweep(&mut self, now: Now) {
-        self.counters.retain(|_, entry| entry.is_busy(now));
+        self.counters.retain(|id, entry| id.meter == Meter::Credits || entry.is_busy(now));
         self.sweep_at = (2 * self.counters.len()).max(FEW);
         self.parties = self.counters.keys().filter(|id| matches!(id.who, Who::Party(_))).count();
     }

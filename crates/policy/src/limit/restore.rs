@@ -218,6 +218,7 @@ impl Wanted {
             input_tokens: used.amounts.input_tokens.saturating_add(more.input_tokens),
             output_tokens: used.amounts.output_tokens.saturating_add(more.output_tokens),
             nanos: used.amounts.nanos.saturating_add(more.nanos),
+            charge: 0,
         };
         let of = |meter: Meter, requests: u64, amounts: &Amounts| {
             if meter == Meter::Requests { requests } else { amounts.of(meter) }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::literal::Literal;
+
 /// The settings of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +53,10 @@ pub struct RetentionSpec {
 pub struct BillingSpec {
     /// Whether it is; `false` by default.
     pub enabled: Option<bool>,
+    /// What is charged on top of the cost, in percent, such as 5.5; 0 by default.
+    pub margin_percent: Option<Literal>,
+    /// `active` (default), or `suspended`: then no request is served.
+    pub status: Option<String>,
     /// The day of the month on which limits of the window `billing_period` begin anew, 1 to 28; 1 by default.
     pub period_day: Option<u32>,
 }

@@ -6,6 +6,7 @@ use engine::limits;
 use engine::models::{self, ModelEntry};
 use engine::pipeline::Arrival;
 use engine::refusal::Refusal;
+use engine::refusal::render::label;
 use engine::stage::authenticate::{Identity, identify};
 use engine::worker::Worker;
 use http::Response;
@@ -14,8 +15,6 @@ use ir::failure::{Code, Failure, Fault};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::json;
-
-use super::label;
 
 /// Anthropic's page size, and the largest that it grants: <https://docs.claude.com/en/api/models-list>.
 const PAGE: usize = 20;

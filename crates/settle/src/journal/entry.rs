@@ -34,7 +34,7 @@ const INTENT: u8 = 1;
 const SETTLEMENT: u8 = 2;
 
 /// The members that version 3 has behind those of version 2, when nothing is in them.
-const NEWER_MEMBERS: [u8; 3] = [0; 3];
+const NEWER_MEMBERS: [u8; 4] = [0; 4];
 
 /// A user, an address, its network and a bucket, and some that may be thought of.
 const MAX_PARTIES: usize = 8;

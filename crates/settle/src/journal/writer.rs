@@ -11,6 +11,7 @@ use std::thread::Thread;
 
 use ir::settlement::{Intent, Settlement};
 
+use super::batch::{Batch, Due, INTENT_ROOM};
 use super::entry::{self, BUFFER_BYTES, END_BYTES, MAX_INTENT_BYTES, MAX_SETTLEMENT_BYTES};
 use super::segment::Segment;
 
@@ -64,6 +65,9 @@ pub(super) struct State {
     handover: Handover,
     /// Settlements that the disk has not taken.
     unwritten: Vec<Unwritten>,
+    /// The entries of the next write.
+    batch: Batch,
+    /// Where an entry is encoded that is tried again.
     buffer: Vec<u8>,
     /// The process is about to end: no permit is given any more.
     closed: bool,
@@ -139,18 +143,44 @@ impl Permit {
     /// # Errors
     /// When the disk failed: the request must not be dispatched. The permit can still be settled.
     pub fn intent(&mut self, intent: &Intent) -> Result<(), JournalUnavailable> {
-        debug_assert!(self.stage == Stage::Fresh, "one intent per permit");
-        if self.stage == Stage::Fresh {
-            self.desk.intend(&self.segment, intent)?;
-            self.stage = Stage::Intended;
+        let written = self.intend(intent)?.finish();
+        if written.is_err() {
+            self.forget_intent();
         }
-        Ok(())
+        written
+    }
+
+    /// Puts into the next write that the request is about to be dispatched. It may be dispatched once that is finished.
+    ///
+    /// # Errors
+    /// As [`intent`](Self::intent).
+    pub fn intend(&mut self, intent: &Intent) -> Result<Due, JournalUnavailable> {
+        debug_assert!(self.stage == Stage::Fresh, "one intent per permit");
+        if self.stage != Stage::Fresh {
+            return Ok(Due::new(&self.desk, None, true));
+        }
+        let number = self.desk.intend(&self.segment, intent)?;
+        self.stage = Stage::Intended;
+        Ok(Due::new(&self.desk, Some(number), true))
+    }
+
+    /// Says that the write with the intent failed: it is as if there had been none.
+    pub fn forget_intent(&mut self) {
+        if self.stage == Stage::Intended {
+            self.stage = Stage::Fresh;
+        }
     }
 
     /// Writes down how the request ended. It cannot fail: what the disk does not take is kept until it does.
-    pub fn settle(mut self, settlement: Settlement) {
+    pub fn settle(self, settlement: Settlement) {
+        drop(self.settle_with(settlement));
+    }
+
+    /// Puts into the next write how the request ended. The last byte of its reply may leave once that is finished.
+    pub fn settle_with(mut self, settlement: Settlement) -> Due {
         let held = mem::replace(&mut self.stage, Stage::Settled).held();
-        self.desk.settle(&self.segment, settlement, held);
+        let number = self.desk.settle(&self.segment, settlement, held);
+        Due::new(&self.desk, number, false)
     }
 
     /// Does what the death of the process does: nothing.
@@ -186,7 +216,8 @@ impl Desk {
             spares: Vec::new(),
             handover: Handover::default(),
             unwritten: Vec::new(),
-            buffer: vec![0; BUFFER_BYTES],
+            batch: Batch::new(),
+            buffer: Vec::new(),
             closed: false,
         };
         Self { number, handover_limit, shared, state: Mutex::new(state) }
@@ -230,6 +261,9 @@ impl Desk {
     pub(super) fn retry(&self) {
         let mut state = self.lock();
         let state = &mut *state;
+        if !state.unwritten.is_empty() {
+            state.buffer.resize(BUFFER_BYTES, 0);
+        }
         while let Some(Unwritten { segment, settlement, held, handed }) = state.unwritten.last_mut() {
             let Some(end) = append_settlement(segment, settlement, &mut state.buffer) else { return };
             segment.give_back(*held);
@@ -266,19 +300,64 @@ impl Desk {
         if spare.reserve() { Ok(spare) } else { Err(JournalUnavailable) }
     }
 
-    fn intend(&self, segment: &Segment, intent: &Intent) -> Result<(), JournalUnavailable> {
-        let mut state = self.lock();
-        let length = entry::encode_intent(intent, &mut state.buffer).ok_or(JournalUnavailable)?;
-        let entry = state.buffer.get(..length + END_BYTES).ok_or(JournalUnavailable)?;
-        segment.append(entry).map_err(|_| JournalUnavailable)?;
-        segment.give_back(MAX_INTENT_BYTES as u64);
-        Ok(())
-    }
-
-    fn settle(&self, segment: &Arc<Segment>, mut settlement: Settlement, held: u64) {
+    /// Adds an intent to the next write, and returns that write's number.
+    fn intend(&self, segment: &Arc<Segment>, intent: &Intent) -> Result<u64, JournalUnavailable> {
         let mut state = self.lock();
         let state = &mut *state;
-        let end = append_settlement(segment, &mut settlement, &mut state.buffer);
+        self.make_room(state, segment);
+        state.batch.add_intent(segment, intent).ok_or(JournalUnavailable)
+    }
+
+    /// Adds a settlement to the next write, and returns that write's number; `None` when it cannot be written.
+    fn settle(&self, segment: &Arc<Segment>, settlement: Settlement, held: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        self.make_room(state, segment);
+        match state.batch.add_settlement(segment, settlement, held) {
+            Ok(number) => Some(number),
+            Err(settlement) => {
+                self.settled(state, segment, *settlement, held, None);
+                None
+            }
+        }
+    }
+
+    fn make_room(&self, state: &mut State, segment: &Arc<Segment>) {
+        if !state.batch.takes(segment) {
+            self.write(state);
+        }
+    }
+
+    pub(super) fn awaits(&self, number: u64) -> bool {
+        self.lock().batch.awaits(number)
+    }
+
+    /// Sees to it that the write with this number has happened.
+    pub(super) fn finish(&self, number: u64, is_intent: bool) -> Result<(), JournalUnavailable> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        if state.batch.awaits(number) {
+            self.write(state);
+        }
+        if is_intent && state.batch.has_failed(number) { Err(JournalUnavailable) } else { Ok(()) }
+    }
+
+    /// Writes what waits, and hands the settlements in it over.
+    fn write(&self, state: &mut State) {
+        let Some((outcome, mut settlements)) = state.batch.write() else { return };
+        let segment = &outcome.segment;
+        if outcome.is_written() {
+            segment.give_back(outcome.intents as u64 * INTENT_ROOM);
+        }
+        for settled in settlements.drain(..) {
+            let end = outcome.end_of(&settled);
+            self.settled(state, segment, settled.settlement, settled.held, end);
+        }
+        state.batch.recycle(settlements);
+    }
+
+    /// Hands a settlement over whose entry ends there, or, where the disk has not taken it, keeps it.
+    fn settled(&self, state: &mut State, segment: &Arc<Segment>, settlement: Settlement, held: u64, end: Option<u64>) {
         let hand_over = !segment.is_spilled() && state.handover.settlements.len() < self.handover_limit;
         if !hand_over {
             segment.spill();

@@ -97,9 +97,9 @@ fn entries_of_version_2_are_read() {
     file.extend([7; 16]);
     file.extend([0; 8]);
     for (kind, payload) in [
-        (1, without(&postcard::to_allocvec(&done).unwrap(), 2)),
-        (1, without(&postcard::to_allocvec(&open).unwrap(), 2)),
-        (2, without(&postcard::to_allocvec(&real_settlement(&done)).unwrap(), 3)),
+        (1, without(&postcard::to_allocvec(&done).unwrap(), 3)),
+        (1, without(&postcard::to_allocvec(&open).unwrap(), 3)),
+        (2, without(&postcard::to_allocvec(&real_settlement(&done)).unwrap(), 4)),
     ] {
         let checked = [vec![kind], payload].concat();
         file.extend(u32::try_from(checked.len() - 1).unwrap().to_le_bytes());

@@ -70,6 +70,7 @@ fn entry() -> AuditRow {
         resource_id: Some(ResourceId([7; 16])),
         before: None,
         after: Some("{}".to_owned()),
+        hash: None,
     }
 }
 
@@ -77,7 +78,11 @@ fn entry() -> AuditRow {
 fn what_was_done_is_written_down_and_what_was_not_is_not() {
     let (dir, people) = people();
     let log = SqliteResources::open(&dir).unwrap();
-    let entries = || log.audit(&AuditQuery { limit: 99, ..AuditQuery::default() }).unwrap();
+    let entries = || {
+        let found = log.audit(&AuditQuery { limit: 99, ..AuditQuery::default() }).unwrap();
+        assert!(found.iter().all(|entry| entry.hash.is_some()));
+        found.into_iter().map(|entry| AuditRow { hash: None, ..entry }).collect::<Vec<_>>()
+    };
     let ann = user("ann@x.test", "owner");
     people.create_user(&ann, &entry()).unwrap();
     assert_eq!(entries(), [AuditRow { seq: 1, ..entry() }]);

@@ -11,6 +11,7 @@ use ir::guard::Subject;
 use ir::settlement::Outcome;
 use net::deadline::{after, within};
 use net::h1::{Connection, ResponseHead};
+use settle::journal::batch::Due;
 use tokio::time::Instant;
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
@@ -84,7 +85,7 @@ async fn whole_body(connection: &mut Connection, idle: Duration, deadline: Insta
 }
 
 impl Whole {
-    /// Settles the request and returns the reply with its meta block.
+    /// Settles the request and returns the reply with its meta block, and what it must wait for.
     ///
     /// # Errors
     /// 400 `guardrail_blocked` when the caller may not see it; the provider has charged for it, and so is it settled.
@@ -95,7 +96,7 @@ impl Whole {
         trail: &Trail,
         policy: Option<&str>,
         abandoned: bool,
-    ) -> Result<(Account, Vec<Bytes>), Refusal> {
+    ) -> Result<(Account, Vec<Bytes>, Option<Due>), Refusal> {
         let Self(mut reply) = self;
         if let Some(proofs) = reply.proofs.take() {
             gateway.proofs.keep(&gated.key.compiled.environment, proofs, gateway.clock.now());
@@ -116,11 +117,11 @@ impl Whole {
         }
         let (outcome, status) =
             if abandoned { (Outcome::Cancelled, CLIENT_CLOSED_REQUEST) } else { (Outcome::Succeeded, 200) };
-        let account = gated.ticket.settle(outcome, Ending { status, ..ending });
+        let (account, due) = gated.ticket.settle_with(outcome, Ending { status, ..ending });
         let configuration = &gated.configuration;
         let route = super::route(configuration, gated, trail.model, policy);
         let mut block = Vec::with_capacity(384);
         meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));
-        Ok((account, reply.encode(block)))
+        Ok((account, reply.encode(block), due))
     }
 }
