@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -90,24 +91,61 @@ class Load:
 
 def test_kill_under_load(gateway: MakeGateway, upstream: MakeUpstream) -> None:
     up = upstream(script)
-    served = gateway(simple(up.base_url), start=False)
+    billed = simple(up.base_url) | {"environment": {"billing": {"enabled": True, "margin_percent": 5.5}}}
+    served = gateway(billed, start=False)
     key = served.key
+    served.cli("credits", "add", "--amount", "1000", "--reference", "before the first start")
     moments = random.Random(SEED)
     seen: list[Seen] = []
     for round_number in range(ROUNDS):
         served.start()
         load = Load(served, key, f"r{round_number}")
-        time.sleep(moments.uniform(0.15, 0.7))
+        time.sleep(moments.uniform(0.15, 0.4))
+        # Another process posts while requests are charged; it is killed at no moment, the gateway is.
+        served.cli("credits", "add", "--amount", "1", "--reference", f"round {round_number}")
+        time.sleep(moments.uniform(0.0, 0.3))
         served.kill()
         seen += load.join()
+        # Whatever the moment, the ledger on the disk has no fault; the journal still holds what it does not.
+        assert "balances" in served.cli("ledger", "verify")
     served.start()
     finished = [entry for entry in seen if entry.finished]
     assert len(finished) > 20 * ROUNDS, "there was load"
     check(served, up, finished)
+    ledger(served)
     assert served.stop() == 0
+    assert "balances" in served.cli("ledger", "verify")
     # A clean restart after recovery neither adds nor removes anything.
     before = Counter(record["id"] for record in _again(served))
     assert max(before.values()) == 1
+
+
+def ledger(served: Gateway) -> None:
+    """Compares the ledger with the records: one charge for each that cost something, cost and margin of 5.5 percent."""
+    charged = {record["id"]: nanos(record["charged_usd"]) for record in served.records()}
+    for record in served.records():
+        cost = nanos(record["cost_usd"])
+        assert charged[record["id"]] == cost + (cost * 55 + 500) // 1000, record
+    entries: list[dict[str, Any]] = []
+    path = "/environments/default/ledger?limit=200"
+    page = served.admin(path)
+    while True:
+        entries += page["data"]
+        if page["next_cursor"] is None:
+            break
+        page = served.admin(f"{path}&cursor={page['next_cursor']}")
+    posted = [(entry["request_id"], -nanos(entry["amount_usd"])) for entry in entries if entry["kind"] == "charge"]
+    assert len(posted) == len(dict(posted)), "charged twice"
+    assert dict(posted) == {name: amount for name, amount in charged.items() if amount > 0}
+    balance = served.admin("/environments/default/balance")
+    assert nanos(balance["balance_usd"]) == (1000 + ROUNDS) * 10**9 - sum(charged.values())
+    assert (balance["available_usd"], balance["held_usd"]) == (balance["balance_usd"], "0")
+    note(f"ledger after {ROUNDS} kills: {len(posted)} charges, {sum(charged.values())} nano-dollars, none lost or doubled")
+
+
+def nanos(dollars: str | float) -> int:
+    """Nano-dollars of a decimal."""
+    return int((Decimal(str(dollars)) * 10**9).to_integral_exact())
 
 
 def _again(served: Gateway) -> list[dict[str, Any]]:

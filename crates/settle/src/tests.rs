@@ -29,6 +29,7 @@ mod failing;
 mod keeping;
 mod property;
 mod roundtrip;
+mod together;
 
 const NOW_MS: u64 = 1_795_000_000_000;
 

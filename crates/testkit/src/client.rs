@@ -191,6 +191,20 @@ impl Client {
         Reply { status: head.status, headers: head.headers, body, whole }
     }
 
+    /// Reads until so many bytes have come, or the gateway closes. What it has sent beyond them stays in the pipe.
+    pub async fn read_bytes(&mut self, count: usize) {
+        let mut left = count;
+        let mut piece = [0; 4096];
+        while left > 0 {
+            let part = piece.get_mut(..left.min(4096)).unwrap_or_default();
+            let read = tokio::time::timeout(PATIENCE, self.io.read(part)).await.expect("the gateway answers");
+            match read {
+                Ok(length) if length > 0 => left -= length,
+                _ => return,
+            }
+        }
+    }
+
     /// Reads until the gateway closes and returns all of it.
     pub async fn read_to_end(&mut self) -> Vec<u8> {
         while self.read().await {}

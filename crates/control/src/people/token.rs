@@ -1,6 +1,8 @@
 //! Random ids and codes: made, hashed for the database, and turned into the token against cross-site requests.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 
 use aws_lc_rs::{digest, hmac, rand};
 use policy::secret::Secret;
@@ -90,7 +92,12 @@ pub fn same(expected: &str, given: &str) -> bool {
 
 fn random<const N: usize>() -> Result<Secret, NoRandom> {
     let mut bytes = zeroize::Zeroizing::new([0; N]);
-    rand::fill(bytes.as_mut_slice()).map_err(|_| NoRandom)?;
+    // The first use of aws-lc's generator gathers entropy from the jitter of the clock, which takes 25 ms of CPU and would
+    // be most of the time until a new installation is ready. What seeds it is as good.
+    let system = File::open("/dev/urandom").and_then(|mut system| system.read_exact(bytes.as_mut_slice()));
+    if system.is_err() {
+        rand::fill(bytes.as_mut_slice()).map_err(|_| NoRandom)?;
+    }
     Ok(Secret::new(hex(bytes.as_slice())))
 }
 

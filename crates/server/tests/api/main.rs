@@ -28,6 +28,7 @@ mod idempotency;
 mod input;
 mod journal;
 mod keys;
+mod ledger_faults;
 mod limits;
 mod limits_budget;
 mod limits_restart;
