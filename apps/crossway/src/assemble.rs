@@ -27,7 +27,7 @@ use server::credits::Credits;
 use server::events::{Desk, Ways, address_check, announcing};
 use server::idempotency::Keeper;
 use server::publish::Publisher;
-use server::restore::restore_limits;
+use server::restore::keep_restoring;
 use server::totals::key_totals;
 use settle::drain::Drainer;
 use settle::housekeeping::{Housekeeping, Kept};
@@ -171,7 +171,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let publish = Arc::new(Publisher::new(Arc::clone(&gateway), USER_AGENT));
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
-    restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
+    background.threads.extend(keep_restoring(&gateway, &settings.data_dir, &background.stop)?);
     let credits = Credits::restore(&gateway, &settings.data_dir);
     let credits = Arc::new(credits.map_err(|error| format!("the ledger cannot be read: {error}"))?);
     let pump = events.pump(&gateway, &plane, settings.data_dir.clone(), settings.smtp.as_ref())?;

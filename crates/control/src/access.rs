@@ -27,6 +27,8 @@ pub enum Permission {
     ReadKeys,
     /// Create and change keys; those that the actor may see.
     WriteKeys,
+    /// Change what limits keys: raise and remove limits, choose plans, prolong lives; those keys that the actor manages.
+    WriteLimits,
     /// Read teams; those that the actor may see.
     ReadTeams,
     /// Create, change and delete teams.
@@ -64,6 +66,7 @@ const fn roles(permission: Permission) -> &'static [Role] {
         May::ReadConfiguration => &[Viewer, Auditor, Operator, Owner],
         May::WriteConfiguration | May::WriteTeams | May::ReadSettings | May::WritePeople => &[Operator, Owner],
         May::WriteKeys => &[Developer, TeamAdmin, Operator, Owner],
+        May::WriteLimits => &[TeamAdmin, Operator, Owner],
         May::ReadContent => &[Auditor, Developer, TeamAdmin, Operator, Owner],
         May::ReadAudit | May::ReadBilling => &[Auditor, Operator, Owner],
         May::PostCredits => &[Owner],
@@ -73,7 +76,7 @@ const fn roles(permission: Permission) -> &'static [Role] {
 
 impl Permission {
     /// Every permission, in the order of the documents.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Open,
         Self::SignedIn,
         Self::ReadStatus,
@@ -82,6 +85,7 @@ impl Permission {
         Self::WriteConfiguration,
         Self::ReadKeys,
         Self::WriteKeys,
+        Self::WriteLimits,
         Self::ReadTeams,
         Self::WriteTeams,
         Self::ReadRequests,
@@ -106,6 +110,7 @@ impl Permission {
             Self::WriteConfiguration => "write_configuration",
             Self::ReadKeys => "read_keys",
             Self::WriteKeys => "write_keys",
+            Self::WriteLimits => "write_limits",
             Self::ReadTeams => "read_teams",
             Self::WriteTeams => "write_teams",
             Self::ReadRequests => "read_requests",
@@ -152,6 +157,7 @@ mod tests {
             (May::WriteConfiguration, "....OW"),
             (May::ReadKeys, "VADTOW"),
             (May::WriteKeys, "..DTOW"),
+            (May::WriteLimits, "...TOW"),
             (May::ReadTeams, "VADTOW"),
             (May::WriteTeams, "....OW"),
             (May::ReadRequests, "VADTOW"),

@@ -85,7 +85,11 @@ pub static KINDS: [Kind; 13] = [
         singular: "environment",
         filters: &["q"],
         secrets: &[],
-        references: &[Rule { field: "baseline_model", kind: "models", on_delete: OnDelete::Restrict }],
+        references: &[
+            Rule { field: "baseline_model", kind: "models", on_delete: OnDelete::Restrict },
+            // Without it, keys that name no plan would have no limits.
+            Rule { field: "default_plan", kind: "plans", on_delete: OnDelete::Restrict },
+        ],
         name_field: None,
         add: |incoming, specs| specs.environment = incoming.entry::<EnvironmentSpec>(),
         of_file: |specs| {

@@ -13,6 +13,7 @@ mod owned;
 pub mod provider;
 mod read;
 mod refresh;
+mod restrain;
 mod verbs;
 pub mod webhooks;
 mod write;

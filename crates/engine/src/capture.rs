@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use ir::settlement::Outcome;
-use policy::snapshot::{CompiledKey, Environment, LogContent};
+use policy::snapshot::{CompiledKey, Environment, LogContent, Snapshot};
 use settle::payloads::{MAX_BODY_BYTES, Part, Payload};
 
 use crate::body::ReplyBody;
@@ -37,6 +37,11 @@ fn setting(key: &CompiledKey, environment: &Environment) -> LogContent {
     key.log_content.unwrap_or(environment.log_content)
 }
 
+/// Returns for how many days it is kept, where the key or its plan say so.
+fn kept_days(key: &CompiledKey, snapshot: &Snapshot) -> Option<u32> {
+    key.content_days.or_else(|| snapshot.plan_of(key)?.content_days)
+}
+
 impl Capture {
     /// Begins with what was asked, when that is to be kept.
     pub fn begin(gateway: &Arc<Gateway>, gated: &Gated) -> Option<Box<Self>> {
@@ -52,6 +57,7 @@ impl Capture {
             id: gated.call.id,
             environment: Arc::clone(&gated.key.compiled.environment),
             redacted,
+            kept_days: kept_days(&gated.key.compiled, &gated.configuration.snapshot),
             request,
             response: None,
         };

@@ -80,6 +80,8 @@ pub struct Gateway {
     pub held: Arc<Held>,
     /// What was used of every limit.
     pub book: Book,
+    /// Set while nobody knows what was used before this process began: then no request is served that limits bind.
+    pub limits_unknown: AtomicBool,
     /// Wrong keys by peer.
     pub failed_logins: FailedLogins,
     /// What providers signed, kept for the turn that follows.
@@ -111,6 +113,7 @@ impl Gateway {
             metrics: Metrics::default(),
             held: Arc::default(),
             book: Book::default(),
+            limits_unknown: AtomicBool::new(false),
             failed_logins: FailedLogins::default(),
             proofs: Kept::default(),
             payloads: OnceLock::new(),

@@ -3,12 +3,16 @@
 
 mod demand;
 mod denied;
+pub(crate) mod features;
 mod standing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use ir::failure::{Code, Failure, Fault};
 use policy::clock::Clock;
 use policy::limit::Now;
 use policy::limit::bind::{Asker, Bindings};
@@ -39,11 +43,31 @@ struct Found {
     bindings: Option<Arc<Bindings>>,
 }
 
-/// Returns what binds a key; `None` when nothing does.
+/// Returns whether any limit may bind a key.
+fn may_bind(key: &LiveKey, configuration: &Configuration) -> bool {
+    let (snapshot, compiled) = (&configuration.snapshot, &key.compiled);
+    !(snapshot.limits.is_empty() && compiled.limits.is_empty() && snapshot.plan_name(compiled).is_none())
+}
+
+/// Checks that what limits have left is known, where any may bind a key.
+///
+/// # Errors
+/// 503 `dependency_unavailable` until the counters are restored.
+pub(crate) fn check_known(gateway: &Gateway, key: &LiveKey, configuration: &Configuration) -> Result<(), Failure> {
+    if !may_bind(key, configuration) || !gateway.limits_unknown.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let message =
+        "limits bind this API key, and what is left of them is not known yet: the gateway is reading its records";
+    let failure = Failure::new(Code::DependencyUnavailable, Fault::Gateway, message);
+    Err(failure.with_retry_after(Duration::from_secs(5)))
+}
+
+/// Returns what binds a key; `None` when nothing does, or when nobody knows what is left.
 pub fn of_key(gateway: &Gateway, key: &LiveKey, configuration: &Configuration) -> Option<Arc<Bindings>> {
     let (snapshot, compiled) = (&configuration.snapshot, &key.compiled);
-    let billed = snapshot.environment.billing.enabled;
-    if snapshot.limits.is_empty() && compiled.limits.is_empty() && compiled.plan.is_none() && !billed {
+    let (limited, billed) = (may_bind(key, configuration), snapshot.environment.billing.enabled);
+    if !(limited || billed) || (limited && gateway.limits_unknown.load(Ordering::Acquire)) {
         return None;
     }
     if let Some(found) = &*key.limits.0.load()
@@ -62,6 +86,7 @@ pub fn of_request(
     key: &LiveKey,
     configuration: &Configuration,
     peer: IpAddr,
+    bucket: Option<&str>,
     user: impl FnOnce() -> Option<String>,
 ) -> Option<Arc<Bindings>> {
     let of_key = of_key(gateway, key, configuration)?;
@@ -69,14 +94,25 @@ pub fn of_request(
         return Some(of_key);
     }
     let user = user();
-    let asker = Asker { user: user.as_deref(), peer };
+    let asker = Asker { user: user.as_deref(), peer: Some(peer), bucket };
+    Some(of_asker(gateway, key, configuration, &of_key, asker))
+}
+
+/// Returns what binds requests of a key from somebody, beside what binds every one of them.
+pub fn of_asker(
+    gateway: &Gateway,
+    key: &LiveKey,
+    configuration: &Configuration,
+    of_key: &Bindings,
+    asker: Asker<'_>,
+) -> Arc<Bindings> {
     let (snapshot, now) = (&configuration.snapshot, now(&gateway.clock));
-    Some(Arc::new(of_key.of_request(snapshot, &key.compiled, asker, &gateway.book, now)))
+    Arc::new(of_key.of_request(snapshot, &key.compiled, asker, &gateway.book, now))
 }
 
 /// Returns how a key stands that asks for no model.
 pub fn standing(gateway: &Gateway, key: &LiveKey, configuration: &Configuration, peer: IpAddr) -> Option<Standing> {
-    let bindings = of_request(gateway, key, configuration, peer, || None)?;
+    let bindings = of_request(gateway, key, configuration, peer, None, || None)?;
     let bounds = bindings.gate.bounds().iter().chain(bindings.spend.bounds());
     Standing::read(bounds, now(&gateway.clock))
 }

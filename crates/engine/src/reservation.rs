@@ -37,6 +37,8 @@ pub struct Reservation {
     held: Arc<Held>,
     tokens: u64,
     nanos: u64,
+    /// How many of the tokens are output.
+    pub output_tokens: u64,
     /// What it holds of counters.
     pub limits: limit::reservation::Reservation,
 }
@@ -45,7 +47,13 @@ impl Reservation {
     /// Takes the request itself.
     pub fn take(held: &Arc<Held>) -> Self {
         held.requests.fetch_add(1, Ordering::Relaxed);
-        Self { held: Arc::clone(held), tokens: 0, nanos: 0, limits: limit::reservation::Reservation::default() }
+        Self {
+            held: Arc::clone(held),
+            tokens: 0,
+            nanos: 0,
+            output_tokens: 0,
+            limits: limit::reservation::Reservation::default(),
+        }
     }
 
     /// Ends it: what was used takes the place of what was held, or, with nothing used, it is as if the request had never
@@ -59,6 +67,11 @@ impl Reservation {
     /// Returns the nano-dollars that are held.
     pub fn nanos(&self) -> u64 {
         self.nanos
+    }
+
+    /// Returns what is held, as the journal wants it.
+    pub fn held(&self) -> ir::settlement::Held {
+        ir::settlement::Held { output_tokens: self.output_tokens, nanos: self.nanos }
     }
 
     /// Raises what is held to these bounds; it never lowers it.

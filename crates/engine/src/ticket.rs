@@ -11,7 +11,7 @@ use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
 use ir::money::{Charge, Margin, NanoUsd, Prices, ServiceTier};
-use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
+use ir::settlement::{AttemptRecord, Held, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::{Clock, Monotonic};
 use policy::limit::Amounts;
@@ -116,6 +116,9 @@ impl Ticket {
             first_content_us: None,
             attempts: Vec::new(),
             charge: None,
+            parties: Vec::new(),
+            held: None,
+            asked: 0,
         };
         let open = Open {
             reservation: Reservation::take(&gateway.held),
@@ -202,6 +205,8 @@ impl Ticket {
             input_tokens: input,
             input_cost,
             charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(open.charged(cost), margin))),
+            parties: open.settlement.parties.clone(),
+            held: self.limits.is_some().then(|| open.reservation.held()),
         };
         open.permit.intend(&intent).map(Some)
     }
@@ -239,6 +244,8 @@ impl Ticket {
                 open.settlement.model = None;
                 open.settlement.provider = None;
             }
+            let bit = u32::try_from(open.settlement.attempts.len()).unwrap_or(u32::MAX);
+            open.settlement.asked |= u64::from(open.asking).checked_shl(bit).unwrap_or(0);
             open.settlement.attempts.push(attempt);
         }
     }
@@ -355,6 +362,10 @@ impl Open {
         // What was answered counts, even where no target was asked for it.
         let counts = self.asked || outcome == Outcome::Succeeded;
         // Where part of what was used has no price, what was held is the best that is known.
+        if settlement.cost.is_none() {
+            let held = Held { output_tokens: settlement.usage.output_tokens(), nanos: self.reservation.nanos() };
+            settlement.held = Some(held).filter(|held| held.nanos > 0);
+        }
         let cost = settlement.cost.unwrap_or(NanoUsd(self.reservation.nanos()));
         let charged = if counts && !self.brought { cost } else { NanoUsd(0) };
         settlement.charge = self.margin.map(|margin| Charge::of(charged, margin));

@@ -25,6 +25,7 @@ pub enum Code {
     NetworkNotAllowed,
     SurfaceNotAllowed,
     ModelDisabled,
+    FeatureDisabled,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -69,6 +70,7 @@ impl Code {
             Self::NetworkNotAllowed => "network_not_allowed",
             Self::SurfaceNotAllowed => "surface_not_allowed",
             Self::ModelDisabled => "model_disabled",
+            Self::FeatureDisabled => "feature_disabled",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
@@ -111,6 +113,7 @@ impl Code {
             | Self::NetworkNotAllowed
             | Self::SurfaceNotAllowed
             | Self::ModelDisabled
+            | Self::FeatureDisabled
             | Self::AccountSuspended => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,

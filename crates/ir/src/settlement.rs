@@ -11,6 +11,34 @@ use crate::id::{RequestId, ResourceId};
 use crate::money::{Charge, NanoUsd};
 use crate::usage::{Usage, UsageOrigin};
 
+/// Somebody whom requests name or come from, and whose use limits count: a user, an address or a bucket. Of the name there
+/// is only a digest, so that no record holds it and every one is of the same length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Party {
+    /// What it is.
+    pub kind: PartyKind,
+    /// The first 16 bytes of the SHA-256 of kind and name.
+    pub digest: [u8; 16],
+}
+
+impl Party {
+    /// Returns the digest in hexadecimal digits.
+    pub fn hex(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.digest))
+    }
+}
+
+/// What a party is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PartyKind {
+    /// A user, as requests name them.
+    User,
+    /// A peer's address, or its network.
+    Address,
+    /// A bucket, as requests name it.
+    Bucket,
+}
+
 /// Who asked, and for what: the part of a request that is known when it is admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
@@ -52,6 +80,20 @@ pub struct Intent {
     pub input_cost: Option<NanoUsd>,
     /// What is charged for that, where usage is; since version 3 of the journal.
     pub charge: Option<Charge>,
+    /// Whose use limits count beside that of key and team; empty where no limit is of users, addresses or buckets. Since
+    /// version 3 of the journal.
+    pub parties: Vec<Party>,
+    /// What is held for it; `None` where no limit binds. Since version 3 of the journal.
+    pub held: Option<Held>,
+}
+
+/// What is held for a request of limits: the most that it may use, as far as one knew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// Nano-dollars.
+    pub nanos: u64,
 }
 
 /// How a request ended.
@@ -142,4 +184,27 @@ pub struct Settlement {
     /// What it is charged, at the price and the margin of its admission; `None` where usage is not charged. Since version
     /// 3 of the journal.
     pub charge: Option<Charge>,
+    /// Whose use limits count beside that of key and team. Since version 3 of the journal.
+    pub parties: Vec<Party>,
+    /// What limits count instead where nobody knows what was used; else `None`. Since version 3 of the journal.
+    pub held: Option<Held>,
+    /// Which of the tries were sent to their target: bit `n` for the `n`th. Since version 3 of the journal.
+    pub asked: u64,
+}
+
+impl Settlement {
+    /// Returns the tries that failed and count at their targets all the same.
+    pub fn failed_tries(&self) -> impl Iterator<Item = &AttemptRecord> {
+        let asked = |index: usize| u32::try_from(index).is_ok_and(|n| self.asked.checked_shr(n).unwrap_or(0) & 1 == 1);
+        self.attempts
+            .iter()
+            .enumerate()
+            .filter(move |(n, try_)| asked(*n) && try_.error.is_some())
+            .map(|(_, try_)| try_)
+    }
+
+    /// Returns whether limits count the request: unless it was refused before a target was asked.
+    pub fn counts(&self) -> bool {
+        !matches!(self.outcome, Outcome::Refused | Outcome::Revoked) || self.provider.is_some()
+    }
 }

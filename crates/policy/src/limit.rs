@@ -8,6 +8,7 @@ pub mod bind;
 pub mod book;
 pub mod counter;
 pub mod credits;
+pub mod party;
 pub mod period;
 pub mod reservation;
 pub mod restore;

@@ -89,13 +89,23 @@ impl OwnCredential {
 pub struct Plan {
     /// What each of them may use.
     pub limits: Vec<Arc<Limit>>,
-    /// What it includes beside limits.
-    pub features: Vec<Box<str>>,
-    /// How long what is asked and answered is kept, where that is not the environment's setting.
-    pub retention: Option<Retention>,
+    /// The features that requests may use; empty for all.
+    pub features: Vec<&'static str>,
+    /// How many days what is asked and answered is kept, where that is not the environment's setting.
+    pub content_days: Option<u32>,
 }
 
 impl Snapshot {
+    /// Returns the name of a key's plan: its own, or that of keys which have none.
+    pub fn plan_name<'a>(&'a self, key: &'a CompiledKey) -> Option<&'a str> {
+        key.plan.as_deref().or(self.environment.default_plan.as_deref())
+    }
+
+    /// Returns a key's plan; `None` when it has none, or its plan is gone.
+    pub fn plan_of(&self, key: &CompiledKey) -> Option<&Plan> {
+        self.plans.get(self.plan_name(key)?)
+    }
+
     /// Returns the models that a requested name may mean, best first; empty when it is unknown. Case does not matter;
     /// dots and dashes are alike unless that would be ambiguous.
     pub fn resolve(&self, name: &str) -> &[ModelIndex] {
@@ -156,6 +166,8 @@ pub struct Environment {
     pub zone: Zone,
     /// Whether usage is charged.
     pub billing: Billing,
+    /// The plan of keys that name none.
+    pub default_plan: Option<Arc<str>>,
     /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:
     /// whichever key asks.
     pub bound: Bound,
@@ -370,6 +382,8 @@ pub struct CompiledKey {
     pub owner: Option<Arc<str>>,
     /// Whether it manages others and asks no model.
     pub management: bool,
+    /// How many days what is asked and answered is kept; its plan's or its environment's setting by default.
+    pub content_days: Option<u32>,
 }
 
 /// Whether a key may be used.

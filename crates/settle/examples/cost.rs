@@ -84,6 +84,8 @@ fn intent(key: u32) -> Intent {
         input_tokens: 128,
         input_cost: Some(NanoUsd(19_200)),
         charge: None,
+        parties: Vec::new(),
+        held: None,
     }
 }
 
@@ -114,5 +116,8 @@ fn settlement(intent: &Intent) -> Settlement {
             duration_us: 812_000,
         }],
         charge: None,
+        parties: Vec::new(),
+        held: None,
+        asked: 0,
     }
 }

@@ -50,6 +50,8 @@ pub struct Payload {
     pub environment: Arc<str>,
     /// Whether it is redacted before it is kept.
     pub redacted: bool,
+    /// For how many days it is kept; `None` for as long as its environment says.
+    pub kept_days: Option<u32>,
     /// What was asked.
     pub request: Part,
     /// What was answered, as far as it was sent; `None` when nothing was.
@@ -210,7 +212,7 @@ impl Writer {
         let now_ms = self.clock.unix_ms();
         let Some(payloads) = self.payloads.as_mut().filter(|_| now_ms >= self.sweep_from_ms) else { return Ok(()) };
         let before_ms = |kept: Duration| now_ms.saturating_sub(u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
-        let mut deleted = 0;
+        let mut deleted = payloads.sweep_kept(now_ms)?;
         let mut known = Vec::new();
         for (environment, kept) in (self.policy)() {
             deleted += payloads.sweep(&environment, before_ms(kept))?;
@@ -232,6 +234,7 @@ fn stored(payload: Payload) -> StoredPayload {
     StoredPayload {
         id: payload.id,
         environment: payload.environment.as_ref().to_owned(),
+        until_ms: payload.kept_days.map(|days| payload.id.unix_ms().saturating_add(u64::from(days) * 86_400_000)),
         state: if payload.redacted { State::Redacted } else { State::Full },
         request: Some(keep(payload.request)),
         response: payload.response.map(keep),
@@ -240,5 +243,5 @@ fn stored(payload: Payload) -> StoredPayload {
 
 fn tombstone((id, environment): (RequestId, Arc<str>)) -> StoredPayload {
     let environment = environment.as_ref().to_owned();
-    StoredPayload { id, environment, state: State::Dropped, request: None, response: None }
+    StoredPayload { id, environment, until_ms: None, state: State::Dropped, request: None, response: None }
 }

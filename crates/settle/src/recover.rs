@@ -195,5 +195,8 @@ fn orphan(intent: Intent) -> Settlement {
         first_content_us: None,
         attempts: Vec::new(),
         charge: intent.charge,
+        parties: intent.parties,
+        held: intent.held,
+        asked: 0,
     }
 }

@@ -26,7 +26,7 @@ impl StopSignal {
     }
 
     /// Wakes the current thread when the signal is given.
-    pub(crate) fn listen(&self) {
+    pub fn listen(&self) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current());
     }
 }

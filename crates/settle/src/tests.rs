@@ -142,6 +142,8 @@ fn intent() -> Intent {
         input_tokens: 7,
         input_cost: Some(NanoUsd(14)),
         charge: None,
+        parties: Vec::new(),
+        held: None,
     }
 }
 
@@ -165,6 +167,9 @@ fn settlement(intent: &Intent) -> Settlement {
         first_content_us: Some(5),
         attempts: Vec::new(),
         charge: None,
+        parties: Vec::new(),
+        held: None,
+        asked: 0,
     }
 }
 

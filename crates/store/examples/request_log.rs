@@ -309,6 +309,9 @@ fn settlement(random: &mut fastrand::Rng, people: &People, ms: u64) -> Settlemen
         first_content_us: stream.then_some(latency_us / 5),
         attempts,
         charge: None,
+        parties: Vec::new(),
+        held: None,
+        asked: 0,
     }
 }
 

@@ -17,7 +17,10 @@ pub(crate) const SCHEMA: Schema = Schema {
     file: "payloads.db",
     page_bytes: 16384,
     synchronous: "NORMAL",
-    migrations: &[include_str!("../migrations/payloads/0001_payloads.sql")],
+    migrations: &[
+        include_str!("../migrations/payloads/0001_payloads.sql"),
+        include_str!("../migrations/payloads/0002_until.sql"),
+    ],
 };
 
 /// How many payloads are looked at or deleted in one transaction.
@@ -52,6 +55,8 @@ pub struct StoredPayload {
     pub id: RequestId,
     /// Its environment.
     pub environment: String,
+    /// Until when it is kept, Unix milliseconds; `None` for as long as its environment says.
+    pub until_ms: Option<u64>,
     /// What is kept.
     pub state: State,
     /// What was asked.
@@ -81,8 +86,9 @@ impl Payloads {
     pub fn write(&mut self, payloads: &[StoredPayload]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut insert = transaction
-                .prepare_cached("INSERT OR IGNORE INTO payloads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT OR IGNORE INTO payloads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?;
             for payload in payloads {
                 if find(&transaction, payload.id)?.is_some() {
                     continue;
@@ -103,6 +109,7 @@ impl Payloads {
                     cut(&payload.response),
                     &request,
                     &response,
+                    payload.until_ms.map(to_sql),
                 ))? == 0
                 {
                     place = seq::after(place);
@@ -111,6 +118,21 @@ impl Payloads {
         }
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Deletes some of those that are kept until an instant that has come, and returns how many.
+    ///
+    /// # Errors
+    /// When the database fails; then none was deleted.
+    pub fn sweep_kept(&mut self, now_ms: u64) -> Result<usize, StoreError> {
+        let deleted = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM payloads WHERE seq IN
+                    (SELECT seq FROM payloads WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
+            )?
+            .execute((to_sql(now_ms), ROWS_AT_ONCE))?;
+        Ok(deleted)
     }
 
     /// Deletes some of those that an environment made before an instant, and returns how many; 0 when there are none left.
@@ -122,7 +144,7 @@ impl Payloads {
             .connection
             .prepare_cached(
                 "DELETE FROM payloads WHERE seq IN
-                    (SELECT seq FROM payloads WHERE seq < ?1 AND environment = ?2 ORDER BY seq LIMIT ?3)",
+                    (SELECT seq FROM payloads WHERE seq < ?1 AND environment = ?2 AND until_ms IS NULL ORDER BY seq LIMIT ?3)",
             )?
             .execute((seq::first_at(before_ms), environment, ROWS_AT_ONCE))?;
         Ok(deleted)
@@ -169,7 +191,7 @@ impl PayloadsReader {
     pub fn get(&self, environment: &str, id: RequestId) -> Result<Option<StoredPayload>, StoreError> {
         let Some(place) = find(&self.connection, id)? else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(
-            "SELECT state, request_bytes, request_cut, request, response_bytes, response_cut, response
+            "SELECT state, request_bytes, request_cut, request, response_bytes, response_cut, response, until_ms
             FROM payloads WHERE seq = ?1 AND environment = ?2",
         )?;
         let row = statement.query_row((place, environment), |row| {
@@ -183,7 +205,9 @@ impl PayloadsReader {
                 1 => State::Redacted,
                 _ => State::Dropped,
             };
-            Ok(StoredPayload { id, environment: environment.to_owned(), state, request: part(1)?, response: part(4)? })
+            let until_ms = row.get::<_, Option<i64>>(7)?.map(from_sql);
+            let environment = environment.to_owned();
+            Ok(StoredPayload { id, environment, until_ms, state, request: part(1)?, response: part(4)? })
         });
         let Some(mut payload) = row.optional()? else { return Ok(None) };
         for part in [&mut payload.request, &mut payload.response].into_iter().flatten() {

@@ -18,6 +18,7 @@ use rollup::write::{Batch, read_marks};
 use crate::{Schema, StoreError, from_sql, to_sql};
 
 mod backfill;
+pub mod beside;
 mod columns;
 mod cover;
 mod detail;
@@ -45,6 +46,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("../migrations/records/0002_rollups.sql"),
         include_str!("../migrations/records/0003_ledger.sql"),
         include_str!("../migrations/records/0004_outbox.sql"),
+        include_str!("../migrations/records/0005_counted.sql"),
     ],
 };
 
@@ -162,6 +164,7 @@ impl Records {
         } else if !batch.is_empty() && !self.inserter.insert_all(&transaction, batch, &mut self.sums)? {
             return Ok(None);
         }
+        beside::write(&transaction, batch)?;
         self.sums.write(&transaction, &self.marks)?;
         if !self.announced.is_empty() {
             outbox::write(&transaction, batch, &known, &self.announced)?;

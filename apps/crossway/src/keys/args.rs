@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use control::resource::Spec;
+use policy::spec::environment::RetentionSpec;
 use policy::spec::key::KeySpec;
 use policy::spec::timestamp::Timestamp;
 use serde_json::Value;
@@ -53,6 +54,9 @@ pub struct SpecArgs {
     /// It manages keys over /api/v1 instead of asking models
     #[arg(long)]
     management: bool,
+    /// For how many days what is asked and answered is kept
+    #[arg(long, value_name = "DAYS")]
+    content_days: Option<u32>,
     /// When it expires: 2027-01-31T00:00:00Z, or Unix seconds
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     expires_at: Option<Timestamp>,
@@ -86,6 +90,7 @@ impl SpecArgs {
             plan: self.plan.clone(),
             limits: Vec::new(),
             management: self.management,
+            retention: RetentionSpec { content_days: self.content_days, ..RetentionSpec::default() },
         };
         let (Value::Object(mut said), Value::Object(unsaid)) =
             (serde_json::to_value(spec)?, serde_json::to_value(KeySpec::default())?)

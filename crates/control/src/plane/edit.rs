@@ -64,6 +64,9 @@ pub(super) fn name_fault(kind: &Kind, name: &str) -> Option<&'static str> {
     if name.trim() != name {
         return Some("a name neither begins nor ends with a space");
     }
+    if kind.plural == "limits" && name == "effective" {
+        return Some("reserved: limits/effective lists what binds a key");
+    }
     if ResourceId::parse(name).is_some() {
         return Some("a name does not look like an id");
     }

@@ -15,7 +15,7 @@ use super::edit::users_of_key;
 use super::read::{bad, not_found};
 use super::verbs::check_version;
 use super::write::{KeyEdit, Plan};
-use super::{KeyTotal, Plane, edit, management};
+use super::{KeyTotal, Plane, edit, management, restrain};
 use crate::actor::{Actor, Role};
 use crate::keys;
 use crate::kind::{KEYS, Kind};
@@ -131,6 +131,7 @@ impl Plane {
         actor.check_may_change_keys()?;
         let mut spec = edit::without_nulls(kind, draft.spec.clone());
         own(actor, environment, &mut spec)?;
+        restrain::check(actor, environment, None, &spec)?;
         let (id, secret) = self.write(actor, false, |_, reader| {
             let name = edit::name_of(kind, environment, &draft, |_| false)?;
             if reader.by_name(KEYS, environment, &name)?.is_some() {
@@ -196,9 +197,11 @@ impl Plane {
         let id = self.write(actor, false, |_, reader| {
             let before = visible(kind, actor, reader, environment, name)?;
             check_version(before.version, expect)?;
-            let mut spec = edit::without_nulls(kind, next(&keys::shown(&before)));
+            let shown = keys::shown(&before);
+            let mut spec = edit::without_nulls(kind, next(&shown));
             keys::check_stays(&before, &spec)?;
             own(actor, environment, &mut spec)?;
+            restrain::check(actor, environment, Some(&shown), &spec)?;
             let after = keys::with_spec(&before, &spec, self.clock.unix_ms());
             let (id, secrets) = (after.id, reader.secrets_of(before.id)?);
             let edit = KeyEdit { action, before: Some(before), after: Some(after), secrets, checked: true };
@@ -328,7 +331,7 @@ fn status(row: &Row, secrets: &[SecretRow], total: Option<KeyTotal>, now_ms: u64
 }
 
 /// Returns the teams of an environment whose keys somebody manages.
-fn administered(actor: &Actor, environment: &str) -> Vec<String> {
+pub(super) fn administered(actor: &Actor, environment: &str) -> Vec<String> {
     let own = actor.teams.iter().filter(|(other, _)| other == environment && actor.role == Role::TeamAdmin);
     own.map(|(_, team)| team.clone()).collect()
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::plane::KeyTotal;
+use crate::plane::apply::Document;
 use policy::snapshot::KeyStatus;
 
 fn hash(rig: &Rig, created: &Created) -> [u8; 32] {
@@ -178,8 +179,9 @@ fn developers_see_their_own_keys() {
             }
         }
     }
-    let put = rig.plane.replace(&ann, "default", "keys", "own", object(json!({"owner": "bob"})), Expect::Any).unwrap();
-    assert_eq!(Value::Object(put.spec), json!({"owner": "ann"}));
+    let put =
+        rig.plane.replace(&ann, "default", "keys", "own", object(json!({"owner": "bob", "team": "red"})), Expect::Any);
+    assert_eq!(Value::Object(put.unwrap().spec), json!({"owner": "ann", "team": "red"}));
     let admin = developer("carl", Role::TeamAdmin, &["red"]);
     let put = object(json!({"owner": "bob", "team": "red", "description": "d"}));
     let put = rig.plane.replace(&admin, "default", "keys", "theirs", put, Expect::Any).unwrap();
@@ -190,6 +192,111 @@ fn developers_see_their_own_keys() {
     }
     assert!(matches!(rig.plane.export(&ann, "default"), Err(Refusal::Forbidden(_))));
     assert!(matches!(rig.plane.apply(&ann, Vec::new(), true), Err(Refusal::Forbidden(_))));
+}
+
+/// AUTHZ-01: every field that limits a key, and every role that may change keys.
+#[test]
+fn who_may_not_limit_keys_only_makes_them_weaker() {
+    let rig = Rig::new();
+    rig.create("teams", "red", json!({})).unwrap();
+    rig.create("teams", "blue", json!({})).unwrap();
+    rig.create("plans", "free", json!({"limits": [{"meter": "requests", "window": "60s", "amount": 6}]})).unwrap();
+    rig.create("plans", "pro", json!({})).unwrap();
+    let limit = |amount: Value| json!([{"meter": "usd", "window": "month", "amount": amount}]);
+    let spec = json!({
+        "owner": "ann", "team": "red", "plan": "free", "limits": limit(json!("25.50")), "expires_at": "2030-01-01T00:00:00Z",
+        "models": ["demo-1"], "providers": ["demo"], "allowed_networks": ["10.0.0.0/8", "192.0.2.1"],
+        "surfaces": ["openai.chat"], "log_content": "full",
+    });
+    let more = json!({"meter": "requests", "window": "1h", "amount": 5});
+    // The field, what it is to say, whether a developer may say it.
+    let off = json!([{"meter": "usd", "window": "month", "amount": "25.50", "enabled": false}]);
+    let cases = [
+        ("limits", limit(json!("25.51")), false),
+        ("limits", json!([]), false),
+        ("limits", Value::Null, false),
+        ("limits", off, false),
+        ("limits", json!([{"meter": "usd", "window": "day", "amount": "25.50"}]), false),
+        ("limits", json!([{"meter": "usd", "window": "month", "amount": "1", "target": "provider:demo"}]), false),
+        ("limits", json!([more]), false),
+        ("limits", limit(json!(25)), true),
+        ("limits", json!([more, limit(json!("25.5"))[0]]), true),
+        ("plan", json!("pro"), false),
+        ("plan", Value::Null, false),
+        ("plan", json!("free"), true),
+        ("team", Value::Null, false),
+        ("team", json!("blue"), false),
+        ("expires_at", json!("2030-01-01T00:00:01Z"), false),
+        ("expires_at", Value::Null, false),
+        ("expires_at", json!("2029-01-01T00:00:00Z"), true),
+        ("models", json!([]), false),
+        ("models", json!(["demo-1", "demo/demo-1"]), false),
+        ("models", json!(["DEMO-1"]), true),
+        ("providers", Value::Null, false),
+        ("allowed_networks", json!(["10.0.0.0/8", "0.0.0.0/0"]), false),
+        ("allowed_networks", json!(["192.0.2.1"]), true),
+        ("surfaces", json!(["openai.chat", "anthropic.messages"]), false),
+        ("log_content", json!("off"), false),
+        ("enabled", json!(false), true),
+        ("description", json!("mine"), true),
+        ("labels", json!({"a": "b"}), true),
+    ];
+    let actors = [
+        (developer("ann", Role::Developer, &["red", "blue"]), false),
+        (developer("carl", Role::TeamAdmin, &["red", "blue"]), true),
+        (operator(), true),
+    ];
+    for (number, (actor, manages)) in actors.iter().enumerate() {
+        for (index, (field, value, weaker)) in cases.iter().enumerate() {
+            let name = format!("k{number}-{index}");
+            let made = rig.create("keys", &name, spec.clone()).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+            let patch = object(json!({ *field: value }));
+            let patched = rig.plane.merge(actor, "default", "keys", &name, patch, Expect::Any);
+            let mut whole = made.resource.spec.clone();
+            whole.insert((*field).to_owned(), value.clone());
+            let put = rig.plane.replace(actor, "default", "keys", &name, whole, Expect::Any);
+            for (verb, done) in [("PATCH", patched), ("PUT", put)] {
+                let what = format!("{} {verb} {field} {value}", actor.role.name());
+                match done {
+                    // Who manages no longer the team of a key does not manage it.
+                    Ok(_) => assert!(*weaker || *manages, "{what}"),
+                    Err(Refusal::Forbidden(said)) => {
+                        assert!(!weaker && said.contains(*field), "{what}: {said}");
+                        assert!(!manages || *field == "team", "{what}: {said}");
+                    }
+                    Err(other) => panic!("{what}: {other:?}"),
+                }
+            }
+        }
+    }
+    let ann = &actors[0].0;
+    let create = |name: &str, spec| {
+        rig.plane.create(ann, "default", "keys", Draft { name: Some(name.into()), spec: object(spec) }).map(|_| ())
+    };
+    assert!(matches!(create("a", json!({"plan": "pro"})), Err(Refusal::Forbidden(said)) if said.contains("plan")));
+    create("b", json!({"limits": [more], "expires_at": "2030-01-01T00:00:00Z"})).unwrap();
+    let again = |spec| rig.plane.merge(ann, "default", "keys", "b", object(spec), Expect::Any);
+    again(json!({"enabled": false})).unwrap();
+    assert!(matches!(again(json!({"enabled": true})), Err(Refusal::Forbidden(_))));
+    let revived = rig.plane.merge(&operator(), "default", "keys", "b", object(json!({"enabled": true})), Expect::Any);
+    assert!(revived.is_ok());
+}
+
+#[test]
+fn a_limit_is_not_called_effective() {
+    let rig = Rig::new();
+    let spec = json!({"meter": "requests", "window": "60s", "amount": 6});
+    let Err(Refusal::Invalid(problems)) = rig.create("limits", "effective", spec.clone()) else { panic!() };
+    assert!(problems[0].message.contains("reserved"), "{problems:?}");
+    rig.create("limits", "effective-2", spec.clone()).unwrap();
+    let document = Document {
+        kind: "limits".into(),
+        environment: "default".into(),
+        name: Some("effective".into()),
+        spec: object(spec),
+    };
+    let Err(Refusal::Invalid(problems)) = rig.plane.apply(&operator(), vec![document], false) else { panic!() };
+    assert!(problems[0].message.contains("reserved"), "{problems:?}");
 }
 
 #[test]

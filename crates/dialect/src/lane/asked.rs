@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ir::chat::message::{Message, Role};
-use ir::chat::needs::{Need, needs};
+use ir::chat::needs::{Need, features, needs};
 use ir::chat::request::Request;
 use ir::dialect::Dialect;
 use ir::failure::{Code, Failure, Fault};
@@ -247,6 +247,14 @@ impl Asked {
             None => Box::new(self.decode_whole()?),
         };
         Ok(self.canonical.insert(request))
+    }
+
+    /// Returns the features that it uses.
+    ///
+    /// # Errors
+    /// As [`Asked::canonical`].
+    pub fn features(&self) -> Result<Vec<Need>, Failure> {
+        Ok(features(&self.decode_whole()?))
     }
 
     /// Puts back what providers signed and the caller's client has lost, where the request goes to a provider of a

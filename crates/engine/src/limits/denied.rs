@@ -58,7 +58,7 @@ fn code(rule: &Rule) -> Code {
         (Meter::Usd, _) => Code::BudgetExceeded,
         (Meter::Credits, _) => Code::InsufficientCredits,
         (Meter::Requests, _) | (_, Span::Rolling(_)) => Code::RateLimited,
-        (_, Span::Day | Span::Month | Span::Total) => Code::BudgetExceeded,
+        (_, Span::Day | Span::Month | Span::BillingPeriod | Span::Total) => Code::BudgetExceeded,
     }
 }
 
@@ -82,6 +82,7 @@ fn window(span: Span) -> String {
         Span::Rolling(length) => format!("in {} s", length.as_secs()),
         Span::Day => "a day".to_owned(),
         Span::Month => "a month".to_owned(),
+        Span::BillingPeriod => "a billing period".to_owned(),
         Span::Total => "in all".to_owned(),
     }
 }
@@ -94,6 +95,7 @@ fn whom(scope: &Scope) -> &'static str {
         Scope::Key(_) => "for this API key",
         Scope::User(_) => "for this user",
         Scope::Ip(_) => "for this address",
+        Scope::Bucket(_) => "for this bucket",
     }
 }
 

@@ -14,6 +14,7 @@ use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
 use net::deadline::{after, within};
 use policy::clock::Monotonic;
+use policy::compile::limit::is_bucket;
 use policy::snapshot::UnsupportedParams;
 
 use self::heard::Heard;
@@ -37,6 +38,8 @@ pub struct Call {
     pub peer: IpAddr,
     /// `x-llm-provider`
     pub provider: Option<Box<str>>,
+    /// `x-crossway-bucket`
+    pub bucket: Option<Box<str>>,
     /// `x-crossway-timeout-ms`
     pub timeout: Option<Duration>,
     /// `Idempotency-Key`
@@ -111,6 +114,13 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: b
         fields.push_str("\r\n");
     }
     let provider = text("x-llm-provider", heard.provider)?.filter(|name| !name.is_empty()).map(Into::into);
+    let bucket = match text("x-crossway-bucket", heard.bucket)?.filter(|name| !name.is_empty()) {
+        Some(name) if !is_bucket(name) => {
+            let message = "x-crossway-bucket must be a name of 1 to 128 visible ASCII characters";
+            return Err(Failure::invalid("x-crossway-bucket", message));
+        }
+        name => name.map(Into::into),
+    };
     let strict = match text("x-crossway-strict", heard.strict)? {
         None => strict,
         Some("false" | "0") => false,
@@ -125,7 +135,9 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: b
     let version = text("anthropic-version", heard.anthropic_version)?;
     let anthropic = anthropic_fields(version, &betas.join(", "));
     let peer = arrival.peer.ip();
-    Ok(Call { id: arrival.id, arrived: arrival.at, peer, provider, timeout, once, strict, fields, anthropic })
+    let head =
+        Call { id: arrival.id, arrived: arrival.at, peer, provider, bucket, timeout, once, strict, fields, anthropic };
+    Ok(head)
 }
 
 /// Returns the value of a header as text.

@@ -79,6 +79,9 @@ impl Gated {
 /// requests or on those in flight is reached.
 pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     let Decoded { call, identity: Identity { key, configuration }, request } = decoded;
+    if let Err(failure) = limits::check_known(&worker.gateway, &key, &configuration) {
+        return Err(Refusal::early(call.id, failure));
+    }
     let Ok(permit) = worker.journal.permit() else {
         return Err(Refusal::early(call.id, journal_unavailable()));
     };
@@ -98,9 +101,13 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     ticket.measure_against(configuration.baseline.as_ref());
     let margin = configuration.snapshot.environment.billing.charges();
     ticket.charge(margin);
-    let bindings = limits::of_request(&worker.gateway, &key, &configuration, call.peer, || request.user());
+    let bindings =
+        limits::of_request(&worker.gateway, &key, &configuration, call.peer, call.bucket.as_deref(), || request.user());
     if let Some(Err(denial)) = bindings.map(|bindings| ticket.admit(bindings)) {
         return Err(ticket.refuse(limits::failure(&denial)));
+    }
+    if let Err(failure) = limits::features::check(&configuration.snapshot, &key.compiled, &request) {
+        return Err(ticket.refuse(failure));
     }
     let demand = Demand::of(&request, ticket.limits().is_some()).charged(margin.unwrap_or_default());
     let scoped = configuration.snapshot.environment.scoped.find(key.compiled.team.as_deref(), &key.compiled.name);

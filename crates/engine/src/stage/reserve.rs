@@ -48,6 +48,7 @@ pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refu
     let dearest = dearest(&gated.demand, &models(snapshot, &plan));
     if let Some(reservation) = gated.ticket.reservation() {
         reservation.extend(dearest.input_tokens.saturating_add(dearest.output_tokens), NanoUsd(dearest.nanos));
+        reservation.output_tokens = dearest.output_tokens;
     }
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     let provider = first.and_then(|model| snapshot.provider(model.provider));

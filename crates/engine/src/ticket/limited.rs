@@ -38,6 +38,7 @@ impl Ticket {
     pub fn admit(&mut self, bindings: Arc<Bindings>) -> Result<(), Denial> {
         let bindings = self.limits.insert(bindings);
         let Some(open) = &mut self.open else { return Ok(()) };
+        open.settlement.parties.clone_from(&bindings.parties);
         open.reservation.limits.add(&bindings.gate, &Amounts::default(), now(&open.gateway.clock))
     }
 

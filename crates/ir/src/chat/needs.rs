@@ -12,6 +12,22 @@ pub struct Need {
     pub place: String,
 }
 
+/// The features that somebody may be allowed or not: capabilities, and what else a request may ask for.
+pub const FEATURES: [&str; 7] = ["streaming", "tools", "vision", "audio", "pdf", "json_schema", "reasoning"];
+
+/// Returns the features that a request uses, each with the first place that does: what it needs a model to be able to do,
+/// `streaming`, and `reasoning` where it is asked for.
+pub fn features(request: &Request) -> Vec<Need> {
+    let mut found = needs(request);
+    if request.stream {
+        found.push(Need { capability: "streaming", place: "stream".to_owned() });
+    }
+    if request.reasoning.is_some() {
+        found.push(Need { capability: "reasoning", place: "reasoning".to_owned() });
+    }
+    found
+}
+
 /// Returns what a request needs: what the answer depends on, not what merely tunes it. Each capability is named once.
 pub fn needs(request: &Request) -> Vec<Need> {
     let mut found: Vec<Need> = Vec::new();

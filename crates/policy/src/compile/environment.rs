@@ -8,7 +8,7 @@ use ir::money::Margin;
 use super::text::{choice, log_content};
 use super::{Report, guard};
 use crate::limit::zone::Zone;
-use crate::problem::Origin;
+use crate::problem::{Origin, did_you_mean};
 use crate::snapshot::{AccountStatus, Billing, Environment, Retention, UnsupportedParams};
 use crate::spec::Specs;
 use crate::spec::environment::{BillingSpec, EnvironmentSpec, RetentionSpec};
@@ -32,7 +32,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
     let unsupported = [("drop", UnsupportedParams::Drop), ("refuse", UnsupportedParams::Refuse)];
     let unsupported_params = spec.unsupported_params.as_deref();
     let content = spec.log_content.as_deref();
-    let zone = timezone(spec, origin, report);
+    let zone = timezone(spec, origin, report).with_billing_day(billing_day(&spec.billing, origin, report));
     let (bound, scoped) = guard::compile_guards(&specs.guardrails, &specs.prompts, report);
     Environment {
         id: None,
@@ -48,8 +48,31 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         timezone: Arc::from(zone.name()),
         zone,
         billing: billing(&spec.billing, origin, report),
+        default_plan: default_plan(specs, report),
         bound,
         scoped,
+    }
+}
+
+/// A plan that is not there lets nothing through: it is a fault.
+fn default_plan(specs: &Specs, report: &mut Report) -> Option<Arc<str>> {
+    let name = specs.environment.spec.default_plan.as_deref()?;
+    if !specs.plans.iter().any(|plan| plan.name == name) {
+        let hint = did_you_mean(name, specs.plans.iter().map(|plan| plan.name.as_str()));
+        report.add_hint(&specs.environment.origin, "default_plan", "there is no plan of this name", hint);
+    }
+    Some(name.into())
+}
+
+/// Every month has the days 1 to 28.
+fn billing_day(spec: &BillingSpec, origin: &Origin, report: &mut Report) -> u8 {
+    let Some(day) = spec.period_day else { return 1 };
+    match u8::try_from(day) {
+        Ok(day @ 1..=28) => day,
+        _ => {
+            report.add(origin, "billing.period_day", "must be from 1 to 28");
+            1
+        }
     }
 }
 
@@ -95,6 +118,23 @@ fn error_types(spec: &EnvironmentSpec, origin: &Origin, report: &mut Report) -> 
         report.warn(origin, "error_type_prefix", "ignored: it belongs to error_types = \"routerlink\"");
     }
     ErrorTypes::Computeboard
+}
+
+/// Reads how long the content of a plan's or a key's requests is kept. Their records are the environment's.
+pub(super) fn content_days(spec: &RetentionSpec, origin: &Origin, report: &mut Report) -> Option<u32> {
+    for (field, said) in [("records_days", spec.records_days), ("records_months", spec.records_months)] {
+        if said.is_some() {
+            let hint = "records are kept as long as the environment says: write content_days alone".to_owned();
+            report.add_hint(origin, &format!("retention.{field}"), "not here", Some(hint));
+        }
+    }
+    let days = spec.content_days?;
+    if !(1..=MAX_DAYS).contains(&days) {
+        report.add(origin, "retention.content_days", format!("must be from 1 to {MAX_DAYS}"));
+        // Nothing is kept longer for a mistake.
+        return Some(1);
+    }
+    Some(days)
 }
 
 pub(super) fn retention(spec: &RetentionSpec, origin: &Origin, report: &mut Report) -> Retention {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ir::id::ResourceId;
 
 use super::Report;
+use super::environment::content_days;
 use super::limit::{Within, compile_limit};
 use super::plan::MAX_LIMITS;
 use super::text::{check_label, check_line, check_prose, log_content};
@@ -92,6 +93,7 @@ pub fn compile_key<'s>(
         plan: plan(spec, origin, snapshot, &mut report),
         owner: Some(spec.owner.as_str()).filter(|owner| !owner.is_empty()).map(Arc::from),
         management: spec.management,
+        content_days: content_days(&spec.retention, origin, &mut report),
     };
     (key, report.problems)
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 use ir::money::PicoUsd;
 
 use super::Report;
+use super::key::MAX_DESCRIPTION;
 use super::names::Names;
 use super::notify::thresholds;
 use super::settings::parse_duration;
+use super::text::check_prose;
 use crate::limit::Meter;
-use crate::limit::rule::{Limit, Rule, Scope, Span, Target};
+use crate::limit::rule::{Enforce, Limit, Rule, Scope, Span, Target};
 use crate::notify::THRESHOLDS;
 use crate::problem::{Origin, did_you_mean};
 use crate::snapshot::Snapshot;
@@ -28,7 +30,7 @@ const METERS: [(&str, Meter); 6] = [
     ("concurrency", Meter::Concurrency),
 ];
 
-const SCOPES: [&str; 6] = ["environment", "account", "team", "key", "user", "ip"];
+const SCOPES: [&str; 7] = ["environment", "account", "team", "key", "user", "ip", "bucket"];
 
 /// The shortest and the longest rolling window.
 const ROLLING: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(400 * 86_400);
@@ -69,6 +71,9 @@ pub(super) fn compile_limits(
     }
     let mut limits = Vec::with_capacity(entries.len().min(MAX_LIMITS));
     for Entry { name, spec, origin } in entries.iter().take(MAX_LIMITS) {
+        if name == RESERVED {
+            report.add(origin, "name", "`effective` is reserved: limits/effective lists what binds a key");
+        }
         // A faulty one is reported; should the others be used nevertheless, it binds nobody.
         let Some(rule) = compile_limit(spec, origin, "", None, within, report) else { continue };
         if rule.enabled {
@@ -94,8 +99,10 @@ pub(super) fn compile_limit(
     let amount = check.amount(spec.amount.as_ref(), meter);
     let scope = check.scope(spec, own);
     let target = check.target(spec.target.as_deref());
+    let enforce = check.enforce(spec.enforce.as_deref());
     check.references(scope.as_ref(), target.as_ref(), within);
     let thresholds = check.thresholds(spec, meter, window);
+    check_prose(&spec.description, MAX_DESCRIPTION, origin, &format!("{prefix}description"), report);
     Some(Rule {
         meter: meter?,
         window: window?,
@@ -104,6 +111,7 @@ pub(super) fn compile_limit(
         target: target?,
         enabled: spec.enabled.unwrap_or(true),
         thresholds,
+        enforce: enforce?,
     })
 }
 
@@ -131,7 +139,7 @@ impl Check<'_> {
     }
 
     fn window(&mut self, written: Option<&str>, meter: Option<Meter>) -> Option<Span> {
-        const HINT: &str = "write a duration such as 60s, 1h or 7d, or day, month or total";
+        const HINT: &str = "write a duration such as 60s, 1h or 7d, day, month, billing_period or total";
         let concurrent = meter == Some(Meter::Concurrency);
         match written.map(str::trim) {
             None if concurrent => Some(Span::Total),
@@ -139,12 +147,11 @@ impl Check<'_> {
             Some(_) if concurrent => {
                 self.refuse("window", "concurrency is counted at every instant", Some("leave it out".to_owned()))
             }
-            Some("day") => Some(Span::Day),
-            Some("month" | "billing_period") => Some(Span::Month),
-            Some("total" | "none") => Some(Span::Total),
-            Some(text) => match duration(text) {
-                Some(window) if ROLLING.contains(&window) => Some(Span::Rolling(window)),
-                Some(_) => self.refuse("window", "not between 1s and 400d", None),
+            Some(text) => match span_of(text) {
+                Some(Span::Rolling(window)) if !ROLLING.contains(&window) => {
+                    self.refuse("window", "not between 1s and 400d", None)
+                }
+                Some(span) => Some(span),
                 None => self.refuse("window", "not a window", Some(HINT.to_owned())),
             },
         }
@@ -220,9 +227,22 @@ impl Check<'_> {
             "key" => Some(Scope::Key(name)),
             "user" => Some(Scope::User(name)),
             "ip" => Some(Scope::Ip(name)),
+            "bucket" if name.as_deref().is_none_or(is_bucket) => Some(Scope::Bucket(name)),
+            "bucket" => self.refuse("scope", BUCKET, None),
             _ => {
                 let known = || format!("known: {}", SCOPES.join(", "));
                 self.refuse("scope", "unknown scope", Some(did_you_mean(kind, SCOPES).unwrap_or_else(known)))
+            }
+        }
+    }
+
+    fn enforce(&mut self, written: Option<&str>) -> Option<Enforce> {
+        match written.unwrap_or("cluster").trim() {
+            "cluster" => Some(Enforce::Cluster),
+            "node" => Some(Enforce::Node),
+            other => {
+                let hint = did_you_mean(other, ["cluster", "node"]).or(Some("known: cluster, node".to_owned()));
+                self.refuse("enforce", "unknown word", hint)
             }
         }
     }
@@ -300,6 +320,35 @@ impl<'a> Within<'a> {
             Self::Anything => Vec::new(),
         }
     }
+}
+
+/// Returns what a key's own limit says, as far as it can be read on its own.
+pub fn own_rule(spec: &LimitSpec) -> Option<Rule> {
+    let (origin, mut report) = (Origin::default(), Report::default());
+    let rule = compile_limit(spec, &origin, "", Some(Scope::Key(None)), &Within::Anything, &mut report);
+    rule.filter(|_| report.problems.is_empty())
+}
+
+/// The name of a limit that no limit may have: a path of the admin API ends in it.
+const RESERVED: &str = "effective";
+
+/// What is said of a name of a bucket that is none.
+const BUCKET: &str = "not a name of a bucket: 1 to 128 visible ASCII characters";
+
+/// Returns whether something is a name that a bucket may have: it travels in a header.
+pub fn is_bucket(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Reads a window as people write it, however long; `None` when it is none.
+pub fn span_of(text: &str) -> Option<Span> {
+    Some(match text.trim() {
+        "day" => Span::Day,
+        "month" => Span::Month,
+        "billing_period" => Span::BillingPeriod,
+        "total" | "none" => Span::Total,
+        text => Span::Rolling(duration(text)?),
+    })
 }
 
 /// Reads a duration; days are known here too.

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ir::chat::needs::FEATURES;
+
 use super::Report;
-use super::environment::retention;
+use super::environment::content_days;
 use super::key::MAX_DESCRIPTION;
 use super::limit::{Within, compile_limit};
-use super::text::{check_label, check_prose};
+use super::text::check_prose;
 use crate::limit::rule::{Limit, Scope};
+use crate::problem::did_you_mean;
 use crate::snapshot::Plan;
 use crate::spec::Entry;
-use crate::spec::environment::RetentionSpec;
 use crate::spec::plan::PlanSpec;
 
 /// The most limits of a plan, or of a key: every request of the key is measured by each.
@@ -47,15 +49,18 @@ fn compile_plan(entry: &Entry<PlanSpec>, within: &Within<'_>, report: &mut Repor
         let name = format!("plans.{name}.limits[{index}]").into();
         limits.push(Arc::new(Limit { name, rule: rule.unwrap_or_default() }));
     }
-    for (index, feature) in spec.features.iter().enumerate() {
-        check_label(feature, origin, &format!("features[{index}]"), report);
+    let mut features = Vec::with_capacity(FEATURES.len());
+    for (index, written) in spec.features.iter().enumerate().take(MAX_FEATURES) {
+        match FEATURES.into_iter().find(|feature| *feature == written.trim()) {
+            Some(feature) => features.push(feature),
+            None => {
+                let known = || format!("known: {}", FEATURES.join(", "));
+                let hint = did_you_mean(written, FEATURES).unwrap_or_else(known);
+                report.add_hint(origin, &format!("features[{index}]"), "unknown feature", Some(hint));
+            }
+        }
     }
-    let says = spec.retention != RetentionSpec::default();
-    Plan {
-        limits,
-        features: spec.features.iter().map(|feature| feature.as_str().into()).collect(),
-        retention: says.then(|| retention(&spec.retention, origin, report)),
-    }
+    Plan { limits, features, content_days: content_days(&spec.retention, origin, report) }
 }
 
 #[cfg(test)]
@@ -70,27 +75,30 @@ mod tests {
 
     #[test]
     fn a_plan_bundles_limits() {
-        let toml = "[plans.pro]\ndescription = \"for teams\"\nfeatures = [\"audit\"]\nretention = { content_days = 7 }\n\
+        let toml = "[plans.pro]\ndescription = \"for teams\"\nfeatures = [\"tools\"]\nretention = { content_days = 7 }\n\
                     limits = [{ meter = \"requests\", window = \"60s\", amount = 600 },\n\
                     { meter = \"usd\", window = \"month\", amount = 12.50 }]\n[plans.free]\n";
         let snapshot = plans(toml).unwrap();
         let pro = &snapshot.plans["pro"];
         let amounts: Vec<_> = pro.limits.iter().map(|limit| (limit.rule.meter, limit.rule.amount)).collect();
         assert_eq!(amounts, [(Meter::Requests, 600), (Meter::Usd, 12_500_000_000)]);
-        assert_eq!((&*pro.features[0], pro.retention.unwrap().content_days), ("audit", 7));
-        assert!(snapshot.plans["free"].limits.is_empty() && snapshot.plans["free"].retention.is_none());
+        assert_eq!((&*pro.features, pro.content_days), (&["tools"][..], Some(7)));
+        assert!(snapshot.plans["free"].limits.is_empty() && snapshot.plans["free"].content_days.is_none());
     }
 
     #[test]
     fn says_what_is_wrong_with_a_plan() {
-        let toml = "[plans.pro]\nfeatures = [\"\"]\nlimits = [{ meter = \"requests\", window = \"60s\" },\n\
+        let toml = "[plans.pro]\nfeatures = [\"\", \"toolz\"]\nretention = { records_days = 5, content_days = 0 }\nlimits = [{ meter = \"requests\", window = \"60s\" },\n\
                     { meter = \"usd\", window = \"day\", amount = 1, scope = \"team\" },\n\
                     { meter = \"usd\", window = \"day\", amount = 1, target = \"provider:nobody\" }]\n";
         let expect = [
             "limits[0].amount: missing",
             "limits[1].scope: not here",
             "limits[2].target: no configured provider",
-            "features[0]: not a label",
+            "features[0]: unknown feature",
+            "features[1]: unknown feature",
+            "retention.records_days: not here",
+            "retention.content_days: must be from 1 to",
         ];
         let found = plans(toml).unwrap_err();
         for expect in expect {

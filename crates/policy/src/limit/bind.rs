@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ir::settlement::Party;
+
 use super::book::{Book, CounterId, Who};
 use super::reservation::{Binding, Bound};
 use super::rule::{Limit, Rule, Scope, Target};
-use super::{Meter, Now};
+use super::{Meter, Now, party};
 use crate::snapshot::{CompiledKey, Model, Snapshot};
 
 /// The most bytes of a user's name that tell users apart.
@@ -28,7 +30,9 @@ pub struct Bindings {
     pub spend: Binding,
     /// What binds at one target alone.
     pub targeted: Vec<Targeted>,
-    /// Those of users and peers, which every request finds anew.
+    /// The users, addresses and buckets among those whose use is counted.
+    pub parties: Vec<Party>,
+    /// Those of users, peers and buckets, which every request finds anew.
     personal: Vec<Arc<Limit>>,
 }
 
@@ -37,21 +41,23 @@ pub struct Bindings {
 pub struct Asker<'a> {
     /// The user, as the request names them.
     pub user: Option<&'a str>,
-    /// The TCP peer.
-    pub peer: IpAddr,
+    /// The TCP peer; `None` when nobody in particular is meant.
+    pub peer: Option<IpAddr>,
+    /// The bucket, as the request names it.
+    pub bucket: Option<&'a str>,
 }
 
 impl Bindings {
     /// Returns what binds a key; `None` when nothing does.
     pub fn of_key(snapshot: &Snapshot, key: &CompiledKey, book: &Book, now: Now) -> Option<Self> {
-        let plan = key.plan.as_deref().map(|name| snapshot.plans.get(name).map(|plan| &plan.limits));
+        let plan = snapshot.plan_name(key).map(|name| snapshot.plans.get(name).map(|plan| &plan.limits));
         let billed = snapshot.environment.billing.enabled;
         if snapshot.limits.is_empty() && key.limits.is_empty() && plan.is_none() && !billed {
             return None;
         }
         let of_plan: &[Arc<Limit>] = plan.flatten().map_or(&[], |limits| &**limits);
         // A key whose plan is gone is not a key without limits.
-        let gone = matches!(plan, Some(None)).then(|| nothing(key));
+        let gone = matches!(plan, Some(None)).then(|| nothing(snapshot, key));
         let (mut found, mut personal) = (Vec::new(), Vec::new());
         let all = snapshot.limits.iter().chain(key.limits.iter()).chain(of_plan).chain(&gone);
         for limit in all.filter(|limit| limit.rule.enabled) {
@@ -66,21 +72,24 @@ impl Bindings {
         (!bindings.is_empty()).then_some(bindings)
     }
 
-    /// Returns whether some limits are of users or peers: then every request has bindings of its own.
+    /// Returns whether some limits are of users, peers or buckets: then every request has bindings of its own.
     pub fn is_personal(&self) -> bool {
         !self.personal.is_empty()
     }
 
-    /// Returns what binds one request of a key, that of users and peers included.
+    /// Returns what binds one request of a key, that of users, peers and buckets included.
     #[must_use]
     pub fn of_request(&self, snapshot: &Snapshot, key: &CompiledKey, asker: Asker<'_>, book: &Book, now: Now) -> Self {
-        let mut found = self.all();
+        let (mut found, mut parties) = (self.all(), Vec::new());
         for limit in &self.personal {
-            if let Some(who) = asker.is(&limit.rule.scope) {
-                found.extend(bound(snapshot, key, limit, who, book, now));
+            if let Some(party) = asker.is(&limit.rule.scope) {
+                found.extend(bound(snapshot, key, limit, Who::Party(party), book, now));
+                if !parties.contains(&party) {
+                    parties.push(party);
+                }
             }
         }
-        Self::sorted(found)
+        Self { parties, ..Self::sorted(found) }
     }
 
     /// Returns what binds at one target.
@@ -118,37 +127,33 @@ impl Bindings {
         let (gate, spend): (Vec<_>, Vec<_>) =
             whatever.into_iter().map(|(_, bound)| bound).partition(|bound| at_once(bound));
         let targeted = targeted.into_iter().map(|(target, bound)| Targeted { target, bound }).collect();
-        Self { gate: Binding::new(gate), spend: Binding::new(spend), targeted, personal: Vec::new() }
+        Self { gate: Binding::new(gate), spend: Binding::new(spend), targeted, ..Self::default() }
     }
 }
 
 impl Asker<'_> {
-    /// Returns whose use counts under a scope of users or peers, when it is this asker.
-    fn is(&self, scope: &Scope) -> Option<Who> {
+    /// Returns whose use counts under a scope of users, peers or buckets, when it is this asker.
+    fn is(&self, scope: &Scope) -> Option<Party> {
         match scope {
             Scope::User(named) => {
                 let user = self.user.filter(|user| !user.is_empty())?;
                 let user = user.get(..user.floor_char_boundary(MAX_USER_BYTES)).unwrap_or_default();
-                named.as_ref().is_none_or(|name| **name == *user).then(|| Who::User(user.into()))
+                named.as_ref().is_none_or(|name| **name == *user).then(|| party::user(user))
             }
             Scope::Ip(named) => {
-                let peer = self.peer.to_canonical();
+                let peer = self.peer?.to_canonical();
                 let is = |name: &Arc<str>| name.parse().is_ok_and(|name: IpAddr| name.to_canonical() == peer);
                 match named {
-                    Some(name) => is(name).then_some(Who::Ip(peer)),
-                    None => Some(Who::Ip(network(peer))),
+                    Some(name) => is(name).then(|| party::address(peer)),
+                    None => Some(party::network(peer)),
                 }
+            }
+            Scope::Bucket(named) => {
+                let bucket = self.bucket.filter(|bucket| !bucket.is_empty())?;
+                named.as_ref().is_none_or(|name| **name == *bucket).then(|| party::bucket(bucket))
             }
             Scope::Environment | Scope::Team(_) | Scope::Key(_) => None,
         }
-    }
-}
-
-/// Of an IPv6 address the network that its peer can choose addresses in at will.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
     }
 }
 
@@ -168,7 +173,7 @@ fn who(scope: &Scope, key: &CompiledKey) -> Binds {
         },
         Scope::Key(named) if named.as_ref().is_none_or(|name| *name == key.name) => Binds::This(Who::Key(key.id)),
         Scope::Key(_) => Binds::Nobody,
-        Scope::User(_) | Scope::Ip(_) => Binds::Somebody,
+        Scope::User(_) | Scope::Ip(_) | Scope::Bucket(_) => Binds::Somebody,
     }
 }
 
@@ -204,8 +209,8 @@ pub fn resolved(snapshot: &Snapshot, target: &Target) -> Option<Target> {
 }
 
 /// The limit of a key whose own cannot be known.
-fn nothing(key: &CompiledKey) -> Arc<Limit> {
-    let name = format!("plan {}, which is gone", key.plan.as_deref().unwrap_or_default()).into();
+fn nothing(snapshot: &Snapshot, key: &CompiledKey) -> Arc<Limit> {
+    let name = format!("plan {}, which is gone", snapshot.plan_name(key).unwrap_or_default()).into();
     let scope = Scope::Key(Some(Arc::clone(&key.name)));
     Arc::new(Limit { name, rule: Rule { scope, ..Rule::default() } })
 }

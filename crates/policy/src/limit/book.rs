@@ -1,13 +1,18 @@
 //! Every counter, by what it counts and not by the limit that looks at it: a limit that is renamed, or whose amount or
 //! plan changes, finds what was used.
+//!
+//! Anybody with a key can name users and buckets without end, so only so many of them are told apart at a time. Those that
+//! there is no room for are counted in crowds: a few counters that each stand for all whose digests end alike. A crowd only
+//! ever refuses sooner. Whoever was counted in a crowd stays there until nothing is used of it, so that nobody gets a fresh
+//! count by moving out.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ir::id::ResourceId;
+use ir::settlement::{Party, PartyKind};
 
 use super::counter::Counter;
 use super::rule::{Span, Target};
@@ -23,10 +28,10 @@ pub enum Who {
     Team(Arc<str>),
     /// A key's, which keeps its id when it is renamed; `None` for the built-in key `anonymous`.
     Key(Option<ResourceId>),
-    /// A user's, as requests name them.
-    User(Arc<str>),
-    /// A peer's, by its address; of an IPv6 address the network of 64 bits, which one peer has whole.
-    Ip(IpAddr),
+    /// A user's, an address's or a bucket's.
+    Party(Party),
+    /// That of all those of a kind that there is no room to tell apart, and whose digests end alike.
+    Crowd(PartyKind, u8),
 }
 
 /// What is counted. Two limits that mean the same look at one counter.
@@ -50,18 +55,33 @@ const SHARDS: usize = 16;
 /// Below this many counters a shard is not worth sweeping.
 const FEW: usize = 64;
 
+/// How many counters of users, addresses and buckets there are at most: some 100 MB where all of them are of rolling windows.
+pub const PARTIES: usize = 131_072;
+
+/// How many crowds a shard has for each limit at most.
+const CROWDS: u8 = 64;
+
+/// How often a shard that is full is swept at most, in milliseconds: whoever fills it must not make everybody wait.
+const SWEEP_MS: u64 = 1_000;
+
 /// The counters of a process. A counter comes into being when it is first asked for, and is forgotten when nothing is
 /// used of it and nobody holds it; that is looked after when a shard has doubled, so that it needs no timer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Book {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
+    /// How many counters of parties a shard has at most.
+    room: usize,
 }
 
 #[derive(Debug)]
 struct Shard {
     counters: HashMap<CounterId, Entry>,
     sweep_at: usize,
+    /// How many counters are of parties.
+    parties: usize,
+    /// When it was swept because it was full, by the monotonic clock.
+    swept_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -73,17 +93,29 @@ struct Entry {
 
 impl Default for Shard {
     fn default() -> Self {
-        Self { counters: HashMap::new(), sweep_at: FEW }
+        Self { counters: HashMap::new(), sweep_at: FEW, parties: 0, swept_ms: None }
+    }
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self::with_room(PARTIES)
     }
 }
 
 impl Book {
+    /// Returns a book that tells so many users, addresses and buckets apart, and at least one in each shard.
+    pub fn with_room(parties: usize) -> Self {
+        Self { shards: Default::default(), hasher: RandomState::new(), room: (parties / SHARDS).max(1) }
+    }
+
     /// Returns a counter, new or as it stands. When the time zone of a counter of the calendar is another than before,
     /// what was used in the current period counts in the new one: a change of zone gives no budget back.
     pub fn counter(&self, id: CounterId, zone: &Zone, now: Now) -> Arc<Counter> {
         let mut shard = self.shard(&id);
+        let id = shard.place(id, self.room, now);
         if let Some(entry) = shard.counters.get_mut(&id) {
-            if matches!(id.span, Span::Day | Span::Month) && entry.zone != *zone {
+            if matches!(id.span, Span::Day | Span::Month | Span::BillingPeriod) && entry.zone != *zone {
                 let used = entry.counter.read(now).used;
                 let counter = Arc::new(Counter::new(id.meter, &zone.window(id.span)));
                 counter.restore(used, 0, now);
@@ -95,6 +127,7 @@ impl Book {
             shard.sweep(now);
         }
         let counter = Arc::new(Counter::new(id.meter, &zone.window(id.span)));
+        shard.parties += usize::from(matches!(id.who, Who::Party(_)));
         shard.counters.insert(id, Entry { counter: Arc::clone(&counter), zone: zone.clone() });
         counter
     }
@@ -113,6 +146,16 @@ impl Book {
             found.extend(counters.map(|(id, entry)| (id.clone(), Arc::clone(&entry.counter))));
         }
         found
+    }
+
+    /// Forgets every counter but those of credits, which are not restored with the others. Only for when nothing was asked
+    /// yet: who holds one goes on with it alone.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.counters.retain(|id, _| id.meter == Meter::Credits);
+            (shard.sweep_at, shard.parties, shard.swept_ms) = (FEW, 0, None);
+        }
     }
 
     /// Forgets every counter that is empty and that nobody holds.
@@ -140,12 +183,36 @@ impl Book {
 impl Shard {
     /// Nobody can take a counter meanwhile: whoever wants one has to come by here.
     fn sweep(&mut self, now: Now) {
-        let stays = |id: &CounterId, entry: &Entry| {
-            let held = Arc::strong_count(&entry.counter) > 1;
-            held || id.meter == Meter::Credits || entry.counter.read(now).used > 0
-        };
-        self.counters.retain(|id, entry| stays(id, entry));
+        self.counters.retain(|id, entry| id.meter == Meter::Credits || entry.is_busy(now));
         self.sweep_at = (2 * self.counters.len()).max(FEW);
+        self.parties = self.counters.keys().filter(|id| matches!(id.who, Who::Party(_))).count();
+    }
+
+    /// Returns where something is counted: a party that is new is counted in its crowd while anything is used of that, and
+    /// when there is no room.
+    fn place(&mut self, id: CounterId, room: usize, now: Now) -> CounterId {
+        let Who::Party(party) = id.who else { return id };
+        if self.counters.contains_key(&id) {
+            return id;
+        }
+        let last = party.digest.last().copied().unwrap_or_default();
+        let crowd = CounterId { who: Who::Crowd(party.kind, last % CROWDS), ..id.clone() };
+        if self.counters.get(&crowd).is_some_and(|entry| entry.is_busy(now)) {
+            return crowd;
+        }
+        let due = self.swept_ms.is_none_or(|swept| now.monotonic_ms >= swept.saturating_add(SWEEP_MS));
+        if self.parties >= room && due {
+            self.swept_ms = Some(now.monotonic_ms);
+            self.sweep(now);
+        }
+        if self.parties >= room { crowd } else { id }
+    }
+}
+
+impl Entry {
+    /// Whether anything is used of it, or somebody may be about to use it.
+    fn is_busy(&self, now: Now) -> bool {
+        Arc::strong_count(&self.counter) > 1 || self.counter.read(now).used > 0
     }
 }
 
@@ -159,8 +226,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::limit::Amounts;
     use crate::limit::reservation::{Binding, Bound, Reservation};
+    use crate::limit::{Amounts, party};
 
     const NOW: Now = Now { monotonic_ms: 1_000_000, unix_ms: 1_795_000_000_000 };
 
@@ -169,8 +236,7 @@ mod tests {
     }
 
     fn user(number: u64) -> CounterId {
-        let name = format!("u{number}");
-        id(Who::User(name.into()), Meter::Requests, Span::Rolling(Duration::from_secs(60)))
+        id(Who::Party(party::user(&format!("u{number}"))), Meter::Requests, Span::Rolling(Duration::from_secs(60)))
     }
 
     fn use_up(counter: &Arc<Counter>, nanos: u64, now: Now) {
@@ -235,5 +301,50 @@ mod tests {
         let rolling = CounterId { span: Span::Rolling(Duration::from_secs(60)), ..month };
         let before = book.counter(rolling.clone(), &utc, NOW);
         assert!(Arc::ptr_eq(&before, &book.counter(rolling, &berlin, NOW)), "it does not concern rolling windows");
+    }
+
+    fn ask(counter: &Arc<Counter>, amount: u64, now: Now) -> bool {
+        let bound = Bound { counter: Arc::clone(counter), amount, limit: Arc::default() };
+        let taken = Reservation::take(&Binding::new(vec![bound]), &Amounts::default(), now);
+        taken.map(|taken| taken.settle(&Amounts::default())).is_ok()
+    }
+
+    #[test]
+    fn nobody_makes_it_grow() {
+        let (book, zone) = (Book::with_room(64), Zone::default());
+        for number in 0..20_000 {
+            ask(&book.counter(user(number), &zone, NOW), 5, NOW);
+        }
+        assert!(book.len() <= 64 + SHARDS * usize::from(CROWDS), "{}", book.len());
+        // Who was counted before goes on as before, who comes now shares.
+        let known = (0..20_000).filter(|number| book.find(&user(*number)).is_some()).count();
+        assert_eq!(known, 64);
+        let later = Now { monotonic_ms: NOW.monotonic_ms + 62_000, unix_ms: NOW.unix_ms + 62_000 };
+        assert!(ask(&book.counter(user(30_000), &zone, later), 5, later));
+        assert!(book.find(&user(30_000)).is_some(), "there is room again");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+        /// However full it is, and whoever comes and goes, nobody has more than the limit in any window.
+        #[test]
+        fn nobody_gets_more_by_being_many(
+            room in 1..40_usize,
+            amount in 1..4_u64,
+            steps in proptest::collection::vec((0..60_u64, 0..9_000_u64), 1..600),
+        ) {
+            let (book, zone) = (Book::with_room(room), Zone::default());
+            let (mut now, mut admitted) = (NOW, HashMap::<u64, Vec<u64>>::new());
+            for (number, wait_ms) in steps {
+                now = Now { monotonic_ms: now.monotonic_ms + wait_ms, unix_ms: now.unix_ms + wait_ms };
+                if ask(&book.counter(user(number), &zone, now), amount, now) {
+                    let times = admitted.entry(number).or_default();
+                    times.push(now.monotonic_ms);
+                    let within = times.iter().filter(|at| **at + 60_000 > now.monotonic_ms).count() as u64;
+                    proptest::prop_assert!(within <= amount, "{within} of {amount}");
+                }
+            }
+        }
     }
 }

@@ -1,17 +1,19 @@
 //! What counters have to be told after a restart: which sums of the request log they want, and what they make of them.
 //!
-//! Pure: whoever reads the log asks for [`Wanted::cuts`] and hands over what it finds. Users and addresses are not in the
-//! log; their counts begin anew.
+//! Pure: whoever reads the log asks for [`Wanted::cuts`] and hands over what it finds. Users, addresses and buckets, tries that
+//! failed and what was held where nobody knows what was used are not in its sums: they are handed over one by one
+//! ([`Wanted::feed_beside`]).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use ir::id::ResourceId;
+use ir::settlement::{Party, PartyKind};
 
 use super::bind::resolved;
 use super::book::{Book, CounterId, Who};
 use super::rule::{Rule, Scope, Span, Target};
-use super::{Amounts, Meter, Now, Window};
+use super::{Amounts, Meter, Now, Window, party};
 use crate::snapshot::{CompiledKey, Snapshot};
 
 /// Into how many pieces a rolling window is cut at least, where the log is not that fine.
@@ -53,12 +55,48 @@ pub struct Used<'a> {
     pub amounts: Amounts,
 }
 
+/// What a request left beside the sums.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// What the sums hold of it; the number of the piece is not looked at.
+    pub used: Used<'a>,
+    /// When it was admitted, Unix milliseconds.
+    pub at_ms: u64,
+    /// What counts more than the sums hold: it was held, and nobody knows what was used.
+    pub more: Amounts,
+    /// The provider and the model of every try that failed.
+    pub tries: &'a [(String, String)],
+    /// Whose use it was beside key and team.
+    pub parties: &'a [Party],
+}
+
 /// Whose counters are wanted.
 #[derive(Debug, Default)]
 struct Whose {
     environment: bool,
     teams: Which<Arc<str>>,
     keys: Which<Option<ResourceId>>,
+    users: Which<Party>,
+    addresses: Which<Party>,
+    buckets: Which<Party>,
+}
+
+impl Whose {
+    fn has_party(&self, party: &Party) -> bool {
+        match party.kind {
+            PartyKind::User => self.users.has(party),
+            PartyKind::Address => self.addresses.has(party),
+            PartyKind::Bucket => self.buckets.has(party),
+        }
+    }
+
+    /// Adds everybody, or the one that is named.
+    fn add_party(which: &mut Which<Party>, named: Option<Party>) {
+        match named {
+            Some(party) => which.add(party),
+            None => *which = Which::All,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -104,14 +142,19 @@ pub fn wanted<'a>(snapshot: &Snapshot, keys: impl Iterator<Item = &'a CompiledKe
             (Scope::Key(None), None) => whose.keys = Which::All,
             (Scope::Key(_), Some(key)) => whose.keys.add(key.id),
             // Which key has the name is seen when the keys come by.
-            (Scope::Key(Some(_)), None) | (Scope::User(_) | Scope::Ip(_), _) => {}
+            (Scope::Key(Some(_)), None) => {}
+            (Scope::User(name), _) => Whose::add_party(&mut whose.users, name.as_deref().map(party::user)),
+            (Scope::Bucket(name), _) => Whose::add_party(&mut whose.buckets, name.as_deref().map(party::bucket)),
+            (Scope::Ip(name), _) => {
+                let address = name.as_deref().and_then(|name| name.parse::<std::net::IpAddr>().ok());
+                Whose::add_party(&mut whose.addresses, address.map(|ip| party::address(ip.to_canonical())));
+            }
         }
     };
     snapshot.limits.iter().for_each(|limit| want(&limit.rule, None));
     let named = |rule: &Rule, key: &CompiledKey| matches!(&rule.scope, Scope::Key(Some(name)) if *name == key.name);
     for key in keys {
-        let plan = key.plan.as_deref().and_then(|plan| snapshot.plans.get(plan));
-        let of_plan = plan.into_iter().flat_map(|plan| &plan.limits);
+        let of_plan = snapshot.plan_of(key).into_iter().flat_map(|plan| &plan.limits);
         key.limits.iter().chain(of_plan).for_each(|limit| want(&limit.rule, Some(key)));
         let of_environment = snapshot.limits.iter().filter(|limit| named(&limit.rule, key));
         of_environment.for_each(|limit| want(&limit.rule, Some(key)));
@@ -156,30 +199,92 @@ impl Wanted {
     /// Counts what was used. Within a piece of time it is counted as if it had been used last: a window forgets it later
     /// rather than too early.
     pub fn feed(&self, used: &Used<'_>, snapshot: &Snapshot, book: &Book, now: Now) {
-        let Some((_, to)) = self.cuts.get(used.cut) else { return };
-        let ago_ms = now.unix_ms.saturating_sub(to.saturating_sub(1));
+        let Some(ago_ms) = self.ago_ms(used.cut, now) else { return };
         for ((meter, target), whose) in &self.whose {
-            let concerned = match target {
-                Target::All => true,
-                Target::Provider(name) => used.provider == Some(&**name),
-                Target::Model(slug) => used.model.is_some_and(|model| model.eq_ignore_ascii_case(slug)),
-            };
             let amount = if *meter == Meter::Requests { used.requests } else { used.amounts.of(*meter) };
-            if !concerned || amount == 0 {
-                continue;
-            }
-            let team = used.team.map(Arc::<str>::from).filter(|team| whose.teams.has(team));
-            let who = [
-                whose.environment.then_some(Who::Environment),
-                team.map(Who::Team),
-                whose.keys.has(&used.key).then_some(Who::Key(used.key)),
-            ];
-            for who in who.into_iter().flatten() {
-                let environment = Arc::clone(&self.environment);
-                let id = CounterId { environment, who, meter: *meter, span: self.span, target: target.clone() };
-                book.counter(id, &snapshot.environment.zone, now).restore(amount, ago_ms, now);
+            if amount > 0 && concerns(target, used.provider, used.model) {
+                self.count((*meter, target), whose.known(used), amount, ago_ms, (snapshot, book, now));
             }
         }
+    }
+
+    /// Counts what a request left beside the sums.
+    pub fn feed_beside(&self, beside: &Beside<'_>, snapshot: &Snapshot, book: &Book, now: Now) {
+        let Beside { used, more, .. } = beside;
+        let piece = self.cuts.partition_point(|(_, to)| *to <= beside.at_ms);
+        let inside = self.cuts.first().is_some_and(|(from, _)| beside.at_ms >= *from);
+        let Some(ago_ms) = self.ago_ms(piece, now).filter(|_| inside) else { return };
+        let all = Amounts {
+            input_tokens: used.amounts.input_tokens.saturating_add(more.input_tokens),
+            output_tokens: used.amounts.output_tokens.saturating_add(more.output_tokens),
+            nanos: used.amounts.nanos.saturating_add(more.nanos),
+            charge: 0,
+        };
+        let of = |meter: Meter, requests: u64, amounts: &Amounts| {
+            if meter == Meter::Requests { requests } else { amounts.of(meter) }
+        };
+        for ((meter, target), whose) in &self.whose {
+            let parties: Vec<Who> =
+                beside.parties.iter().filter(|party| whose.has_party(party)).map(|party| Who::Party(*party)).collect();
+            let (mut of_known, mut of_parties) = (0_u64, 0_u64);
+            if concerns(target, used.provider, used.model) {
+                of_known = of(*meter, 0, more);
+                of_parties = of(*meter, used.requests, &all);
+            }
+            if *meter == Meter::Requests && *target != Target::All {
+                let tried =
+                    beside.tries.iter().filter(|(provider, model)| concerns(target, Some(provider), Some(model)));
+                let tries = u64::try_from(tried.count()).unwrap_or(u64::MAX);
+                (of_known, of_parties) = (of_known.saturating_add(tries), of_parties.saturating_add(tries));
+            }
+            let within = (snapshot, book, now);
+            self.count((*meter, target), whose.known(used), of_known, ago_ms, within);
+            self.count((*meter, target), parties, of_parties, ago_ms, within);
+        }
+    }
+
+    /// Returns how long ago the last instant of a piece of time was.
+    fn ago_ms(&self, cut: usize, now: Now) -> Option<u64> {
+        self.cuts.get(cut).map(|(_, to)| now.unix_ms.saturating_sub(to.saturating_sub(1)))
+    }
+
+    fn count(
+        &self,
+        (meter, target): (Meter, &Target),
+        whose: Vec<Who>,
+        amount: u64,
+        ago_ms: u64,
+        (snapshot, book, now): (&Snapshot, &Book, Now),
+    ) {
+        if amount == 0 {
+            return;
+        }
+        for who in whose {
+            let environment = Arc::clone(&self.environment);
+            let id = CounterId { environment, who, meter, span: self.span, target: target.clone() };
+            book.counter(id, &snapshot.environment.zone, now).restore(amount, ago_ms, now);
+        }
+    }
+}
+
+impl Whose {
+    /// Returns those that somebody's use counts for, parties aside.
+    fn known(&self, used: &Used<'_>) -> Vec<Who> {
+        let team = used.team.map(Arc::<str>::from).filter(|team| self.teams.has(team));
+        let who = [
+            self.environment.then_some(Who::Environment),
+            team.map(Who::Team),
+            self.keys.has(&used.key).then_some(Who::Key(used.key)),
+        ];
+        who.into_iter().flatten().collect()
+    }
+}
+
+fn concerns(target: &Target, provider: Option<&str>, model: Option<&str>) -> bool {
+    match target {
+        Target::All => true,
+        Target::Provider(name) => provider == Some(&**name),
+        Target::Model(slug) => model.is_some_and(|model| model.eq_ignore_ascii_case(slug)),
     }
 }
 

@@ -1,10 +1,13 @@
 //! A limit as it was checked: whom it binds, and what it counts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Meter;
+use ir::settlement::{Party, PartyKind};
+
 use super::book::Who;
+use super::{Meter, party};
 
 /// A limit and what people call it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,18 @@ pub struct Rule {
     pub enabled: bool,
     /// At which shares of the amount it tells of itself, in percent, in order.
     pub thresholds: Box<[u8]>,
+    /// Among which processes it is counted together.
+    pub enforce: Enforce,
+}
+
+/// Among which processes something is counted together. One process does the same under both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Enforce {
+    /// All of them share the amount.
+    #[default]
+    Cluster,
+    /// Each one has the amount for itself.
+    Node,
 }
 
 impl Default for Rule {
@@ -45,6 +60,7 @@ impl Default for Rule {
             target: Target::All,
             enabled: true,
             thresholds: Box::default(),
+            enforce: Enforce::Cluster,
         }
     }
 }
@@ -58,6 +74,8 @@ pub enum Span {
     Day,
     /// A month of the calendar.
     Month,
+    /// A month that begins on the day on which the environment's billing periods do.
+    BillingPeriod,
     /// For ever.
     Total,
 }
@@ -75,6 +93,8 @@ pub enum Scope {
     User(Option<Arc<str>>),
     /// Each peer's address, or one.
     Ip(Option<Arc<str>>),
+    /// Each bucket that requests name, or one.
+    Bucket(Option<Arc<str>>),
 }
 
 impl Scope {
@@ -85,10 +105,32 @@ impl Scope {
             (Self::Environment, Who::Environment) => true,
             (Self::Team(named), Who::Team(team)) => is(named, team),
             (Self::Key(named), Who::Key(_)) => named.is_none() || named.as_deref() == key,
-            (Self::User(named), Who::User(user)) => is(named, user),
-            (Self::Ip(None), Who::Ip(_)) => true,
-            (Self::Ip(Some(named)), Who::Ip(peer)) => named.parse() == Ok(*peer),
+            (scope, Who::Party(party)) => {
+                scope.party_kind() == Some(party.kind) && scope.party().is_none_or(|named| named == *party)
+            }
+            // A crowd is nobody in particular.
+            (scope, Who::Crowd(kind, _)) => scope.party_kind() == Some(*kind) && scope.party().is_none(),
             _ => false,
+        }
+    }
+
+    /// Returns which parties it is of; `None` when it is of none.
+    fn party_kind(&self) -> Option<PartyKind> {
+        match self {
+            Self::User(_) => Some(PartyKind::User),
+            Self::Ip(_) => Some(PartyKind::Address),
+            Self::Bucket(_) => Some(PartyKind::Bucket),
+            Self::Environment | Self::Team(_) | Self::Key(_) => None,
+        }
+    }
+
+    /// Returns the one party that it names.
+    fn party(&self) -> Option<Party> {
+        match self {
+            Self::User(Some(name)) => Some(party::user(name)),
+            Self::Ip(Some(name)) => name.parse::<IpAddr>().ok().map(|address| party::address(address.to_canonical())),
+            Self::Bucket(Some(name)) => Some(party::bucket(name)),
+            _ => None,
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 
 use super::Window;
 use super::period::{Calendar, Period};
@@ -17,18 +17,25 @@ const END_MS: u64 = 253_402_207_200_000;
 /// A day, where the calendar cannot say how long one is.
 const DAY_MS: u64 = 86_400_000;
 
-/// A time zone. Zones of one name are equal.
+/// A time zone, and the day of the month on which billing periods begin. Zones of one name and day are equal.
 #[derive(Clone)]
 pub struct Zone {
     name: Arc<str>,
     rules: TimeZone,
+    billing_day: u8,
 }
 
 impl Zone {
     /// Returns a zone by its IANA name; `None` when the system knows none of that name.
     pub fn named(name: &str) -> Option<Self> {
         let rules = if name == "UTC" { TimeZone::UTC } else { TimeZone::get(name).ok()? };
-        Some(Self { name: name.into(), rules })
+        Some(Self { name: name.into(), rules, billing_day: 1 })
+    }
+
+    /// Returns the same zone with billing periods that begin on a day of the month, 1 to 28.
+    #[must_use]
+    pub fn with_billing_day(self, day: u8) -> Self {
+        Self { billing_day: day.clamp(1, 28), ..self }
     }
 
     /// Returns its name.
@@ -42,18 +49,23 @@ impl Zone {
             Span::Rolling(length) => Window::Rolling(length),
             Span::Day => self.calendar(|date| date, |date| date.tomorrow().ok()),
             Span::Month => self.calendar(Date::first_of_month, |date| date.last_of_month().tomorrow().ok()),
+            Span::BillingPeriod => {
+                let day = self.billing_day;
+                // Every month has the day, so that a month later is the same day again.
+                self.calendar(move |date| billing_start(date, day), |date| date.checked_add(1.month()).ok())
+            }
             Span::Total => Window::Total,
         }
     }
 
-    fn calendar(&self, first: fn(Date) -> Date, next: fn(Date) -> Option<Date>) -> Window {
+    fn calendar(&self, first: impl Fn(Date) -> Date + Send + Sync + 'static, next: fn(Date) -> Option<Date>) -> Window {
         let zone = self.clone();
-        Window::Calendar(Calendar::new(move |unix_ms| zone.period(unix_ms, first, next)))
+        Window::Calendar(Calendar::new(move |unix_ms| zone.period(unix_ms, &first, next)))
     }
 
     /// Returns the period that holds an instant: from the start of one date to the start of another. A day starts at
     /// its first instant, which is not midnight where the clocks go forward at midnight.
-    fn period(&self, unix_ms: u64, first: fn(Date) -> Date, next: fn(Date) -> Option<Date>) -> Period {
+    fn period(&self, unix_ms: u64, first: &dyn Fn(Date) -> Date, next: fn(Date) -> Option<Date>) -> Period {
         let date = first(self.date(unix_ms));
         let start_ms = self.start(date);
         let end_ms = next(date).map_or(END_MS, |date| self.start(date));
@@ -76,16 +88,22 @@ impl Zone {
     }
 }
 
+/// Returns the first day of the billing period that holds a date.
+fn billing_start(date: Date, day: u8) -> Date {
+    let of_month = date.first_of_month().checked_add(i64::from(day - 1).days()).unwrap_or(date);
+    if date >= of_month { of_month } else { of_month.checked_sub(1.month()).unwrap_or(of_month) }
+}
+
 impl Default for Zone {
-    /// UTC.
+    /// UTC, and the first of the month.
     fn default() -> Self {
-        Self { name: "UTC".into(), rules: TimeZone::UTC }
+        Self { name: "UTC".into(), rules: TimeZone::UTC, billing_day: 1 }
     }
 }
 
 impl PartialEq for Zone {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        (&self.name, self.billing_day) == (&other.name, other.billing_day)
     }
 }
 
@@ -161,6 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn billing_periods_begin_on_their_day() {
+        let check = |zone: &str, day: u8, inside: &str, start: &str, end: &str| {
+            let zone = Zone::named(zone).unwrap().with_billing_day(day);
+            let Window::Calendar(calendar) = zone.window(Span::BillingPeriod) else { panic!("{zone:?}") };
+            let expect = Period { start_ms: ms(start), end_ms: ms(end) };
+            assert_eq!(calendar.period(ms(inside)), expect, "{day} {inside}");
+        };
+        check("UTC", 1, "2026-11-21T10:00:00Z", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
+        check("UTC", 15, "2026-11-14T23:59:59Z", "2026-10-15T00:00:00Z", "2026-11-15T00:00:00Z");
+        check("UTC", 15, "2026-11-15T00:00:00Z", "2026-11-15T00:00:00Z", "2026-12-15T00:00:00Z");
+        check("UTC", 28, "2028-02-29T10:00:00Z", "2028-02-28T00:00:00Z", "2028-03-28T00:00:00Z");
+        check("UTC", 20, "2027-01-19T10:00:00Z", "2026-12-20T00:00:00Z", "2027-01-20T00:00:00Z");
+        check("Europe/Berlin", 10, "2026-04-09T21:59:59Z", "2026-03-09T23:00:00Z", "2026-04-09T22:00:00Z");
+        assert_eq!(Zone::default().with_billing_day(0), Zone::default());
+        assert_ne!(Zone::default().with_billing_day(2), Zone::default());
+    }
+
+    #[test]
     fn zones_have_names() {
         assert!(Zone::named("Nowhere/Else").is_none());
         assert!(Zone::named("../../etc/passwd").is_none());
@@ -172,13 +208,21 @@ mod tests {
 
         /// CLOCK-01: over ten years every instant lies in exactly one period, and periods follow each other.
         #[test]
-        fn every_instant_lies_in_one_period(zone in 0..ZONES.len(), at in 1_735_689_600_000u64..2_051_222_400_000, day: bool) {
-            let span = if day { Span::Day } else { Span::Month };
-            let found = period(ZONES[zone], span, at);
+        fn every_instant_lies_in_one_period(
+            zone in 0..ZONES.len(), at in 1_735_689_600_000u64..2_051_222_400_000, span in 0..3, billing_day in 1..=28u8,
+        ) {
+            let day = span == 0;
+            let span = [Span::Day, Span::Month, Span::BillingPeriod][span as usize];
+            let zone = Zone::named(ZONES[zone]).unwrap().with_billing_day(billing_day);
+            let period = |at| match zone.window(span) {
+                Window::Calendar(calendar) => calendar.period(at),
+                other => panic!("{other:?}"),
+            };
+            let found = period(at);
             prop_assert!(found.holds(at));
-            prop_assert_eq!(period(ZONES[zone], span, found.start_ms), found);
-            prop_assert_eq!(period(ZONES[zone], span, found.end_ms - 1), found);
-            let (next, before) = (period(ZONES[zone], span, found.end_ms), period(ZONES[zone], span, found.start_ms - 1));
+            prop_assert_eq!(period(found.start_ms), found);
+            prop_assert_eq!(period(found.end_ms - 1), found);
+            let (next, before) = (period(found.end_ms), period(found.start_ms - 1));
             prop_assert_eq!((before.end_ms, next.start_ms), (found.start_ms, found.end_ms));
             let hours = (found.end_ms - found.start_ms) / 3_600_000;
             prop_assert!(if day { (23..=25).contains(&hours) } else { (27 * 24..=31 * 24 + 1).contains(&hours) }, "{hours}");

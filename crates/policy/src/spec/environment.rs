@@ -31,6 +31,8 @@ pub struct EnvironmentSpec {
     pub timezone: Option<String>,
     /// Whether usage is charged.
     pub billing: BillingSpec,
+    /// The plan of keys that name none.
+    pub default_plan: Option<String>,
 }
 
 /// How long is kept what is kept.
@@ -55,4 +57,6 @@ pub struct BillingSpec {
     pub margin_percent: Option<Literal>,
     /// `active` (default), or `suspended`: then no request is served.
     pub status: Option<String>,
+    /// The day of the month on which limits of the window `billing_period` begin anew, 1 to 28; 1 by default.
+    pub period_day: Option<u32>,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::environment::RetentionSpec;
 use super::limit::LimitSpec;
 use super::timestamp::Timestamp;
 
@@ -38,10 +39,12 @@ pub struct KeySpec {
     pub surfaces: Vec<String>,
     /// What it may use, beside what its plan, its team and its environment allow. A limit here has no scope.
     pub limits: Vec<LimitSpec>,
-    /// The plan whose limits it has.
+    /// The plan whose limits it has; the environment's `default_plan` by default.
     pub plan: Option<String>,
     /// Whether it manages keys over `/api/v1` instead of asking models. It stays what it was made as.
     pub management: bool,
+    /// How long what is asked and answered is kept (`content_days`); its plan's or its environment's setting by default.
+    pub retention: RetentionSpec,
 }
 
 impl Default for KeySpec {
@@ -62,6 +65,7 @@ impl Default for KeySpec {
             limits: Vec::new(),
             plan: None,
             management: false,
+            retention: RetentionSpec::default(),
         }
     }
 }

@@ -11,18 +11,23 @@ use super::literal::Literal;
 pub struct LimitSpec {
     /// What is counted: `requests`, `tokens`, `input_tokens`, `output_tokens`, `usd` or `concurrency`.
     pub meter: Option<String>,
-    /// Over which time: a duration such as `60s` or `1h` (rolling: the last so much time at every instant), `day` or
-    /// `month` (calendar periods in the environment's time zone), or `total` (for ever). `concurrency` has none.
+    /// Over which time: a duration such as `60s` or `1h` (rolling: the last so much time at every instant), `day`,
+    /// `month` or `billing_period` (calendar periods in the environment's time zone), or `total` (for ever). `concurrency`
+    /// has none.
     pub window: Option<String>,
     /// The most: a whole number, or US dollars such as `25.50` where the meter is `usd`.
     pub amount: Option<Literal>,
-    /// Who shares it: `environment`, `team`, `key`, `user` or `ip`, with a name for one of them (`team:payments`).
+    /// Who shares it: `environment`, `team`, `key`, `user`, `ip` or `bucket`, with a name for one of them (`team:payments`).
     /// Without a name each one has a count of its own.
     pub scope: Option<String>,
     /// The name of the scope, when it is not written behind it.
     pub name: Option<String>,
     /// What it counts: `all`, `provider:NAME` or `model:SLUG`.
     pub target: Option<String>,
+    /// Among which processes it is counted together: `cluster` (default) or `node`.
+    pub enforce: Option<String>,
+    /// What it is for.
+    pub description: String,
     /// Whether it binds; true by default.
     pub enabled: Option<bool>,
     /// When it tells of itself.

@@ -14,8 +14,9 @@ pub struct PlanSpec {
     pub description: String,
     /// What every key of the plan may use, each key for itself. A limit here has no scope.
     pub limits: Vec<LimitSpec>,
-    /// What it includes beside limits, by names of the operator's own.
+    /// The features that requests may use: `streaming`, `tools`, `vision`, `audio`, `pdf`, `json_schema`, `reasoning`; empty
+    /// for all.
     pub features: Vec<String>,
-    /// How long what is asked and answered is kept; the environment's setting by default.
+    /// How long what is asked and answered is kept (`content_days`); the environment's setting by default.
     pub retention: RetentionSpec,
 }

@@ -1,5 +1,5 @@
-//! The admin calls of the Ballerina gateway (S12), with its paths and bodies. They read and write the prompt and the
-//! guardrail named `legacy` of the environment `default`, through the control plane like every other change.
+//! The admin calls of the Ballerina gateway (S12), with its paths and bodies. They read and write the prompt, the
+//! guardrail and the limit named `legacy` of the environment `default`, through the control plane like every other change.
 //!
 //! Its documentation reads with `curl --data ''`, which sends a POST without a body: such a POST answers as GET does.
 
@@ -7,7 +7,10 @@ use axum::http::StatusCode;
 use control::plane::Plane;
 use control::refusal::Refusal;
 use control::resource::{Draft, Expect, Spec};
+use policy::compile::limit::span_of;
+use policy::limit::rule::Span;
 use policy::spec::guardrail::GuardrailSpec;
+use policy::spec::limit::LimitSpec;
 use policy::spec::prompt::PromptSpec;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -32,10 +35,16 @@ const MEMBERS: [(&str, &str); 5] = [
     ("disclaimer", "disclaimer"),
 ];
 
+/// The members of a rate limit, here and in its spec.
+const RATE_MEMBERS: [(&str, &str); 3] =
+    [("name", "description"), ("requestsPerWindow", "amount"), ("windowSeconds", "window")];
+
+/// What a rate limit is called that nobody has named.
+const UNNAMED: &str = "default";
+
 /// Returns what is to be said of calls of that gateway which are not there.
 pub(super) fn missing(path: &str) -> Option<&'static str> {
     Some(match path {
-        "/admin/ratelimit" => "rate limits are not available in this version",
         "/admin/cache" => "there is no response cache in this version",
         "/admin/logging" => "logs are not shipped in this version: they go to standard error",
         _ => return None,
@@ -121,6 +130,72 @@ fn guardrail(members: &mut Members) -> Result<Option<Spec>, Problem> {
         }
     }
     Ok((!spec.is_empty()).then_some(spec))
+}
+
+/// The rate limit; an empty object when there is none.
+pub(super) async fn get_rate_limit<P: Principal>(call: Call, who: P) -> Outcome {
+    let found: Option<LimitSpec> = read(&call, &who, "limits").await?;
+    json(StatusCode::OK, &found.as_ref().and_then(rate_shown).unwrap_or_else(|| json!({})))
+}
+
+/// Sets the rate limit. Without a body it is read.
+pub(super) async fn set_rate_limit(mut call: Call, who: Operator) -> Outcome {
+    if call.body.is_none() {
+        return get_rate_limit(call, who).await;
+    }
+    let mut members = call.object()?;
+    let spec = rate_limit(&mut members)?;
+    let names = RATE_MEMBERS.map(|(name, _)| format!("`{name}`")).join(", ");
+    members.finish(&format!("known: {names}"))?;
+    write(&call, &who, "limits", Some(spec)).await.map_err(|refusal| named(refusal, &RATE_MEMBERS))?;
+    get_rate_limit(call, who).await
+}
+
+/// Takes the rate limit away. That there was none is no fault.
+pub(super) async fn clear_rate_limit(call: Call, who: Operator) -> Outcome {
+    write(&call, &who, "limits", None).await.map_err(|refusal| named(refusal, &RATE_MEMBERS))?;
+    get_rate_limit(call, who).await
+}
+
+/// Returns a limit in Ballerina's words; `None` when it binds nobody, or is one that they cannot say.
+fn rate_shown(spec: &LimitSpec) -> Option<Value> {
+    let everybody = matches!(spec.scope.as_deref(), None | Some("environment" | "account")) && spec.name.is_none();
+    let everything = matches!(spec.target.as_deref(), None | Some("all"));
+    let binds = spec.enabled != Some(false) && spec.meter.as_deref() == Some("requests");
+    if !(everybody && everything && binds) {
+        return None;
+    }
+    let amount: u64 = spec.amount.as_ref()?.0.replace('_', "").trim().parse().ok()?;
+    let seconds = match span_of(spec.window.as_deref()?)? {
+        Span::Rolling(length) => length.as_secs(),
+        Span::Day | Span::Month | Span::BillingPeriod | Span::Total => return None,
+    };
+    let name = if spec.description.is_empty() { UNNAMED } else { &spec.description };
+    Some(json!({ "name": name, "requestsPerWindow": amount, "windowSeconds": seconds }))
+}
+
+/// Reads a rate limit.
+fn rate_limit(members: &mut Members) -> Result<Spec, Problem> {
+    let name = members.text("name")?.unwrap_or_default();
+    let mut whole = |name: &str, hint: &str| match members.take(name) {
+        None => Err(Problem::invalid(name, format!("{name} is missing"))),
+        Some(value) => match value.as_u64() {
+            Some(number) if number > 0 => Ok(number),
+            _ => Err(Problem::invalid(name, format!("{name} must be a whole number of at least 1")).hint(hint)),
+        },
+    };
+    let requests = whole("requestsPerWindow", "DELETE /admin/ratelimit switches the rate limit off")?;
+    let seconds = whole("windowSeconds", "the length of the window")?;
+    let mut spec = Spec::new();
+    for (field, value) in [
+        ("description", Value::from(name.trim())),
+        ("meter", Value::from("requests")),
+        ("window", Value::from(format!("{seconds}s"))),
+        ("amount", Value::from(requests)),
+    ] {
+        spec.insert(field.to_owned(), value);
+    }
+    Ok(spec)
 }
 
 /// Reads the resource of a kind; `None` when there is none.

@@ -1,7 +1,7 @@
 //! What limits a key has, wherever they come from, and what is left of each.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, atomic};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -9,9 +9,9 @@ use control::kind::KEYS;
 use engine::limits;
 use ir::civil::rfc3339;
 use ir::money::NanoUsd;
-use policy::limit::bind::Bindings;
+use policy::limit::bind::{Asker, Bindings};
 use policy::limit::reservation::Bound;
-use policy::limit::rule::{Scope, Span, Target};
+use policy::limit::rule::{Enforce, Scope, Span, Target};
 use policy::limit::{Meter, Now};
 use serde_json::{Value, json};
 
@@ -21,21 +21,30 @@ use super::problem::Problem;
 use super::requests::known;
 use super::route::Outcome;
 
-/// Every limit that binds a key, the one with the least left first. Those of users and addresses are not among them:
-/// which of them binds a request, only the request says.
+/// Every limit that binds a key, the one with the least left first. Those of users, addresses and buckets are among them
+/// where the query names one.
 pub(super) async fn effective(call: Call, who: SignedIn) -> Outcome {
     known(&call)?;
     let Some(name) = call.query("key").filter(|name| !name.is_empty()).map(str::to_owned) else {
         return Err(Problem::invalid("key", "missing: the key's name, or its id"));
     };
+    let peer = match call.query("ip").filter(|ip| !ip.is_empty()) {
+        None => None,
+        Some(ip) => Some(ip.parse().map_err(|_| Problem::invalid("ip", "ip must be an IP address"))?),
+    };
+    if call.admin.gateway.limits_unknown.load(atomic::Ordering::Acquire) {
+        return Err(Problem::unavailable("what limits have left is not known yet: the request log cannot be read"));
+    }
     let (plane, actor) = (Arc::clone(&call.admin.plane), who.actor().clone());
     let environment = call.path("env").to_owned();
     let found = call.admin.blocking.run(move || plane.get(&actor, &environment, KEYS, &name)).await??;
     let gateway = &call.admin.gateway;
+    let asker = Asker { user: call.query("user"), peer, bucket: call.query("bucket") };
     let state = gateway.state();
     let bindings = state.keys.by_id(found.id).and_then(|key| {
         let configuration = state.environment(&key.compiled.environment)?;
-        limits::of_key(gateway, key, configuration)
+        let of_key = limits::of_key(gateway, key, configuration)?;
+        Some(limits::of_asker(gateway, key, configuration, &of_key, asker))
     });
     let now = limits::now(&gateway.clock);
     let shown = bound(bindings.as_deref(), now);
@@ -71,6 +80,10 @@ fn shown(target: &Target, bound: &Bound, now: Now) -> Value {
         "scope": scope,
         "name": name,
         "target": target,
+        "enforce": match rule.enforce {
+            Enforce::Cluster => "cluster",
+            Enforce::Node => "node",
+        },
         "amount": (!credits).then(|| amount(rule.meter, bound.amount)),
         "used": (!credits).then(|| amount(rule.meter, reading.used)),
         "remaining": amount(rule.meter, left),
@@ -86,6 +99,7 @@ pub(crate) fn scope_of(scope: &Scope) -> (&'static str, Option<&str>) {
         Scope::Key(name) => ("key", name.as_deref()),
         Scope::User(name) => ("user", name.as_deref()),
         Scope::Ip(name) => ("ip", name.as_deref()),
+        Scope::Bucket(name) => ("bucket", name.as_deref()),
     }
 }
 
@@ -123,6 +137,7 @@ pub(crate) fn window(meter: Meter, span: Span) -> Option<String> {
         Span::Rolling(length) => Some(rolling(length)),
         Span::Day => Some("day".to_owned()),
         Span::Month => Some("month".to_owned()),
+        Span::BillingPeriod => Some("billing_period".to_owned()),
         Span::Total => Some("total".to_owned()),
     }
 }

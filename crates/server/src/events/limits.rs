@@ -9,6 +9,7 @@ use engine::limits::now;
 use engine::state::{Configuration, LiveKey};
 use ir::civil::rfc3339;
 use ir::money::SignedNanos;
+use ir::settlement::PartyKind;
 use policy::limit::bind::resolved;
 use policy::limit::book::{CounterId, Who};
 use policy::limit::counter::{Counter, Spent};
@@ -126,7 +127,7 @@ impl Limits {
     fn look(&mut self, seen: &Seen<'_>, limit: &Limit, audience: &Audience, asked: &mut Asked<'_>) {
         let rolling = match limit.rule.window {
             Span::Rolling(length) => Some(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)),
-            Span::Day | Span::Month | Span::Total => None,
+            Span::Day | Span::Month | Span::BillingPeriod | Span::Total => None,
         };
         for percent in shares(limit, audience) {
             let refused = percent == 100 && seen.refused.is_some_and(|under| limit.rule.amount <= under);
@@ -221,7 +222,7 @@ fn limits_of(configuration: &Configuration, key: Option<&LiveKey>, id: &CounterI
         let same = rule.enabled && rule.meter == id.meter && rule.window == id.span && rule.scope.covers(&id.who, name);
         same && (rule.target == id.target || resolved(snapshot, &rule.target).as_ref() == Some(&id.target))
     };
-    let plan = key.and_then(|key| key.compiled.plan.as_deref()).and_then(|plan| snapshot.plans.get(plan));
+    let plan = key.and_then(|key| snapshot.plan_of(&key.compiled));
     let of_key = key.into_iter().flat_map(|key| &key.compiled.limits);
     let of_plan = plan.into_iter().flat_map(|plan| &plan.limits);
     snapshot.limits.iter().chain(of_key).chain(of_plan).filter(is).map(Arc::clone).collect()
@@ -248,14 +249,22 @@ fn subject(id: &CounterId, limit: &Limit, percent: u8) -> String {
         Who::Environment => "environment".to_owned(),
         Who::Team(team) => format!("team:{team}"),
         Who::Key(key) => format!("key:{}", key.map_or_else(String::new, |key| key.to_string())),
-        Who::User(user) => format!("user:{user}"),
-        Who::Ip(peer) => format!("ip:{peer}"),
+        Who::Party(party) => format!("{}:{}", party_kind(party.kind), party.hex()),
+        Who::Crowd(kind, crowd) => format!("{}:crowd {crowd}", party_kind(*kind)),
     };
     format!(
         "{SUBJECT}{environment}\n{name}\n{who}\n{}\n{window}\n{target}\n{}\n{percent}",
         meter(rule.meter),
         rule.amount
     )
+}
+
+fn party_kind(kind: PartyKind) -> &'static str {
+    match kind {
+        PartyKind::User => "user",
+        PartyKind::Address => "ip",
+        PartyKind::Bucket => "bucket",
+    }
 }
 
 fn happened(seen: &Seen<'_>, limit: &Limit, percent: u8, kind: &'static str, now_ms: u64) -> Happened {
@@ -267,8 +276,10 @@ fn happened(seen: &Seen<'_>, limit: &Limit, percent: u8, kind: &'static str, now
             json!({ "kind": "key", "id": id.map(|id| id.to_string()), "name": name })
         }
         (Who::Team(team), _) => json!({ "kind": "team", "name": &**team }),
-        (Who::User(user), _) => json!({ "kind": "user", "name": &**user }),
-        (Who::Ip(peer), _) => json!({ "kind": "ip", "name": peer.to_string() }),
+        (Who::Party(party), _) => {
+            json!({ "kind": party_kind(party.kind), "name": scope_of(&rule.scope).1, "digest": party.hex() })
+        }
+        (Who::Crowd(kind, _), _) => json!({ "kind": party_kind(*kind), "name": null }),
         (Who::Environment, _) => json!({ "kind": "environment", "name": &*seen.id.environment }),
     };
     let resets_at = spent.resets_ms.map(|ms| rfc3339(seen.now.unix_ms.saturating_add(ms)));

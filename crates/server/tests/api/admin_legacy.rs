@@ -40,6 +40,10 @@ async fn they_are_open_to_whom_needs_no_key_and_to_nobody_else() {
             ("GET /admin/guardrails", ""),
             ("POST /admin/guardrails", r#"{"maxLength":9}"#),
             ("POST /admin/guardrails", ""),
+            ("GET /admin/ratelimit", ""),
+            ("POST /admin/ratelimit", r#"{"requestsPerWindow":5,"windowSeconds":60}"#),
+            ("POST /admin/ratelimit", ""),
+            ("DELETE /admin/ratelimit", ""),
             ("GET /admin/stats", ""),
         ] {
             for fields in [JSON, &wrong] {

@@ -231,6 +231,46 @@ async fn an_anthropic_user_is_a_user_and_a_request_without_one_is_not_bound() {
     gateway.records(6).await;
 }
 
+/// Whoever names a bucket shares it, whichever key they use: a rate and places in flight under one name.
+#[tokio::test(start_paused = true)]
+async fn buckets_are_shared_by_those_who_name_them() {
+    let config = [
+        limit("requests", "1s", "3", "scope = \"bucket:my_api\""),
+        limit("concurrency", "", "2", "scope = \"bucket:my_api\""),
+        limit("requests", "60s", "4", "scope = \"bucket\""),
+    ];
+    let gateway = gateway(&config.concat());
+    let other = gateway.assembly.create_key("other", KeySpec::default());
+    let ask = async |secret: &str, bucket: &str| {
+        let field = if bucket.is_empty() { String::new() } else { format!("x-crossway-bucket: {bucket}\r\n") };
+        let fields = format!("authorization: Bearer {secret}\r\n{field}");
+        gateway.ask("POST /v1/chat/completions", &fields, REQUEST).await
+    };
+    let own = gateway.secret.clone();
+    for (secret, bucket, status, left) in [
+        (&own, "my_api", 200, "2"),
+        (&other, "my_api", 200, "1"),
+        (&own, "my_api", 200, "0"),
+        (&other, "my_api", 429, "0"),
+        (&own, "another", 200, "3"),
+        (&own, "", 200, ""),
+    ] {
+        let reply = ask(secret, bucket).await;
+        assert_eq!(reply.status, status, "{bucket}: {}", reply.text());
+        assert_eq!(reply.header("ratelimit-remaining").unwrap_or_default(), left, "{bucket}");
+    }
+    assert!(ask(&own, "my_api").await.text().contains("for this bucket"));
+    gateway.assembly.hands.advance(Duration::from_millis(1_100));
+    assert_eq!(ask(&own, "my_api").await.status, 200, "the second is over");
+    assert_eq!(ask(&own, "my_api").await.status, 429, "the minute of every bucket is not");
+    for bad in ["my api", "b\u{fc}cket", &"x".repeat(129)] {
+        let reply = ask(&own, bad).await;
+        assert_eq!(verdict(&reply), (400, "invalid_request"), "{bad}");
+        assert_eq!(reply.json()["error"]["param"], "x-crossway-bucket");
+    }
+    gateway.records(9).await;
+}
+
 /// L7: the limit on requests with the least share left, in three families of names, on whatever is answered.
 #[tokio::test(start_paused = true)]
 async fn every_response_says_how_the_caller_stands() {
@@ -389,12 +429,17 @@ async fn the_admin_api_says_what_binds_a_key() {
         limit("tokens", "1h", "1000", "scope = \"key\"\ntarget = \"provider:p\""),
         limit("concurrency", "", "4", "scope = \"key\""),
         limit("requests", "60s", "1", "scope = \"user\""),
+        limit("requests", "1s", "9", "scope = \"bucket:shared\"\nenforce = \"node\""),
+        limit("requests", "60s", "50", "scope = \"ip\""),
     ];
     let gateway = gateway(&config.concat());
-    let spec = KeySpec { team: Some("t".into()), limits: vec![own("requests", "day", "2")], ..KeySpec::default() };
+    let spec = KeySpec { team: Some("t".into()), limits: vec![own("requests", "day", "4")], ..KeySpec::default() };
     let secret = gateway.assembly.create_key("mine", spec);
     let fields = format!("authorization: Bearer {secret}\r\n");
     assert_eq!(gateway.ask("POST /v1/chat/completions", &fields, REQUEST).await.status, 200);
+    let named = format!("{fields}x-crossway-bucket: shared\r\n");
+    let by_ann = r#"{"model":"m","user":"ann","messages":[]}"#;
+    assert_eq!(gateway.ask("POST /v1/chat/completions", &named, by_ann).await.status, 200);
     let ask = async |key: &str| gateway.api(&format!("GET {DEFAULT}/limits/effective{key}"), &Value::Null).await;
     let found = ask("?key=mine").await;
     assert_eq!(found.status, 200, "{}", found.text());
@@ -407,10 +452,10 @@ async fn the_admin_api_says_what_binds_a_key() {
     };
     let data = found["data"].as_array().unwrap();
     let expect = [
-        "requests day key all 2 1 1",
-        "requests 60s environment all 10 1 9",
-        "tokens 1h key provider:p 1000 13 987",
-        "usd month team all 2.5 0.00005 2.49995",
+        "requests day key all 4 2 2",
+        "requests 60s environment all 10 2 8",
+        "tokens 1h key provider:p 1000 26 974",
+        "usd month team all 2.5 0.0001 2.4999",
         "concurrency null key all 4 0 4",
     ];
     assert_eq!(data.iter().map(short).collect::<Vec<_>>(), expect);
@@ -419,9 +464,91 @@ async fn the_admin_api_says_what_binds_a_key() {
         (resets[0], resets[3], resets[4]),
         (Some("2026-11-19T00:00:00.000Z"), Some("2026-12-01T00:00:00.000Z"), None)
     );
+    let more = ask("?key=mine&user=ann&ip=127.0.0.1&bucket=shared").await.json();
+    let of_parties: Vec<String> = more["data"].as_array().unwrap().iter().map(short).collect();
+    for expect in ["requests 60s user all 1 1 0", "requests 60s ip all 50 2 48", "requests 1s bucket all 9 1 8"] {
+        assert!(of_parties.iter().any(|line| line == expect), "{expect}: {of_parties:?}");
+    }
+    assert_eq!(of_parties.len(), expect.len() + 3);
+    assert_eq!(ask("?key=mine&user=bob").await.json()["data"][5]["used"], 0);
+    assert_eq!(ask("?key=mine&ip=here").await.json()["error"]["field"], "ip");
     assert_eq!(ask("").await.json()["error"]["field"], "key");
     assert_eq!(ask("?key=nobody").await.status, 404);
     let elsewhere = gateway.api("GET /admin/v1/environments/nowhere/limits/effective?key=mine", &Value::Null).await;
     assert_eq!(elsewhere.status, 404);
-    gateway.one().await;
+    gateway.records(2).await;
+}
+
+/// What a plan does not list is refused by name, on both surfaces; a plan that lists nothing allows everything.
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_which_features_requests_may_use() {
+    let plans =
+        "[plans.some]\nfeatures = [\"tools\", \"json_schema\"]\n[plans.all]\n[environment]\ndefault_plan = \"all\"\n";
+    let gateway = gateway(plans);
+    let spec = |plan: &str| KeySpec { plan: Some(plan.to_owned()), ..KeySpec::default() };
+    let (some, all) =
+        (gateway.assembly.create_key("some", spec("some")), gateway.assembly.create_key("all", spec("all")));
+    let tool = json!([{ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } } }]);
+    let schema = json!({ "type": "json_schema", "json_schema": { "name": "s", "schema": { "type": "object" } } });
+    let with = |members: Value| {
+        let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "say \"tools\"" }] });
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body
+    };
+    let part = |part: Value| with(json!({ "messages": [{ "role": "user", "content": [part] }] }));
+    let picture = part(json!({ "type": "image_url", "image_url": { "url": "https://x.test/y.png" } }));
+    let sound = part(json!({ "type": "input_audio", "input_audio": { "data": "AAAA", "format": "wav" } }));
+    let cases = [
+        (with(json!({})), None),
+        (with(json!({ "tools": tool })), None),
+        (with(json!({ "tools": tool, "response_format": schema })), None),
+        (with(json!({ "stream": true })), Some(("streaming", "stream"))),
+        (picture, Some(("vision", "messages[0].content[0]"))),
+        (sound, Some(("audio", "messages[0].content[0]"))),
+        (with(json!({ "reasoning_effort": "low" })), Some(("reasoning", "reasoning"))),
+    ];
+    let mut records = 0;
+    for (body, refused) in &cases {
+        for secret in [&some, &all, &gateway.secret] {
+            let fields = format!("authorization: Bearer {secret}\r\n");
+            let reply = gateway.ask("POST /v1/chat/completions", &fields, &body.to_string()).await;
+            match refused.filter(|_| *secret == some) {
+                // The provider answers no stream.
+                None if body["stream"] == true => assert_ne!(reply.status, 403, "{body}"),
+                None => assert_eq!(reply.status, 200, "{body}: {}", reply.text()),
+                Some((feature, place)) => {
+                    assert_eq!(verdict(&reply), (403, "feature_disabled"), "{body}");
+                    let error = reply.json()["error"].clone();
+                    assert_eq!(error["param"], place);
+                    let told = format!(
+                        "the plan of this API key does not include `{feature}`: it includes tools, json_schema"
+                    );
+                    assert_eq!(error["message"], told);
+                }
+            }
+            records += 1;
+        }
+    }
+    let body =
+        json!({ "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
+    let mut client = gateway.client_from("127.0.0.1:1", 16 << 10);
+    let fields = format!("x-api-key: {some}\r\nanthropic-version: 2023-06-01\r\n");
+    client.request("POST /v1/messages", &fields, body.to_string().as_bytes()).await;
+    assert_eq!(Caller::Anthropic.told(&client.reply().await).verdict(), (403, "feature_disabled"));
+    gateway.records(records + 1).await;
+}
+
+/// Keys that name no plan have the environment's, and a plan of their own instead of it.
+#[tokio::test(start_paused = true)]
+async fn a_key_without_a_plan_has_that_of_its_environment() {
+    let plans = "[plans.free]\nlimits = [{ meter = \"requests\", window = \"60s\", amount = 1 }]\n[plans.pro]\n\
+                 [environment]\ndefault_plan = \"free\"\n";
+    let gateway = gateway(plans);
+    let pro = gateway.assembly.create_key("pro", KeySpec { plan: Some("pro".into()), ..KeySpec::default() });
+    assert_eq!((gateway.chat(REQUEST).await.status, gateway.chat(REQUEST).await.status), (200, 429));
+    let fields = format!("authorization: Bearer {pro}\r\n");
+    for _ in 0..3 {
+        assert_eq!(gateway.ask("POST /v1/chat/completions", &fields, REQUEST).await.status, 200);
+    }
+    gateway.records(5).await;
 }

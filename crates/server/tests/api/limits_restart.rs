@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use engine::gateway::Gateway as Core;
 use engine::limits;
+use policy::limit::bind::Asker;
 use policy::spec::key::KeySpec;
+use server::restore::restore_limits;
 use testkit::caller::Caller;
 use testkit::data::{delta, role};
 use testkit::gateway::{Gateway, REQUEST};
@@ -20,6 +22,8 @@ fn used(core: &Core) -> BTreeMap<String, u64> {
     for key in state.keys.all() {
         let configuration = state.environment(&key.compiled.environment).unwrap();
         let Some(bindings) = limits::of_key(core, key, configuration) else { continue };
+        let asker = Asker { user: Some("ann"), peer: "127.0.0.1".parse().ok(), bucket: Some("shared") };
+        let bindings = limits::of_asker(core, key, configuration, &bindings, asker);
         for (target, bound) in bindings.all() {
             let name = format!("{} {} {target:?}", key.compiled.name, bound.limit.name);
             found.insert(name, bound.counter.read(limits::now(&core.clock)).used);
@@ -37,6 +41,14 @@ fn limits_of_all_kinds() -> String {
         limit("usd", "total", "100", "target = \"provider:p\""),
         limit("output_tokens", "7d", "100000", "scope = \"key\"\ntarget = \"model:m\""),
         limit("concurrency", "", "100", ""),
+        limit("usd", "month", "100", "scope = \"user\""),
+        limit("requests", "1h", "100", "scope = \"user:ann\""),
+        limit("tokens", "day", "100000", "scope = \"ip\""),
+        limit("requests", "60s", "100", "scope = \"ip:127.0.0.1\"\ntarget = \"provider:p\""),
+        limit("requests", "7d", "100", "scope = \"bucket\""),
+        limit("usd", "billing_period", "100", "scope = \"bucket:shared\""),
+        limit("requests", "1h", "100", "target = \"provider:p\""),
+        limit("requests", "1h", "100", "scope = \"key\"\ntarget = \"model:m\""),
     ]
     .concat()
 }
@@ -58,12 +70,12 @@ async fn a_counter_says_after_a_kill_what_it_said_before() {
     let mate = gateway.assembly.create_key("mate", team);
     let wait = |ms| gateway.assembly.hands.advance(Duration::from_millis(ms));
     let ask = async |secret: &str, body: &str| {
-        let fields = format!("authorization: Bearer {secret}\r\n");
+        let fields = format!("authorization: Bearer {secret}\r\nx-crossway-bucket: shared\r\n");
         gateway.ask("POST /v1/chat/completions", &fields, body).await.status
     };
-    for (body, pause) in
-        [(REQUEST.to_owned(), 700), (REQUEST.to_owned(), 9_000), (Caller::Openai.request(true).to_string(), 25_000)]
-    {
+    let by = |user: &str| REQUEST.replacen('{', &format!("{{\"user\":\"{user}\","), 1);
+    let (by_ann, by_bob) = (by("ann"), by("bob"));
+    for (body, pause) in [(by_ann, 700), (by_bob, 9_000), (Caller::Openai.request(true).to_string(), 25_000)] {
         assert_eq!(ask(&mate, &body).await, 200);
         wait(pause);
     }
@@ -82,7 +94,7 @@ async fn a_counter_says_after_a_kill_what_it_said_before() {
     // The minute has passed, the rest has not.
     let later = gateway.assembly.restarted(&restarted_config(&config), Duration::from_secs(61));
     for (name, used) in used(&later.core) {
-        let minute = name.contains("limit-1 ");
+        let minute = name.contains("limit-1 ") || name.contains("limit-11 ");
         assert_eq!(used, if minute { 0 } else { before[&name] }, "{name}");
     }
     gateway.records(7).await;
@@ -113,4 +125,46 @@ async fn what_was_in_flight_at_the_kill_counts() {
     assert_eq!(found.values().copied().collect::<Vec<_>>(), [1, tokens], "as an estimate: {found:?}");
     drop(client);
     gateway.one().await;
+}
+
+/// What was held for a request whose cost nobody knows is counted before a restart and after it.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_knows_counts_as_what_was_held() {
+    let config = [limit("usd", "1h", "9", ""), limit("output_tokens", "1h", "9999", "")].concat();
+    let gateway = Gateway::builder().provider("p", Script::new().stall()).config(&config).start();
+    let client = gateway.begin(REQUEST).await;
+    gateway.provider("p").received(1).await;
+    gateway.assembly.journal.tick();
+    let before = used(&gateway.assembly.core);
+    let restarted = gateway.assembly.restarted(&restarted_config(&config), Duration::from_secs(1));
+    assert_eq!(used(&restarted.core), before, "of a request that was in flight");
+    assert!(before.values().all(|held| *held > 0), "{before:?}");
+    drop(client);
+    gateway.one().await;
+}
+
+/// Nobody knows what is left: what limits bind is refused, the rest is served, and nothing is counted twice afterwards.
+#[tokio::test(start_paused = true)]
+async fn while_the_log_cannot_be_read_what_limits_bind_is_refused() {
+    let config = limit("requests", "1h", "2", "scope = \"key:first\"");
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).config(&config).start();
+    let free = Gateway::builder().provider("p", Script::chat("Hello")).start();
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    gateway.records(1).await;
+    let broken = testkit::directory::Directory::new();
+    std::fs::write(broken.0.join("records.db"), "this is no database".repeat(1_000)).unwrap();
+    assert!(restore_limits(&gateway.assembly.core, &broken.0).is_err());
+    assert!(restore_limits(&free.assembly.core, &broken.0).is_ok(), "where no limit is, nothing is read");
+    assert_eq!(free.chat(REQUEST).await.status, 200);
+    let refused = gateway.chat(REQUEST).await;
+    assert_eq!((refused.status, refused.header("x-crossway-error-code")), (503, Some("dependency_unavailable")));
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    let effective = gateway
+        .api(&format!("GET {}/limits/effective?key=first", crate::limits::DEFAULT), &serde_json::Value::Null)
+        .await;
+    assert_eq!(effective.status, 503);
+    restore_limits(&gateway.assembly.core, &gateway.assembly.directory.0).unwrap();
+    assert_eq!((gateway.chat(REQUEST).await.status, gateway.chat(REQUEST).await.status), (200, 429));
+    free.one().await;
+    gateway.records(3).await;
 }

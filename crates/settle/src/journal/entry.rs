@@ -33,6 +33,12 @@ const CHECKED_FROM: usize = 8;
 const INTENT: u8 = 1;
 const SETTLEMENT: u8 = 2;
 
+/// The members that version 3 has behind those of version 2, when nothing is in them.
+const NEWER_MEMBERS: [u8; 4] = [0; 4];
+
+/// A user, an address, its network and a bucket, and some that may be thought of.
+const MAX_PARTIES: usize = 8;
+
 /// Writes an intent and the end behind it into the buffer. Returns the length of the entry, without the end; `None`
 /// when it cannot be made to fit, which no intent of the product does.
 pub fn encode_intent(intent: &Intent, buffer: &mut [u8]) -> Option<usize> {
@@ -67,6 +73,7 @@ fn cut_intent(intent: &mut Intent) {
     cut_subject(&mut intent.subject);
     cut_name(&mut intent.model, 256);
     cut_name(&mut intent.provider, 256);
+    intent.parties.truncate(MAX_PARTIES);
 }
 
 fn cut_settlement(settlement: &mut Settlement) {
@@ -80,6 +87,7 @@ fn cut_settlement(settlement: &mut Settlement) {
     cut_text(&mut settlement.error_detail, 512);
     cut_text(&mut settlement.upstream_id, 256);
     cut_text(&mut settlement.finish_reason, 128);
+    settlement.parties.truncate(MAX_PARTIES);
     settlement.attempts.truncate(4);
     settlement.attempts.iter_mut().for_each(cut_attempt);
 }
@@ -168,11 +176,11 @@ impl<'a> Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// Entries of version 2 end where the member `charge` begins, which is the last of both: nothing was charged then.
+    /// Entries of version 2 end where the newer members of both begin: none of them was there, which zeros say.
     fn decoded<T: DeserializeOwned>(&self, payload: &[u8]) -> Option<T> {
         if self.version < FORMAT_VERSION {
-            let without_charge = [payload, &[0]].concat();
-            return postcard::from_bytes(&without_charge).ok();
+            let with_none = [payload, &NEWER_MEMBERS].concat();
+            return postcard::from_bytes(&with_none).ok();
         }
         postcard::from_bytes(payload).ok()
     }

@@ -87,19 +87,19 @@ fn zeros_are_the_end() {
     assert!(entries.next().is_some() && entries.next().is_none() && !entries.is_corrupt());
 }
 
-/// Entries of version 2 are those of version 3 without their last member.
+/// Entries of version 2 are those of version 3 without their last members.
 #[test]
 fn entries_of_version_2_are_read() {
     let dir = Directory::new();
     let (done, open) = (intent(), intent());
-    let without = |bytes: &[u8]| bytes[..bytes.len() - 1].to_vec();
+    let without = |bytes: &[u8], members: usize| bytes[..bytes.len() - members].to_vec();
     let mut file = b"CWJ1\x02\0\0\0".to_vec();
     file.extend([7; 16]);
     file.extend([0; 8]);
     for (kind, payload) in [
-        (1, without(&postcard::to_allocvec(&done).unwrap())),
-        (1, without(&postcard::to_allocvec(&open).unwrap())),
-        (2, without(&postcard::to_allocvec(&real_settlement(&done)).unwrap())),
+        (1, without(&postcard::to_allocvec(&done).unwrap(), 3)),
+        (1, without(&postcard::to_allocvec(&open).unwrap(), 3)),
+        (2, without(&postcard::to_allocvec(&real_settlement(&done)).unwrap(), 4)),
     ] {
         let checked = [vec![kind], payload].concat();
         file.extend(u32::try_from(checked.len() - 1).unwrap().to_le_bytes());

@@ -110,6 +110,7 @@ fn records_of_an_environment_that_is_gone_are_kept_for_thirteen_months() {
 fn payload(text: &str, redacted: bool) -> Payload {
     let part = |text: &str| Part { data: text.into(), bytes: text.len() as u64, cut: false };
     Payload {
+        kept_days: None,
         id: RequestId::new(NOW_MS),
         environment: "default".into(),
         redacted,
@@ -161,4 +162,31 @@ fn what_does_not_fit_is_dropped_and_marked() {
     let state = |id| PayloadsReader::open(&dir.0).unwrap().unwrap().get("default", id).unwrap().unwrap().state;
     assert_eq!((state(first.id), state(second.id)), (State::Full, State::Dropped));
     assert!(queue.offer(payload(&"z".repeat(600), false)), "there is room again");
+}
+
+#[test]
+fn content_is_kept_for_as_long_as_its_key_or_plan_says() {
+    let dir = Directory::new();
+    let (clock, hands) = Clock::manual(NOW_MS);
+    let queue = Arc::new(Queue::default());
+    let policy = || vec![("default".to_owned(), Duration::from_secs(30 * 86_400))];
+    let mut writer = PayloadWriter::new(Arc::clone(&queue), dir.0.clone(), Box::new(policy), clock);
+    let kept = |days| Payload { kept_days: days, ..payload("x", false) };
+    let all = [kept(Some(7)), kept(None), kept(Some(60))];
+    all.iter().for_each(|one| assert!(queue.offer(one.clone())));
+    let there = || {
+        all.iter()
+            .map(|one| PayloadsReader::open(&dir.0).unwrap().unwrap().get("default", one.id).unwrap().is_some())
+            .collect::<Vec<_>>()
+    };
+    for (days, expect) in
+        [(6, [true, true, true]), (2, [false, true, true]), (23, [false, false, true]), (30, [false; 3])]
+    {
+        hands.advance(Duration::from_secs(days * 86_400));
+        // A pass that deletes something is followed by another.
+        for _ in 0..3 {
+            writer.turn().unwrap();
+        }
+        assert_eq!(there(), expect, "{days}");
+    }
 }

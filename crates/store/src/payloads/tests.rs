@@ -6,6 +6,7 @@ use crate::tests::{Directory, NOW_MS};
 fn payload(ms: u64, text: &str) -> StoredPayload {
     let part = Part { data: text.as_bytes().to_vec(), bytes: text.len() as u64 + 7, cut: true };
     StoredPayload {
+        until_ms: None,
         id: RequestId::new(ms),
         environment: "default".into(),
         state: State::Redacted,

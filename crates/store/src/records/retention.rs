@@ -3,7 +3,7 @@
 
 use rusqlite::TransactionBehavior;
 
-use super::{Records, seq};
+use super::{Records, beside, seq};
 use crate::StoreError;
 
 /// How many rows are looked at in one transaction.
@@ -45,7 +45,11 @@ impl Records {
                 "SELECT max(seq) FROM (SELECT seq FROM requests WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)",
             )?
             .query_row((sweep.after, end, ROWS_AT_ONCE), |row| row.get(0))?;
-        let Some(last) = last else { return Ok(None) };
+        beside::sweep(&transaction, environment, before_ms)?;
+        let Some(last) = last else {
+            transaction.commit()?;
+            return Ok(None);
+        };
         let deleted = transaction
             .prepare_cached(
                 "DELETE FROM requests WHERE seq > ?1 AND seq <= ?2

@@ -41,6 +41,9 @@ pub(crate) fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
             duration_us: 11_001,
         }],
         charge: None,
+        parties: Vec::new(),
+        held: None,
+        asked: 1,
     }
 }
 
@@ -192,4 +195,40 @@ fn savings_are_signed_with_one_decimal() {
     check(9_985, 10_000, Some(0.2));
     check(10_015, 10_000, Some(-0.2));
     check(1, 0, None);
+}
+
+#[test]
+fn what_limits_count_beside_a_record_is_kept_as_long_as_the_record() {
+    use ir::settlement::{Held, Party, PartyKind};
+
+    let dir = Directory::new();
+    let party = Party { kind: PartyKind::User, digest: [9; 16] };
+    let plain = Settlement { asked: 0, ..settlement(NOW_MS, "ci") };
+    let of_user = Settlement { parties: vec![party], ..settlement(NOW_MS + 1_000, "ci") };
+    let held =
+        Settlement { cost: None, held: Some(Held { output_tokens: 3, nanos: 7 }), ..settlement(NOW_MS + 2_000, "ci") };
+    let mut tried = settlement(NOW_MS + 3_000, "ci");
+    tried.attempts[0].error = Some("server: no".into());
+    let unasked = Settlement { asked: 0, ..tried.clone() };
+    let mut records = Records::open(&dir.0).unwrap();
+    for _ in 0..2 {
+        records.commit(&[plain.clone(), of_user.clone(), held.clone(), tried.clone()], &[], &[]).unwrap();
+    }
+    records.commit(&[Settlement { subject: settlement(NOW_MS + 4_000, "ci").subject, ..unasked }], &[], &[]).unwrap();
+    let found = |from_ms| {
+        let mut found = Vec::new();
+        let reader = RecordsReader::open(&dir.0).unwrap();
+        reader
+            .beside("default", from_ms, |one| {
+                found.push((one.at_ms - NOW_MS, one.parties.len(), one.held, one.tries.len()))
+            })
+            .unwrap();
+        found
+    };
+    let all = [(1_000, 1, None, 0), (2_000, 0, held.held, 0), (3_000, 0, None, 1)];
+    assert_eq!(found(NOW_MS), all, "once each, and nothing where the record says it all");
+    assert_eq!(found(NOW_MS + 2_000), all[1..]);
+    let mut sweep = crate::records::retention::Sweep::default();
+    while records.sweep("default", NOW_MS + 2_500, &mut sweep).unwrap().is_some() {}
+    assert_eq!(found(0), all[2..]);
 }

@@ -27,6 +27,8 @@ fn reads_limits() {
     check(&limit("input_tokens", "7d", "0"), Meter::InputTokens, rolling(604_800), 0);
     check(&limit("usd", "month", "25.50"), Meter::Usd, Span::Month, 25_500_000_000);
     check(&limit("usd", "total", "0.000001"), Meter::Usd, Span::Total, 1_000);
+    check(&limit("usd", "billing_period", "5"), Meter::Usd, Span::BillingPeriod, 5_000_000_000);
+    check(&limit("requests", "1s", "5"), Meter::Requests, rolling(1), 5);
     check(&limit("output_tokens", "day", "5"), Meter::OutputTokens, Span::Day, 5);
     check(&limit("concurrency", "", "8"), Meter::Concurrency, Span::Total, 8);
 }
@@ -80,12 +82,27 @@ fn reads_scopes_and_targets() {
         Ok((Scope::Key(Some("b".into())), Target::Model("gpt-5".into()))),
     );
     check(Some("user"), None, None, Ok((Scope::User(None), Target::All)));
+    check(Some("bucket"), None, None, Ok((Scope::Bucket(None), Target::All)));
+    check(Some("bucket:my_api"), None, None, Ok((Scope::Bucket(Some("my_api".into())), Target::All)));
+    let long = format!("bucket:{}", "x".repeat(129));
+    for bad in ["bucket:my api", "bucket:b\u{fc}cket", &long] {
+        check(Some(bad), None, None, Err("scope: not a name of a bucket: 1 to 128 visible ASCII characters"));
+    }
     check(Some("teem"), None, None, Err("scope: unknown scope"));
     check(Some("team:a"), Some("b"), None, Err("name: the scope has a name already"));
     check(Some("team:"), None, None, Err("scope: the name is empty"));
     check(Some("environment:x"), None, None, Err("scope: an environment's limits are its own: no name"));
     check(None, None, Some("models:x"), Err("target: not a target"));
     check(None, None, Some("model:"), Err("target: not a target"));
+}
+
+#[test]
+fn says_among_whom_it_is_enforced() {
+    let with = |word: &str| LimitSpec { enforce: Some(word.to_owned()), ..limit("requests", "60s", "1") };
+    assert_eq!(compiled(&limit("requests", "60s", "1"), None).unwrap().enforce, Enforce::Cluster);
+    assert_eq!(compiled(&with("node"), None).unwrap().enforce, Enforce::Node);
+    assert_eq!(compiled(&with("cluster"), None).unwrap().enforce, Enforce::Cluster);
+    assert_eq!(compiled(&with("nodes"), None).unwrap_err(), ["limits[0].enforce: unknown word"]);
 }
 
 #[test]

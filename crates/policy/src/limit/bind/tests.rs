@@ -90,7 +90,7 @@ fn users_and_peers_are_counted_each() {
     let of_key = Bindings::of_key(&snapshot, &key, &book, NOW).unwrap();
     assert!(of_key.is_personal() && of_key.gate.bounds().is_empty());
     let check = |user: Option<&str>, peer: &str, expect: &[u64]| {
-        let asker = Asker { user, peer: peer.parse().unwrap() };
+        let asker = Asker { user, peer: peer.parse().ok(), bucket: None };
         let found = of_key.of_request(&snapshot, &key, asker, &book, NOW);
         assert_eq!(amounts(&found.gate), expect, "{user:?} {peer}");
         found.gate
@@ -106,6 +106,26 @@ fn users_and_peers_are_counted_each() {
     assert_ne!(serials(&one), serials(&check(None, "2001:db8:1:3::1", &[7])));
     let long = "x".repeat(10_000);
     assert_eq!(serials(&check(Some(&long), "10.0.0.9", &[5, 7])), serials(&check(Some(&long), "10.0.0.9", &[5, 7])));
+}
+
+#[test]
+fn buckets_are_shared_by_name_whichever_key_asks() {
+    let toml = [rule("bucket", 5), rule("bucket:my_api", 3)].concat();
+    let (snapshot, book) = (snapshot(&toml), Book::default());
+    let check = |key: &CompiledKey, bucket: Option<&str>, expect: &[u64]| {
+        let of_key = Bindings::of_key(&snapshot, key, &book, NOW).unwrap();
+        let asker = Asker { user: None, peer: "10.0.0.1".parse().ok(), bucket };
+        let found = of_key.of_request(&snapshot, key, asker, &book, NOW);
+        assert_eq!(amounts(&found.gate), expect, "{bucket:?}");
+        assert_eq!(found.parties.len(), expect.len(), "{:?}", found.parties);
+        found.gate
+    };
+    let other = CompiledKey { name: "other".into(), id: Some(ir::id::ResourceId([7; 16])), ..key(None) };
+    check(&key(None), None, &[]);
+    check(&key(None), Some(""), &[]);
+    check(&key(None), Some("openai"), &[5]);
+    let (one, two) = (check(&key(None), Some("my_api"), &[3]), check(&other, Some("my_api"), &[3]));
+    assert_eq!(one.bounds()[0].counter.serial(), two.bounds()[0].counter.serial());
 }
 
 #[test]

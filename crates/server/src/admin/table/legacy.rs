@@ -5,7 +5,9 @@ use control::access::Permission;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
-use crate::admin::legacy::{get_guardrails, get_prompt, set_guardrails, set_prompt, stats};
+use crate::admin::legacy::{
+    clear_rate_limit, get_guardrails, get_prompt, get_rate_limit, set_guardrails, set_prompt, set_rate_limit, stats,
+};
 use crate::admin::principal::SignedIn;
 use crate::admin::problem::Code;
 use crate::admin::route::{BODY_LIMIT, Gives, Handler, Route, SchemaOf, Takes, keyless};
@@ -14,6 +16,7 @@ use crate::admin::throttle::RateClass;
 
 const PROMPT: &str = "/admin/systemprompt";
 const GUARDRAILS: &str = "/admin/guardrails";
+const RATE_LIMIT: &str = "/admin/ratelimit";
 
 fn prompt(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -41,6 +44,31 @@ fn guardrails(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+fn rate_limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["requestsPerWindow", "windowSeconds"],
+        "properties": {
+            "name": { "type": "string", "maxLength": 1_000 },
+            "requestsPerWindow": { "type": "integer", "minimum": 1 },
+            "windowSeconds": { "type": "integer", "minimum": 1, "maximum": 34_560_000 },
+        },
+    })
+}
+
+fn rate_limit_shown(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "description": "Empty when there is no rate limit.",
+        "properties": {
+            "name": { "type": "string" },
+            "requestsPerWindow": { "type": "integer" },
+            "windowSeconds": { "type": "integer" },
+        },
+    })
+}
+
 fn totals(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -51,6 +79,10 @@ fn totals(_: &mut SchemaGenerator) -> Schema {
             "providers": { "type": "array", "items": { "type": "object" } },
         },
     })
+}
+
+fn shown(schema: SchemaOf) -> Gives {
+    Gives { status: 200, meaning: "What is configured now.", body: Some((JSON, schema)), headers: &[] }
 }
 
 fn get(path: &'static str, id: &str, summary: &str, schema: SchemaOf, handler: Handler) -> Route {
@@ -64,7 +96,7 @@ fn get(path: &'static str, id: &str, summary: &str, schema: SchemaOf, handler: H
         summary: summary.to_owned(),
         parameters: Vec::new(),
         takes: Takes::Nothing,
-        gives: Gives { status: 200, meaning: "What is configured now.", body: Some((JSON, schema)), headers: &[] },
+        gives: shown(schema),
         errors: &[Code::DependencyUnavailable],
         handler,
     }
@@ -128,6 +160,38 @@ pub(super) fn routes() -> Vec<Route> {
             },
             keyless(set_guardrails),
         ),
+        get(
+            RATE_LIMIT,
+            "getLegacyRateLimit",
+            "Returns the limit named legacy; an empty object when there is none.",
+            rate_limit_shown,
+            keyless(get_rate_limit::<SignedIn>),
+        ),
+        Route {
+            gives: shown(rate_limit_shown),
+            ..set(
+                RATE_LIMIT,
+                "setLegacyRateLimit",
+                "Sets the limit named legacy: so many requests of everybody together, in any so many seconds. Without a \
+                 body it is read.",
+                rate_limit,
+                || json!({ "name": "basic", "requestsPerWindow": 5, "windowSeconds": 60 }),
+                keyless(set_rate_limit),
+            )
+        },
+        Route {
+            method: Method::DELETE,
+            permission: Permission::WriteConfiguration,
+            rate: RateClass::Write,
+            errors: &[Code::ReadOnly, Code::DependencyUnavailable],
+            ..get(
+                RATE_LIMIT,
+                "clearLegacyRateLimit",
+                "Takes the limit named legacy away.",
+                rate_limit_shown,
+                keyless(clear_rate_limit),
+            )
+        },
         Route {
             permission: Permission::ReadStatus,
             ..get("/admin/stats", "getLegacyStats", "Returns counts since the process started.", totals, keyless(stats))

@@ -249,9 +249,10 @@ fn effective(_: &mut SchemaGenerator) -> Schema {
                     "limit": { "type": "string", "description": "Its name, or where it is written." },
                     "meter": text("string"),
                     "window": nullable("string"),
-                    "scope": { "enum": ["environment", "team", "key"] },
+                    "scope": { "enum": ["environment", "team", "key", "user", "ip", "bucket"] },
                     "name": nullable("string"),
                     "target": text("string"),
+                    "enforce": { "enum": ["cluster", "node"] },
                     "amount": amount("US dollars are text, everything else a whole number; null for credits."),
                     "used": amount("What is used, or held by requests in flight; null for credits."),
                     "remaining": amount("What is left."),
@@ -267,11 +268,14 @@ fn effective(_: &mut SchemaGenerator) -> Schema {
 
 fn limits_route() -> Route {
     let key = Parameter::query("key", Form::Text { most: 256 }, "The key's name, or its id; it has to be given.");
+    let user = Parameter::query("user", Form::Text { most: 256 }, "Limits of this user too, as requests name them.");
+    let ip = Parameter::query("ip", Form::Text { most: 64 }, "Limits of this peer too.");
+    let bucket = Parameter::query("bucket", Form::Text { most: 128 }, "Limits of this bucket too.");
     let limits = route(
         "/admin/v1/environments/{env}/limits/effective",
         "getEffectiveLimits",
         "Returns every limit that binds a key, wherever it comes from, the one with the least left first.",
-        vec![key],
+        vec![key, user, ip, bucket],
         (JSON, effective),
         signed_in(limits::effective),
     );
