@@ -5,7 +5,7 @@ use std::hint::black_box;
 use policy::clock::{Clock, Monotonic};
 use routing::goal::Goal;
 use routing::rank::{Candidate, rank};
-use routing::signal::Signals;
+use routing::signal::{Kind, Signals};
 
 const ROUNDS: usize = 20_000;
 
@@ -16,7 +16,7 @@ fn main() {
     for (at, signals) in all.iter().enumerate() {
         for turn in 0..50_u64 {
             let began = Monotonic(1_000_000_000 * (turn + 1));
-            let flight = signals.begin_anyway(began);
+            let flight = signals.begin_anyway(Kind::Stream, began);
             signals.answered(flight, Monotonic(began.0 + 1_000_000 * (50 + at as u64 * 7 + turn)));
         }
     }
@@ -28,7 +28,7 @@ fn main() {
         let now = Monotonic(60_000_000_000 + seed * 1_000_000);
         candidates.clear();
         candidates.extend(all.iter().enumerate().map(|(at, signals)| Candidate {
-            reading: signals.read(now),
+            reading: signals.read(Kind::Stream, now),
             nanos: Some(1_000 + at as u64 * 37 % 5_000),
             quality: Some((at * 13 % 100) as f64),
             output_tokens: 300,
@@ -44,7 +44,7 @@ fn main() {
     let signals = &all[0];
     let began = clock.now();
     for turn in 0..1_000_000_u64 {
-        let flight = signals.begin_anyway(Monotonic(100_000_000_000 + turn * 1_000_000));
+        let flight = signals.begin_anyway(Kind::Stream, Monotonic(100_000_000_000 + turn * 1_000_000));
         signals.answered(black_box(flight), Monotonic(100_050_000_000 + turn * 1_000_000));
     }
     println!("an attempt noted: {} ns", clock.now().since(began).as_nanos() / 1_000_000);

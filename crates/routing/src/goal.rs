@@ -38,7 +38,7 @@ impl Goal {
     pub fn weights(self) -> Weights {
         let only = Weights { latency: 0.0, cost: 0.0, quality: 0.0, availability: 0.0 };
         match self {
-            Self::Auto => Weights { latency: 0.2, cost: 0.25, quality: 0.45, availability: 0.1 },
+            Self::Auto => Weights { latency: 0.2, cost: 0.3, quality: 0.4, availability: 0.1 },
             Self::Cheapest => Weights { cost: 1.0, ..only },
             Self::Fastest => Weights { latency: 1.0, ..only },
             Self::Best => Weights { quality: 1.0, ..only },

@@ -9,6 +9,10 @@ use crate::signal::{Reading, Standing};
 /// How much longer a target may be expected to take and still count as equally fast.
 const NEAR: f64 = 1.25;
 
+/// Powers of ten from the best to what counts nothing: times differ by less than prices do.
+const LATENCY_DECADES: f64 = 2.0;
+const COST_DECADES: f64 = 3.0;
+
 /// What a candidate is judged by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
@@ -18,7 +22,7 @@ pub struct Candidate {
     pub nanos: Option<u64>,
     /// The expected quality, 0 to 100, if known.
     pub quality: Option<f64>,
-    /// The expected tokens of the answer.
+    /// The expected tokens of the answer that follow what is waited for: none when that is the whole.
     pub output_tokens: u64,
     /// Candidates of one family differ in nothing but their live state, such as the providers of one model. Load is
     /// spread only within a family.
@@ -41,9 +45,9 @@ pub enum Tier {
 /// The terms of a score, each from 0 to 1, and what they follow from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
-    /// The shortest expected time of all, divided by this one's.
+    /// 1 for the shortest expected time of all, a half for ten times as long, 0 from a hundred times on.
     pub latency: f64,
-    /// The lowest expected cost of all, divided by this one's; a half when it is unknown.
+    /// 1 for the lowest expected cost of all, a third less for each tenfold; a half when it is unknown.
     pub cost: f64,
     /// The expected quality as a share of 100; a half when it is unknown.
     pub quality: f64,
@@ -66,6 +70,7 @@ pub struct Ranked {
     pub wait_s: f64,
     /// Why it is where it is.
     pub terms: Terms,
+    nanos: Option<u64>,
     family: u32,
     waiting: u32,
 }
@@ -77,11 +82,15 @@ pub fn rank(candidates: &[Candidate], weights: &Weights, seed: u64, out: &mut Ve
     out.extend(candidates.iter().enumerate().map(|(at, candidate)| {
         let (tier, wait_s) = tier(&candidate.reading);
         let terms = best.terms(candidate, weights);
-        Ranked { at, tier, wait_s, terms, family: candidate.family, waiting: candidate.reading.waiting }
+        let Candidate { nanos, family, .. } = *candidate;
+        Ranked { at, tier, wait_s, terms, nanos, family, waiting: candidate.reading.waiting }
     }));
     out.sort_unstable_by(|a, b| {
         let score = |one: &Ranked| one.terms.score;
-        let ready = || score(b).total_cmp(&score(a)).then(a.terms.seconds.total_cmp(&b.terms.seconds));
+        // As good as each other: the cheaper one, then the faster one.
+        let price = |one: &Ranked| one.nanos.unwrap_or(u64::MAX);
+        let cheaper = || price(a).cmp(&price(b)).then_with(|| a.terms.seconds.total_cmp(&b.terms.seconds));
+        let ready = || score(b).total_cmp(&score(a)).then_with(cheaper);
         let later = || a.wait_s.total_cmp(&b.wait_s);
         let within = || if a.tier == Tier::Ready { ready() } else { later() };
         a.tier.cmp(&b.tier).then_with(within).then(a.at.cmp(&b.at))
@@ -91,7 +100,7 @@ pub fn rank(candidates: &[Candidate], weights: &Weights, seed: u64, out: &mut Ve
 
 /// The best of everything that may be asked now: what terms are measured against.
 struct Best {
-    ttft_s: f64,
+    wait_s: f64,
     seconds: f64,
     nanos: f64,
 }
@@ -102,17 +111,18 @@ impl Best {
             let judged = candidates.iter().filter(|one| !ready || tier(&one.reading).0 == Tier::Ready);
             judged.map(value).fold(f64::INFINITY, f64::min)
         };
-        let ttft = |one: &Candidate| one.reading.ttft_s;
-        let ttft_s = [least(&ttft, true), 1.0].into_iter().find(|least| least.is_finite()).unwrap_or(1.0);
-        let seconds = |one: &Candidate| expected(one, ttft_s);
+        let wait = |one: &Candidate| one.reading.wait_for_s;
+        let wait_s = [least(&wait, true), 1.0].into_iter().find(|least| least.is_finite()).unwrap_or(1.0);
+        let seconds = |one: &Candidate| expected(one, wait_s);
         let nanos = |one: &Candidate| one.nanos.map_or(f64::INFINITY, precise);
-        Self { ttft_s, seconds: least(&seconds, false), nanos: least(&nanos, false) }
+        // What is free has no ratio to anything: it counts as a nano-dollar.
+        Self { wait_s, seconds: least(&seconds, false), nanos: least(&nanos, false).max(1.0) }
     }
 
     fn terms(&self, candidate: &Candidate, weights: &Weights) -> Terms {
-        let seconds = expected(candidate, self.ttft_s);
-        let latency = share(self.seconds, seconds);
-        let cost = candidate.nanos.map_or(0.5, |nanos| share(self.nanos, precise(nanos)));
+        let seconds = expected(candidate, self.wait_s);
+        let latency = nearness(self.seconds, seconds, LATENCY_DECADES);
+        let cost = candidate.nanos.map_or(0.5, |nanos| nearness(self.nanos, precise(nanos), COST_DECADES));
         let quality = candidate.quality.map_or(0.5, |quality| (quality / 100.0).clamp(0.0, 1.0));
         let availability = 1.0 - candidate.reading.failure.clamp(0.0, 1.0);
         let weighed = weights.latency * latency
@@ -123,9 +133,9 @@ impl Best {
     }
 }
 
-/// Returns how far a value is from the best; the best is 1, even where it is 0.
-fn share(best: f64, value: f64) -> f64 {
-    if value <= best { 1.0 } else { (best.max(f64::MIN_POSITIVE) / value).clamp(0.0, 1.0) }
+/// Returns how near a value is to the best, on a scale of powers of ten: 1 for the best, 0 for `decades` from it.
+fn nearness(best: f64, value: f64, decades: f64) -> f64 {
+    if value <= best { 1.0 } else { (1.0 - (value / best).log10() / decades).clamp(0.0, 1.0) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "costs are compared, not booked")]
@@ -139,7 +149,7 @@ fn expected(candidate: &Candidate, other_s: f64) -> f64 {
     // A bench that is over has charged for its failures: whether they go on is what the probe asks.
     let failure = if reading.standing == Standing::Probe { 0.0 } else { reading.failure };
     let writing = reading.tokens_per_s.map_or(0.0, |rate| precise(candidate.output_tokens) / rate.max(0.1));
-    (reading.ttft_s + writing + failure * (reading.fail_cost_s + other_s)).max(1e-6)
+    (reading.wait_for_s + writing + failure * (reading.fail_cost_s + other_s)).max(1e-6)
 }
 
 fn tier(reading: &Reading) -> (Tier, f64) {

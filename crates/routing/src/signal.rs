@@ -5,11 +5,12 @@
 
 pub mod breaker;
 mod flights;
+mod latency;
 mod number;
 mod pace;
 mod spread;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use policy::clock::Monotonic;
@@ -17,9 +18,9 @@ use policy::clock::Monotonic;
 use self::breaker::Breaker;
 pub use self::breaker::Standing;
 use self::flights::Flights;
+use self::latency::{Latency, MOST_FIRST_S, MOST_WHOLE_S};
 use self::number::{Instant, Number, seconds};
 use self::pace::Pace;
-use self::spread::Spread;
 
 /// Whose fault a failed attempt is, as far as the target is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,24 +60,9 @@ impl Trouble {
     }
 }
 
-/// How fast a success moves the average, and how fast one does that took twice as long as expected: bad news travels
-/// faster, as in peak-EWMA.
-const GAIN: f64 = 0.35;
-const PEAK_GAIN: f64 = 0.5;
-
-/// How fast the long-run average moves down, and up: it is what the target does on a good day.
-const BASE_DOWN: f64 = 0.04;
-const BASE_UP: f64 = 0.004;
-
-/// The longest time to the first content that an average takes in, in seconds: a longer one says no more.
-const MOST_TTFT_S: f64 = 15.0;
-
-/// How fast an average without news returns to the long-run one, in seconds.
-const RELAX_S: f64 = 20.0;
-
-/// How fast a target that is never asked begins to look better than it was, in seconds: what is worse is tried less
-/// often, and nothing is forgotten.
-const WIDEN_S: f64 = 1200.0;
+/// How fast a success moves the rate of output, and a failure what failures are expected to cost.
+const RATE_GAIN: f64 = 0.15;
+const COST_GAIN: f64 = 0.15;
 
 /// What a failure moves the failure rate by, and what a success leaves of it.
 const FAIL_GAIN: f64 = 0.5;
@@ -85,27 +71,37 @@ const FAIL_KEEP: f64 = 0.9;
 /// How fast the failure rate of a target that is not asked fades, in seconds.
 const FAIL_RELAX_S: f64 = 20.0;
 
-/// What is believed of a target before it was ever asked: its time to the first content and what a failure costs, in
-/// seconds, and how likely one is.
-const PRIOR_TTFT_S: f64 = 0.5;
+/// What is believed of a target before it was ever asked: its time to the first content, that of a whole answer and what
+/// a failure costs, in seconds, and how likely one is.
+const PRIOR_FIRST_S: f64 = 0.5;
+const PRIOR_WHOLE_S: f64 = 2.0;
 const PRIOR_FAIL_COST_S: f64 = 1.0;
 const PRIOR_FAILURE: f64 = 0.01;
+
+/// What is waited for. Answers that come as a stream and whole ones are not compared with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The first content of a stream.
+    Stream,
+    /// A whole answer.
+    Whole,
+}
 
 /// The live state of one target.
 #[derive(Debug)]
 pub struct Signals {
-    flights: Flights,
+    streams: Flights,
+    wholes: Flights,
+    first: Latency,
+    whole: Latency,
     breaker: Breaker,
     pace: Pace,
-    ttft: Number,
-    base: Number,
-    ttft_spread: Spread,
-    total: Number,
-    total_spread: Spread,
     tokens_per_s: Number,
     failure: Number,
     fail_cost: Number,
     heard: Instant,
+    /// What the last failure was, as its place in [`Trouble::ALL`].
+    last: AtomicU8,
     answers: AtomicU64,
     troubles: [AtomicU64; Trouble::ALL.len()],
 }
@@ -113,18 +109,17 @@ pub struct Signals {
 impl Default for Signals {
     fn default() -> Self {
         Self {
-            flights: Flights::default(),
+            streams: Flights::default(),
+            wholes: Flights::default(),
+            first: Latency::new(MOST_FIRST_S),
+            whole: Latency::new(MOST_WHOLE_S),
             breaker: Breaker::default(),
             pace: Pace::default(),
-            ttft: Number::new(f64::NAN),
-            base: Number::new(f64::NAN),
-            ttft_spread: Spread::default(),
-            total: Number::new(f64::NAN),
-            total_spread: Spread::default(),
             tokens_per_s: Number::new(f64::NAN),
             failure: Number::new(PRIOR_FAILURE),
             fail_cost: Number::new(PRIOR_FAIL_COST_S),
             heard: Instant::default(),
+            last: AtomicU8::new(0),
             answers: AtomicU64::new(0),
             troubles: [const { AtomicU64::new(0) }; Trouble::ALL.len()],
         }
@@ -135,6 +130,7 @@ impl Default for Signals {
 #[derive(Debug)]
 #[must_use = "an attempt that is never ended counts as in flight for ever"]
 pub struct Flight {
+    kind: Kind,
     slot: Option<usize>,
     began: u64,
     probe: bool,
@@ -149,8 +145,8 @@ pub struct Reading {
     pub wait_s: f64,
     /// Whether it was refused more than once and waits that out.
     pub pauses: bool,
-    /// The expected time to the first content.
-    pub ttft_s: f64,
+    /// The expected time to what is waited for.
+    pub wait_for_s: f64,
     /// The expected output, in tokens per second, if known.
     pub tokens_per_s: Option<f64>,
     /// How likely the next attempt fails.
@@ -170,33 +166,45 @@ pub struct Reading {
 }
 
 impl Signals {
-    /// Begins an attempt. `None` when the target is benched and somebody else is probing it.
-    pub fn begin(&self, now: Monotonic) -> Option<Flight> {
+    /// Begins an attempt. `None` when the target is benched, or somebody else is probing it.
+    pub fn begin(&self, kind: Kind, now: Monotonic) -> Option<Flight> {
         let probe = match self.breaker.standing(now.0) {
             Standing::Closed => false,
             Standing::Probe if self.breaker.probe(now.0) => true,
             Standing::Probe | Standing::Benched(_) => return None,
         };
-        Some(self.enter(now, probe))
+        Some(self.enter(kind, now, probe))
     }
 
     /// Begins an attempt whatever the breaker says: nothing else is left.
-    pub fn begin_anyway(&self, now: Monotonic) -> Flight {
+    pub fn begin_anyway(&self, kind: Kind, now: Monotonic) -> Flight {
         let probe = self.breaker.probe(now.0);
-        self.enter(now, probe)
+        self.enter(kind, now, probe)
     }
 
-    fn enter(&self, now: Monotonic, probe: bool) -> Flight {
+    fn enter(&self, kind: Kind, now: Monotonic, probe: bool) -> Flight {
         self.pace.asked(now.0);
-        Flight { slot: self.flights.enter(now.0), began: now.0, probe }
+        Flight { kind, slot: self.flights(kind).enter(now.0), began: now.0, probe }
     }
 
-    /// Ends an attempt's wait: its first content is there.
+    fn flights(&self, kind: Kind) -> &Flights {
+        match kind {
+            Kind::Stream => &self.streams,
+            Kind::Whole => &self.wholes,
+        }
+    }
+
+    fn latency(&self, kind: Kind) -> &Latency {
+        match kind {
+            Kind::Stream => &self.first,
+            Kind::Whole => &self.whole,
+        }
+    }
+
+    /// Ends an attempt's wait: what it waited for is there.
     pub fn answered(&self, flight: Flight, now: Monotonic) {
-        let sample = seconds(now.0.saturating_sub(flight.began));
-        self.flights.leave(flight.slot);
-        self.learn_ttft(sample);
-        self.ttft_spread.add(sample);
+        self.flights(flight.kind).leave(flight.slot);
+        self.latency(flight.kind).add(now.0, seconds(now.0.saturating_sub(flight.began)));
         self.failure.update(|failure| (failure * FAIL_KEEP).max(PRIOR_FAILURE * 0.5));
         self.heard.set(now.0.max(1));
         self.answers.fetch_add(1, Ordering::Relaxed);
@@ -204,24 +212,22 @@ impl Signals {
         self.pace.answered(now.0);
     }
 
-    /// Notes how a whole answer went: how long it took from the beginning, and how many tokens came after the first
-    /// content and in which time.
-    pub fn finished(&self, total: Duration, output_tokens: u64, writing: Duration) {
-        let total = total.as_secs_f64();
-        self.total.update(|before| if before.is_nan() { total } else { before + GAIN * (total - before) });
-        self.total_spread.add(total);
+    /// Notes how a stream went on to its end: how long it took from the beginning, and how many tokens came in which
+    /// time after the first content.
+    pub fn streamed(&self, now: Monotonic, total: Duration, output_tokens: u64, writing: Duration) {
+        self.whole.add(now.0, total.as_secs_f64());
         if output_tokens > 1 && writing >= Duration::from_millis(1) {
             #[expect(clippy::cast_precision_loss, reason = "no answer has 2^52 tokens")]
             let rate = (output_tokens - 1) as f64 / writing.as_secs_f64();
-            self.tokens_per_s.update(|before| if before.is_nan() { rate } else { before + GAIN * (rate - before) });
+            self.tokens_per_s
+                .update(|before| if before.is_nan() { rate } else { before + RATE_GAIN * (rate - before) });
         }
     }
 
     /// Ends an attempt that failed.
     pub fn failed(&self, flight: Flight, now: Monotonic, trouble: Trouble, retry_after: Option<Duration>) {
-        self.flights.leave(flight.slot);
+        self.flights(flight.kind).leave(flight.slot);
         self.count(trouble);
-        let took = seconds(now.0.saturating_sub(flight.began));
         match trouble {
             Trouble::Limited => {
                 self.pace.refused(now.0, retry_after.map(|after| after.as_secs_f64()));
@@ -236,24 +242,32 @@ impl Signals {
                 }
             }
             Trouble::Credential | Trouble::Connect | Trouble::Timeout | Trouble::Server | Trouble::Model => {
-                self.failure.update(|failure| failure + FAIL_GAIN * (1.0 - failure));
-                self.fail_cost.update(|cost| cost + GAIN * (took.min(MOST_TTFT_S) - cost));
-                self.heard.set(now.0.max(1));
-                let at_once = matches!(trouble, Trouble::Model | Trouble::Credential);
-                self.breaker.failed(now.0, flight.probe, at_once);
+                let took = seconds(now.0.saturating_sub(flight.began)).min(MOST_FIRST_S);
+                self.fail_cost.update(|cost| cost + COST_GAIN * (took - cost));
+                self.blame(now, trouble, flight.probe);
             }
         }
+    }
+
+    /// Notes that an answer broke off after it had begun.
+    pub fn broke_off(&self, now: Monotonic) {
+        self.count(Trouble::Server);
+        self.blame(now, Trouble::Server, false);
+    }
+
+    fn blame(&self, now: Monotonic, trouble: Trouble, probe: bool) {
+        self.failure.update(|failure| failure + FAIL_GAIN * (1.0 - failure));
+        self.heard.set(now.0.max(1));
+        let at_once = matches!(trouble, Trouble::Model | Trouble::Credential);
+        self.breaker.failed(now.0, probe, at_once);
     }
 
     /// Ends an attempt that was given up before it was judged: its caller left, or another was faster. That it took
     /// longer than expected is known all the same.
     pub fn dropped(&self, flight: Flight, now: Monotonic) {
-        self.flights.leave(flight.slot);
+        self.flights(flight.kind).leave(flight.slot);
         let waited = seconds(now.0.saturating_sub(flight.began));
-        if self.ttft.get() < waited {
-            self.learn_ttft(waited);
-            self.heard.set(now.0.max(1));
-        }
+        self.latency(flight.kind).at_least(now.0, waited);
         if flight.probe {
             self.breaker.unprobed(now.0);
         }
@@ -264,32 +278,21 @@ impl Signals {
         self.pace.told(now.0, remaining, reset.as_secs_f64());
     }
 
-    fn learn_ttft(&self, sample: f64) {
-        let sample = sample.min(MOST_TTFT_S);
-        let step = |before: f64| {
-            if before.is_nan() {
-                return sample;
-            }
-            let gain = if sample > 2.0 * before { PEAK_GAIN } else { GAIN };
-            before + gain * (sample - before)
-        };
-        self.ttft.update(step);
-        self.base.update(|base| {
-            let gain = if sample < base { BASE_DOWN } else { BASE_UP };
-            if base.is_nan() { sample } else { base + gain * (sample - base) }
-        });
-    }
-
     fn count(&self, trouble: Trouble) {
         let at = Trouble::ALL.iter().position(|one| *one == trouble);
         if let Some(count) = at.and_then(|at| self.troubles.get(at)) {
             count.fetch_add(1, Ordering::Relaxed);
+            self.last.store(u8::try_from(at.unwrap_or(0)).unwrap_or(0), Ordering::Relaxed);
         }
     }
 
-    /// Returns how long whole answers took, in seconds: the average and the 95th percentile, if any is known.
-    pub fn totals(&self) -> Option<(f64, f64)> {
-        Some((self.total.get(), self.total_spread.p95()?)).filter(|(average, _)| !average.is_nan())
+    /// Returns why the target is to be left alone now, and for how many seconds; `None` when it may be asked.
+    pub fn held(&self, now: Monotonic) -> Option<(Trouble, f64)> {
+        if let Standing::Benched(left) = self.breaker.standing(now.0) {
+            let last = Trouble::ALL.get(usize::from(self.last.load(Ordering::Relaxed))).copied();
+            return Some((last.unwrap_or(Trouble::Server), left));
+        }
+        self.pace.pauses(now.0).then(|| (Trouble::Limited, self.pace.wait(now.0)))
     }
 
     /// Returns how often an attempt failed, by whose fault it was.
@@ -301,31 +304,54 @@ impl Signals {
         counted
     }
 
-    /// Returns what is believed now.
-    pub fn read(&self, now: Monotonic) -> Reading {
-        let age = self.heard.age(now.0);
-        let p95 = self.ttft_spread.p95();
-        let fresh = (-age / RELAX_S).exp();
-        let (ttft, base) = (self.ttft.get(), self.base.get());
-        let expected =
-            if ttft.is_nan() { PRIOR_TTFT_S } else { (base + (ttft - base) * fresh) * (-age / WIDEN_S).exp() };
+    /// Returns what is believed now of the wait for an answer of a kind.
+    pub fn read(&self, kind: Kind, now: Monotonic) -> Reading {
+        let latency = self.latency(kind);
+        let p95 = latency.spread.p95();
+        let (prior, other) = match kind {
+            Kind::Stream => (PRIOR_FIRST_S, &self.whole),
+            Kind::Whole => (PRIOR_WHOLE_S, &self.first),
+        };
+        // Where only answers of the other kind are known, they are better than nothing.
+        let expected = latency.expected(now.0).or_else(|| other.expected(now.0)).unwrap_or(prior);
         // What already waits longer than nearly all did before will not be faster than that.
-        let oldest = self.flights.oldest(now.0);
-        let overdue = if oldest > p95.unwrap_or(PRIOR_TTFT_S) { oldest } else { 0.0 };
-        let failure = PRIOR_FAILURE + (self.failure.get() - PRIOR_FAILURE) * (-age.min(1e6) / FAIL_RELAX_S).exp();
+        let oldest = self.flights(kind).oldest(now.0);
+        let overdue = if oldest > p95.unwrap_or(prior) { oldest } else { 0.0 };
+        let age = self.heard.age(now.0).min(1e6);
+        let failure = PRIOR_FAILURE + (self.failure.get() - PRIOR_FAILURE) * (-age / FAIL_RELAX_S).exp();
         Reading {
             standing: self.breaker.standing(now.0),
             wait_s: self.pace.wait(now.0),
             pauses: self.pace.pauses(now.0),
-            ttft_s: expected.max(overdue),
+            wait_for_s: expected.max(overdue),
             tokens_per_s: Some(self.tokens_per_s.get()).filter(|rate| !rate.is_nan()),
             failure: failure.clamp(0.0, 1.0),
             fail_cost_s: self.fail_cost.get(),
-            p50_s: self.ttft_spread.p50(),
+            p50_s: latency.spread.p50(),
             p95_s: p95,
             rate_per_s: self.pace.rate(),
-            waiting: self.flights.waiting(),
+            waiting: self.streams.waiting() + self.wholes.waiting(),
             answers: self.answers.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Reading {
+    /// Returns what is believed of a target that was never asked.
+    pub fn unknown(kind: Kind) -> Self {
+        Self {
+            standing: Standing::Closed,
+            wait_s: 0.0,
+            pauses: false,
+            wait_for_s: if kind == Kind::Stream { PRIOR_FIRST_S } else { PRIOR_WHOLE_S },
+            tokens_per_s: None,
+            failure: PRIOR_FAILURE,
+            fail_cost_s: PRIOR_FAIL_COST_S,
+            p50_s: None,
+            p95_s: None,
+            rate_per_s: None,
+            waiting: 0,
+            answers: 0,
         }
     }
 }

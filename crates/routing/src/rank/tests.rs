@@ -1,14 +1,13 @@
 //! Who goes first, and why.
 
-use policy::clock::Monotonic;
 use proptest::prelude::*;
 
 use super::*;
 use crate::goal::Goal;
-use crate::signal::Signals;
+use crate::signal::Kind;
 
 fn candidate(ttft_s: f64, nanos: Option<u64>, quality: Option<f64>) -> Candidate {
-    let reading = Reading { ttft_s, answers: 10, ..Signals::default().read(Monotonic(1)) };
+    let reading = Reading { wait_for_s: ttft_s, answers: 10, ..Reading::unknown(Kind::Stream) };
     Candidate { reading, nanos, quality, output_tokens: 0, family: 0 }
 }
 
@@ -37,8 +36,20 @@ fn equal_costs_are_decided_by_time_and_equal_times_by_the_configured_order() {
 }
 
 #[test]
+fn equal_qualities_are_decided_by_price() {
+    let all = [candidate(0.1, Some(9), Some(80.0)), candidate(2.0, Some(7), Some(80.0)), candidate(1.0, None, None)];
+    assert_eq!(order(&all, Goal::Best), [1, 0, 2]);
+}
+
+#[test]
+fn prices_far_apart_keep_their_order() {
+    let all: Vec<Candidate> = (0..12).rev().map(|power| candidate(1.0, Some(10_u64.pow(power)), None)).collect();
+    assert_eq!(order(&all, Goal::Cheapest), (0..12).rev().collect::<Vec<_>>());
+}
+
+#[test]
 fn what_costs_nothing_is_the_cheapest_and_an_unknown_price_is_in_the_middle() {
-    let all = [candidate(1.0, Some(1), None), candidate(1.0, Some(0), None), candidate(1.0, None, None)];
+    let all = [candidate(1.0, Some(1_000), None), candidate(1.0, Some(0), None), candidate(1.0, None, None)];
     assert_eq!(order(&all, Goal::Cheapest), [1, 2, 0]);
 }
 
@@ -82,8 +93,8 @@ prop_compose! {
         output_tokens in 0..5000_u64,
     ) -> Candidate {
         let standing = benched.map_or(Standing::Closed, Standing::Benched);
-        let reading = Signals::default().read(Monotonic(1));
-        let reading = Reading { ttft_s: ttft, failure, waiting, wait_s: wait, standing, ..reading };
+        let reading = Reading::unknown(Kind::Stream);
+        let reading = Reading { wait_for_s: ttft, failure, waiting, wait_s: wait, standing, ..reading };
         Candidate { reading, nanos, quality, output_tokens, family }
     }
 }

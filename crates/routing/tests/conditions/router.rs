@@ -7,7 +7,7 @@ use policy::clock::Monotonic;
 use routing::goal::Goal;
 use routing::hedge::{self, HedgeBudget};
 use routing::rank::{Candidate, Ranked, Tier, rank};
-use routing::signal::{Flight, Signals, Trouble};
+use routing::signal::{Flight, Kind, Signals, Trouble};
 
 use super::peers::{Attempt, N, Policy};
 use super::world::World;
@@ -45,7 +45,7 @@ impl Policy for Router {
         self.seed = self.seed.wrapping_add(1);
         let now = instant(at);
         let candidates = self.signals.each_ref().map(|signals| Candidate {
-            reading: signals.read(now),
+            reading: signals.read(Kind::Stream, now),
             nanos: None,
             quality: None,
             output_tokens: 0,
@@ -57,7 +57,8 @@ impl Policy for Router {
 
     fn start(&mut self, attempt: Attempt, endpoint: usize, at: f64, anyway: bool) -> bool {
         let (signals, now) = (&self.signals[endpoint], instant(at));
-        let flight = if anyway { Some(signals.begin_anyway(now)) } else { signals.begin(now) };
+        let flight =
+            if anyway { Some(signals.begin_anyway(Kind::Stream, now)) } else { signals.begin(Kind::Stream, now) };
         flight.map(|flight| self.flights.insert(attempt, flight)).is_some()
     }
 
@@ -90,7 +91,7 @@ impl Policy for Router {
         // A second one that would refuse is no help.
         self.ranked.iter().find(|one| one.at == second && one.tier == Tier::Ready)?;
         let now = instant(at);
-        Some(hedge::after(&self.signals[first].read(now), &self.signals[second].read(now)))
+        Some(hedge::after(&self.signals[first].read(Kind::Stream, now), &self.signals[second].read(Kind::Stream, now)))
     }
 
     fn may_hedge(&mut self) -> bool {
