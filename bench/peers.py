@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
 import time
 
 from measure import call, until
@@ -124,6 +125,10 @@ class Peer:
     def _split(ready):
         return ready[0], "GET", ready[1]
 
+    def changes(self):
+        """Changes the configuration all the time, from another thread, as long as it is entered."""
+        raise RuntimeError(f"{self.name}: no way is known to change its configuration")
+
     def stop(self):
         if self.process is None:
             return
@@ -171,11 +176,55 @@ class Crossway(Peer):
             calls = json.load(f)
         refused = []
         for c in calls:
-            status, reply = call(self.admin, c["method"], c["path"], json.dumps(c["body"]),
-                                 {"content-type": "application/json", "authorization": f"Bearer {self.token}"})
+            status, reply = self.administer(c["method"], c["path"], c["body"])
             if status >= 300:
                 refused.append(f"{c['path'].rsplit('/', 1)[1]} {c['body'].get('name', '')}: {status} {_message(reply)}")
         self.note = "; ".join(["NOT fully governed"] + refused) if refused else "governed"
+
+    def administer(self, method, path, body=None):
+        """One call of the admin API: the status and the reply."""
+        return call(self.admin, method, path, json.dumps(body) if body is not None else None,
+                    {"content-type": "application/json", "authorization": f"Bearer {self.token}"})
+
+    def changes(self):
+        return Changes(self.administer)
+
+
+class Changes:
+    """A limit, a model and a key that come, change and go, one call after the other."""
+    environment = "/admin/v1/environments/default/"
+
+    def __init__(self, administer):
+        self.administer, self.done, self.refused, self.over = administer, 0, [], threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join(30)
+
+    def run(self):
+        while not self.over.is_set():
+            amount = 1_000_000_000 + self.done
+            self.make("limits", dict(meter="requests", window="1h", amount=amount), dict(amount=amount + 1))
+            self.make("models", dict(slug="swap", provider="mock", input_price="1", output_price="2"), dict(input_price="3"))
+            self.make("keys", dict(team=None), dict(description="to be revoked"))
+
+    def make(self, kind, spec, patch):
+        self.change("POST", kind, dict(name="swap", spec=spec))
+        self.change("PATCH", f"{kind}/swap", dict(spec=patch))
+        self.change("DELETE", f"{kind}/swap")
+
+    def change(self, method, path, body=None):
+        status, reply = self.administer(method, self.environment + path, body)
+        while status == 429 and not self.over.wait(0.02):
+            status, reply = self.administer(method, self.environment + path, body)
+        if status >= 300 and status != 429:
+            self.refused.append(f"{method} {path}: {status} {_message(reply)}")
+        self.done += 1
 
 
 def _message(reply):

@@ -163,14 +163,20 @@ def streams_table(out, rows):
 
 
 def once_table(out, rows):
-    if not any(r["workload"] == "once" for r in rows.rows):
-        return
-    out += ["## Each request served exactly once", "", "The callers' ids against the mock's journal; all but the first column "
-            "have to be 0 (– = the peer gives replies ids of its own).", ""]
+    said = {"once": ("## Each request served exactly once", "The callers' ids against the mock's journal; all but the first column "
+                     "have to be 0 (– = the peer gives replies ids of its own)."),
+            "swap": ("## The same while the configuration changes", "A limit, a model and a key are made, changed and deleted "
+                     "all the time; all but the first and the last column have to be 0.")}
     fields = ("n", "missing", "twice", "unknown", "swapped", "bad", "err")
-    lines = [[p, *(num(rows.sum(p, "once", f)) if rows.all(p, "once", f) else "–" for f in fields)] for p in rows.peers
-             if rows.of(p, "once")]
-    table(out, ["peer", "requests", "never upstream", "upstream twice", "not ours", "another's reply", "bad", "error"], lines)
+    for name, (title, text) in said.items():
+        if not any(r["workload"] == name for r in rows.rows):
+            continue
+        out += [title, "", text, ""]
+        more = ("refused", "changes") if name == "swap" else ()
+        lines = [[p, *(num(rows.sum(p, name, f)) if rows.all(p, name, f) else "–" for f in fields + more)] for p in rows.peers
+                 if rows.of(p, name)]
+        table(out, ["peer", "requests", "never upstream", "upstream twice", "not ours", "another's reply", "bad", "error",
+                    *(("changes refused", "changes made") if more else ())], lines)
 
 
 def write(files, target):

@@ -181,11 +181,22 @@ def first_byte(s, peer):
 
 def once(s, peer):
     """Every request reaches the upstream exactly once: the caller's log against the mock's journal."""
+    return _exactly_once(s, peer, buffered=2_000, streamed=300)
+
+
+def swap(s, peer):
+    """As once, for longer, while the configuration changes all the time."""
+    with peer.changes() as made:
+        out = _exactly_once(s, peer, buffered=100_000, streamed=3_000)
+    return {**out, "changes": made.done, "refused": len(made.refused), "first_refused": made.refused[:1]}
+
+
+def _exactly_once(s, peer, buffered, streamed):
     mock_set(**PLAIN)
     since, sent, out = mock_get("journal?limit=0")["total"], {}, dict(bad=0, err=0)
-    for prefix, stream, count in (("buffered", False, 2000), ("streamed", True, 300)):
+    for prefix, stream, count in (("buffered", False, buffered), ("streamed", True, streamed)):
         log = os.path.join(s.work, f"{peer.name}-{prefix}.log")
-        r = s.load(peer, conns=16, secs=30, count=count, ids=prefix, log=log, stream=stream)
+        r = s.load(peer, conns=16, secs=60, count=count, ids=prefix, log=log, stream=stream)
         out["bad"] += r["bad"]
         out["err"] += r["err"]
         with open(log) as f:
@@ -258,4 +269,4 @@ def check(s, peer, name):
         raise RuntimeError(f"{status} {reply[:300].decode(errors='replace')}")
 
 
-ALL = {f.__name__: f for f in (small, translated, large, stream, translated_stream, paced, latency, first_byte, once, streams)}
+ALL = {f.__name__: f for f in (small, translated, large, stream, translated_stream, paced, latency, first_byte, once, swap, streams)}

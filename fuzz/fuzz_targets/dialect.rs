@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/dialect.rs"]
 mod targets;
 
 use std::sync::LazyLock;

@@ -22,6 +22,7 @@ use policy::secret::Secret;
 use policy::snapshot::Retention;
 use policy::spec::settings;
 use serde_json::{Value, json};
+use server::credits::Credits;
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -54,6 +55,8 @@ pub struct Parts {
     pub plane: Arc<Plane>,
     /// The secret of a key made for this start.
     pub first_key: Option<Secret>,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
     /// The threads of journal, drainer and payloads, and what stops them.
@@ -153,8 +156,10 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let plane = Arc::new(open_plane(written, publish, &clock)?);
     // Nobody has asked for anything yet: a budget that was used up is used up still.
     restore_limits(&gateway, &settings.data_dir).map_err(|error| format!("limits cannot be restored: {error}"))?;
+    let credits = Credits::restore(&gateway, &settings.data_dir);
+    let credits = Arc::new(credits.map_err(|error| format!("the ledger cannot be read: {error}"))?);
     let first_key = first_key(&plane, &clock, demo)?;
-    Ok(Parts { gateway, journal, plane, first_key, tail, background, lock })
+    Ok(Parts { gateway, journal, plane, first_key, credits, tail, background, lock })
 }
 
 /// Opens the control plane of a configuration's data directory.

@@ -12,7 +12,7 @@ use policy::problem::Problem;
 use crate::apply::{self, FileArgs};
 use crate::export::{self, Format};
 use crate::remote::ServerArgs;
-use crate::{backup, check, keys, migrate, people, restore, serve};
+use crate::{audit, backup, check, credits, keys, ledger, migrate, people, restore, serve};
 
 /// What a command fails with: one line, or several, for people.
 pub type Failure = Box<dyn std::error::Error>;
@@ -75,6 +75,12 @@ enum Command {
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Post and list credits of an environment's account
+    #[command(subcommand)]
+    Credits(credits::Command),
+    /// Verify the ledger
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Back up the data directory into one file, while the gateway runs
     Backup {
         /// The file to write; it must not exist
@@ -97,6 +103,9 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Check that the audit log is as it was written
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print the OpenAPI document of the admin API
     Openapi,
     /// Invite and list people, and make codes for new passwords
@@ -169,6 +178,9 @@ pub fn run() -> Result<ExitCode, Failure> {
         Command::Restore { file, config } => restore::restore(&config, &file),
         Command::Migrate { config } => migrate::migrate(&config),
         Command::Keys(command) => keys::run(command),
+        Command::Credits(command) => credits::run(command),
+        Command::Ledger(command) => ledger::run(&command),
+        Command::Audit(command) => audit::run(command),
         Command::Openapi => {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&server::admin::openapi::document())?)?;
             Ok(ExitCode::SUCCESS)

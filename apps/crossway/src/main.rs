@@ -2,12 +2,15 @@
 
 mod apply;
 mod assemble;
+mod audit;
 mod backup;
 mod check;
 mod cli;
+mod credits;
 mod export;
 mod greeting;
 mod keys;
+mod ledger;
 mod logging;
 mod migrate;
 mod people;

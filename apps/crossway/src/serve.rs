@@ -16,6 +16,7 @@ use policy::problem::Severity;
 use server::admin::oidc::Relying;
 use server::admin::people::{Front, Sessions};
 use server::admin::{Admin, router};
+use server::credits::Credits;
 use server::data;
 use server::listen::bind;
 use settle::journal::Journal;
@@ -55,13 +56,13 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let effective = written.effective.clone();
     let hangup = Arc::new(AtomicBool::new(false));
     let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
-    let Parts { gateway, journal, plane, first_key, tail, background, lock: _lock } = assemble(written, demo)?;
+    let Parts { gateway, journal, plane, first_key, credits, tail, background, lock: _lock } = assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
-    watch(Arc::clone(&plane), reload)?;
+    watch(Arc::clone(&plane), Arc::clone(&credits), reload)?;
     let people = Arc::new(people::open(&settings.data_dir, gateway.clock.clone(), Arc::clone(&plane) as _)?);
     let setup_code = people.offer_set_up()?;
     let secrets = greeting::Secrets { first_key: first_key.as_ref(), setup_code: setup_code.as_ref() };
@@ -81,6 +82,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         settings: effective,
         data_dir: settings.data_dir,
         token: settings.admin_token,
+        credits,
         tail,
         journal_healthy,
         address: admin_address,
@@ -143,7 +145,7 @@ fn start_workers(
 }
 
 /// Puts into effect what other processes and the configuration file change. The thread ends with the process.
-fn watch(plane: Arc<Plane>, mut reload: Reload) -> Result<(), Failure> {
+fn watch(plane: Arc<Plane>, credits: Arc<Credits>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
         let mut failing = false;
         for round in (0..FILE_ROUNDS).cycle() {
@@ -153,6 +155,9 @@ fn watch(plane: Arc<Plane>, mut reload: Reload) -> Result<(), Failure> {
                 tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
             failing = result.is_err();
+            if let Err(error) = credits.poll() {
+                tracing::warn!(component = "credits", error = %error, "The ledger cannot be read");
+            }
             if round == 0 {
                 reload.poll(&plane);
             }

@@ -37,6 +37,10 @@ pub enum Permission {
     ReadContent,
     /// Read usage and savings; those that the actor may see.
     ReadUsage,
+    /// Read balances, the ledger and statements.
+    ReadBilling,
+    /// Post credits.
+    PostCredits,
     /// Read the audit log.
     ReadAudit,
     /// Read the settings of the process.
@@ -61,14 +65,15 @@ const fn roles(permission: Permission) -> &'static [Role] {
         May::WriteConfiguration | May::WriteTeams | May::ReadSettings | May::WritePeople => &[Operator, Owner],
         May::WriteKeys => &[Developer, TeamAdmin, Operator, Owner],
         May::ReadContent => &[Auditor, Developer, TeamAdmin, Operator, Owner],
-        May::ReadAudit => &[Auditor, Operator, Owner],
+        May::ReadAudit | May::ReadBilling => &[Auditor, Operator, Owner],
+        May::PostCredits => &[Owner],
         May::ReadPeople => &[Auditor, TeamAdmin, Operator, Owner],
     }
 }
 
 impl Permission {
     /// Every permission, in the order of the documents.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Open,
         Self::SignedIn,
         Self::ReadStatus,
@@ -82,6 +87,8 @@ impl Permission {
         Self::ReadRequests,
         Self::ReadContent,
         Self::ReadUsage,
+        Self::ReadBilling,
+        Self::PostCredits,
         Self::ReadAudit,
         Self::ReadSettings,
         Self::ReadPeople,
@@ -104,6 +111,8 @@ impl Permission {
             Self::ReadRequests => "read_requests",
             Self::ReadContent => "read_content",
             Self::ReadUsage => "read_usage",
+            Self::ReadBilling => "read_billing",
+            Self::PostCredits => "post_credits",
             Self::ReadAudit => "read_audit",
             Self::ReadSettings => "read_settings",
             Self::ReadPeople => "read_people",
@@ -148,6 +157,8 @@ mod tests {
             (May::ReadRequests, "VADTOW"),
             (May::ReadContent, ".ADTOW"),
             (May::ReadUsage, "VADTOW"),
+            (May::ReadBilling, ".A..OW"),
+            (May::PostCredits, ".....W"),
             (May::ReadAudit, ".A..OW"),
             (May::ReadSettings, "....OW"),
             (May::ReadPeople, ".A.TOW"),

@@ -185,7 +185,6 @@ impl People {
     /// Returns an entry of the audit log: who did what to whom.
     fn entry(&self, actor: &Actor, action: &str, user: Option<&UserRow>) -> AuditRow {
         AuditRow {
-            seq: 0,
             at_ms: self.clock.unix_ms(),
             actor: actor.name.clone(),
             role: actor.role.name().to_owned(),
@@ -196,8 +195,7 @@ impl People {
             environment: String::new(),
             name: user.map(|user| user.email.clone()).unwrap_or_default(),
             resource_id: user.map(|user| user.id),
-            before: None,
-            after: None,
+            ..AuditRow::default()
         }
     }
 

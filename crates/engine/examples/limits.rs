@@ -142,8 +142,8 @@ fn admission(limits: usize, threads: usize, clock: &Clock) -> Duration {
     });
     let (gate, spend): (Vec<Bound>, Vec<Bound>) = bounds.partition(|bound| bound.counter.meter() == Meter::Requests);
     let (gate, spend) = (Binding::new(gate), Binding::new(spend));
-    let most = Amounts { input_tokens: 900, output_tokens: 500, nanos: 5_000_000 };
-    let used = Amounts { input_tokens: 700, output_tokens: 90, nanos: 900_000 };
+    let most = Amounts { input_tokens: 900, output_tokens: 500, nanos: 5_000_000, charge: 5_000_000 };
+    let used = Amounts { input_tokens: 700, output_tokens: 90, nanos: 900_000, charge: 900_000 };
     let work = || {
         for turn in 0..TIMES {
             let now = Now { monotonic_ms: u64::from(turn) / 50, unix_ms: 1_795_000_000_000 + u64::from(turn) / 50 };

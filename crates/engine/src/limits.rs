@@ -42,7 +42,8 @@ struct Found {
 /// Returns what binds a key; `None` when nothing does.
 pub fn of_key(gateway: &Gateway, key: &LiveKey, configuration: &Configuration) -> Option<Arc<Bindings>> {
     let (snapshot, compiled) = (&configuration.snapshot, &key.compiled);
-    if snapshot.limits.is_empty() && compiled.limits.is_empty() && compiled.plan.is_none() {
+    let billed = snapshot.environment.billing.enabled;
+    if snapshot.limits.is_empty() && compiled.limits.is_empty() && compiled.plan.is_none() && !billed {
         return None;
     }
     if let Some(found) = &*key.limits.0.load()

@@ -4,6 +4,7 @@ pub mod guardrails;
 pub mod providers;
 
 use std::fmt;
+use std::sync::Arc;
 
 use ir::settlement::{Outcome, Settlement};
 use prometheus_client::encoding::text::encode;
@@ -12,7 +13,7 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 
 use self::guardrails::GuardrailHits;
-use self::providers::{ProviderTotals, Providers};
+use self::providers::{LastError, ProviderTotals, Providers};
 
 /// The gateway's counters.
 #[derive(Debug, Default)]
@@ -98,6 +99,11 @@ impl Metrics {
             tokens: TokenTotals { input: self.input_tokens.get(), output: self.output_tokens.get() },
             providers: self.providers.totals(),
         }
+    }
+
+    /// Returns what last went wrong with a provider of an environment since the process started.
+    pub fn last_error(&self, environment: &str, provider: &str) -> Option<Arc<LastError>> {
+        self.providers.last_error(environment, provider)
     }
 
     /// Counts a request that was refused before the gate.

@@ -10,7 +10,7 @@ use dialect::lane::Surface;
 use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
-use ir::money::{NanoUsd, Prices, ServiceTier};
+use ir::money::{Charge, Margin, NanoUsd, Prices, ServiceTier};
 use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::{Clock, Monotonic};
@@ -50,6 +50,8 @@ struct Open {
     baseline: Option<Arc<Prices>>,
     /// The service tier that was asked for.
     service_tier: ServiceTier,
+    /// What is charged on top of the cost; `None` where usage is not charged.
+    margin: Option<Margin>,
     /// The estimate of the input tokens.
     input_tokens: u64,
     /// Whether a target was asked, and has not failed.
@@ -110,6 +112,7 @@ impl Ticket {
             latency_us: 0,
             first_content_us: None,
             attempts: Vec::new(),
+            charge: None,
         };
         let open = Open {
             reservation: Reservation::take(&gateway.held),
@@ -121,6 +124,7 @@ impl Ticket {
             prices: None,
             baseline: None,
             service_tier: ServiceTier::Standard,
+            margin: None,
             input_tokens: 0,
             dispatched: false,
             asked: false,
@@ -157,6 +161,13 @@ impl Ticket {
         }
     }
 
+    /// Notes that usage is charged, with a margin: the settlement says how much.
+    pub fn charge(&mut self, margin: Option<Margin>) {
+        if let Some(open) = &mut self.open {
+            open.margin = margin;
+        }
+    }
+
     /// Notes the service tier that the caller asks for.
     pub fn serve_as(&mut self, tier: ServiceTier) {
         if let Some(open) = &mut self.open {
@@ -178,12 +189,14 @@ impl Ticket {
         let Some(open) = &mut self.open else { return Ok(()) };
         open.input_tokens = input;
         let usage = Usage { input, ..Usage::default() };
+        let input_cost = prices.and_then(|prices| prices.cost(&usage, open.service_tier));
         let intent = Intent {
             subject: open.settlement.subject.clone(),
             model: Arc::clone(model),
             provider: Arc::clone(provider),
             input_tokens: input,
-            input_cost: prices.and_then(|prices| prices.cost(&usage, open.service_tier)),
+            input_cost,
+            charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(cost, margin))),
         };
         open.permit.intent(&intent)
     }
@@ -306,16 +319,19 @@ impl Open {
             attempts: settlement.attempts.len(),
             cache: "bypass",
         };
+        // What was answered counts, even where no target was asked for it.
+        let counts = self.asked || outcome == Outcome::Succeeded;
+        // Where part of what was used has no price, what was held is the best that is known.
+        let cost = settlement.cost.unwrap_or(NanoUsd(self.reservation.nanos()));
+        settlement.charge = self.margin.map(|margin| Charge::of(if counts { cost } else { NanoUsd(0) }, margin));
         let used = Amounts {
             input_tokens: settlement.usage.input_tokens(),
             output_tokens: settlement.usage.output_tokens(),
-            // Where part of what was used has no price, what was held is the best that is known.
-            nanos: settlement.cost.map_or(self.reservation.nanos(), |cost| cost.0),
+            nanos: cost.0,
+            charge: settlement.charge.map_or(0, |charge| charge.total().0),
         };
         self.gateway.metrics.settled(&settlement);
         self.permit.settle(settlement);
-        // What was answered counts, even where no target was asked for it.
-        let counts = self.asked || outcome == Outcome::Succeeded;
         self.reservation.end(counts.then_some(&used));
         account
     }

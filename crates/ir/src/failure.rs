@@ -34,6 +34,8 @@ pub enum Code {
     RateLimited,
     ConcurrencyLimited,
     BudgetExceeded,
+    InsufficientCredits,
+    AccountSuspended,
     InternalError,
     UpstreamError,
     UpstreamAuthError,
@@ -72,6 +74,8 @@ impl Code {
             Self::RateLimited => "rate_limited",
             Self::ConcurrencyLimited => "concurrency_limited",
             Self::BudgetExceeded => "budget_exceeded",
+            Self::InsufficientCredits => "insufficient_credits",
+            Self::AccountSuspended => "account_suspended",
             Self::InternalError => "internal_error",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamAuthError => "upstream_auth_error",
@@ -98,13 +102,14 @@ impl Code {
             | Self::KeyDisabled
             | Self::NetworkNotAllowed
             | Self::SurfaceNotAllowed
-            | Self::ModelDisabled => 403,
+            | Self::ModelDisabled
+            | Self::AccountSuspended => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::RequestTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::RateLimited | Self::ConcurrencyLimited | Self::BudgetExceeded => 429,
+            Self::RateLimited | Self::ConcurrencyLimited | Self::BudgetExceeded | Self::InsufficientCredits => 429,
             Self::HeadersTooLarge => 431,
             Self::InternalError => 500,
             Self::UpstreamError | Self::UpstreamAuthError | Self::UpstreamStreamAborted | Self::LoopDetected => 502,

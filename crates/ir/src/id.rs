@@ -93,6 +93,10 @@ id! {
     /// One stored resource (an API key, a provider, a team, …).
     ResourceId, "res_"
 }
+id! {
+    /// One transfer of the ledger. That of a request has the bits of the request's id.
+    EntryId, "ent_"
+}
 
 #[cfg(test)]
 mod tests {

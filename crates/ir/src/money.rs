@@ -7,8 +7,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod amount;
+mod charge;
 mod prices;
 
+pub use amount::{AmountError, SignedNanos};
+pub use charge::{Charge, Margin, MarginError};
 pub use prices::{Bucket, PriceRow, Prices, Rates, ServiceTier};
 
 /// A price: pico-dollars (1e-12 USD) per unit (token, image, character, …).

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RequestId, ResourceId};
-use crate::money::NanoUsd;
+use crate::money::{Charge, NanoUsd};
 use crate::usage::{Usage, UsageOrigin};
 
 /// Who asked, and for what: the part of a request that is known when it is admitted.
@@ -50,6 +50,8 @@ pub struct Intent {
     pub input_tokens: u64,
     /// What they cost on it, at the price of this moment; `None` when that is unknown.
     pub input_cost: Option<NanoUsd>,
+    /// What is charged for that, where usage is; since version 3 of the journal.
+    pub charge: Option<Charge>,
 }
 
 /// How a request ended.
@@ -137,4 +139,7 @@ pub struct Settlement {
     pub first_content_us: Option<u64>,
     /// Every try, in order.
     pub attempts: Vec<AttemptRecord>,
+    /// What it is charged, at the price and the margin of its admission; `None` where usage is not charged. Since version
+    /// 3 of the journal.
+    pub charge: Option<Charge>,
 }

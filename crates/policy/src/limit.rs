@@ -7,6 +7,7 @@
 pub mod bind;
 pub mod book;
 pub mod counter;
+pub mod credits;
 pub mod period;
 pub mod reservation;
 pub mod restore;
@@ -29,6 +30,8 @@ pub enum Meter {
     OutputTokens,
     /// US dollars, in nano-dollars.
     Usd,
+    /// Credits of the environment's account, in nano-dollars: cost and margin.
+    Credits,
     /// Requests in flight.
     Concurrency,
 }
@@ -36,7 +39,12 @@ pub enum Meter {
 impl Meter {
     /// Returns whether the length of an answer counts.
     pub fn minds_output(self) -> bool {
-        matches!(self, Self::Tokens | Self::OutputTokens | Self::Usd)
+        matches!(self, Self::Tokens | Self::OutputTokens | Self::Usd | Self::Credits)
+    }
+
+    /// Returns whether it is money, so that what has no price cannot be counted.
+    pub fn is_money(self) -> bool {
+        matches!(self, Self::Usd | Self::Credits)
     }
 }
 
@@ -70,6 +78,8 @@ pub struct Amounts {
     pub output_tokens: u64,
     /// Nano-dollars.
     pub nanos: u64,
+    /// What is charged for them, in nano-dollars, where usage is charged.
+    pub charge: u64,
 }
 
 impl Amounts {
@@ -81,6 +91,7 @@ impl Amounts {
             Meter::InputTokens => self.input_tokens,
             Meter::OutputTokens => self.output_tokens,
             Meter::Usd => self.nanos,
+            Meter::Credits => self.charge,
         }
     }
 }

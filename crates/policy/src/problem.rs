@@ -74,9 +74,10 @@ impl Problem {
     }
 }
 
+/// One line, whatever somebody wrote: what would end it or move a terminal's cursor is shown as an escape.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
+        Inline(&self.file).fmt(f)?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
@@ -84,13 +85,28 @@ impl fmt::Display for Problem {
             f.write_str(": warning")?;
         }
         if !self.path.is_empty() {
-            write!(f, ": {}", self.path)?;
+            write!(f, ": {}", Inline(&self.path))?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", Inline(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
+            Some(hint) => write!(f, " ({})", Inline(hint)),
             None => Ok(()),
         }
+    }
+}
+
+/// A text without control characters.
+struct Inline<'a>(&'a str);
+
+impl fmt::Display for Inline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in self.0.split_inclusive(char::is_control) {
+            match piece.chars().next_back().filter(|last| last.is_control()) {
+                Some(control) => write!(f, "{}{}", piece.trim_end_matches(control), control.escape_default())?,
+                None => f.write_str(piece)?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use ir::money::Prices;
 use url::Url;
 
 pub use self::network::{Network, NetworkFault};
-pub use self::settings::{Billing, LogContent, Retention, UnsupportedParams};
+pub use self::settings::{AccountStatus, Billing, LogContent, Retention, UnsupportedParams};
 use crate::guard::scope::{Bound, Scoped};
 use crate::limit::rule::Limit;
 use crate::limit::zone::Zone;

@@ -14,11 +14,15 @@ use net::connector::Connector;
 use policy::compile::effective::Effective;
 use policy::secret::Secret;
 
+use crate::credits::Credits;
+
 mod audit;
+mod billing;
 pub mod blocking;
 mod body;
 pub mod call;
 mod catalogue;
+mod denied;
 mod documents;
 pub mod frame;
 mod health;
@@ -67,6 +71,8 @@ pub struct Admin {
     pub authenticators: Vec<Box<dyn principal::Authenticator>>,
     /// The people who may sign in.
     pub people: Arc<people::Front>,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: settle::tail::Tail,
     /// Whether the journal can be written.

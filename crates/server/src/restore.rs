@@ -65,6 +65,11 @@ fn told(used: &Used) -> restore::Used<'_> {
         provider: used.provider.as_deref(),
         model: used.model.as_deref(),
         requests: if counts || used.provider.is_some() { used.requests } else { 0 },
-        amounts: Amounts { input_tokens: used.input_tokens, output_tokens: used.output_tokens, nanos: used.cost_nanos },
+        amounts: Amounts {
+            input_tokens: used.input_tokens,
+            output_tokens: used.output_tokens,
+            nanos: used.cost_nanos,
+            charge: 0,
+        },
     }
 }

@@ -83,6 +83,7 @@ fn intent(key: u32) -> Intent {
         provider: "openai".into(),
         input_tokens: 128,
         input_cost: Some(NanoUsd(19_200)),
+        charge: None,
     }
 }
 
@@ -112,5 +113,6 @@ fn settlement(intent: &Intent) -> Settlement {
             error: None,
             duration_us: 812_000,
         }],
+        charge: None,
     }
 }

@@ -5,6 +5,7 @@
 //! per segment, committed in the same transaction as the settlements it covers, so that delivering them again doubles
 //! nothing. Prices and limits are not this crate's business.
 
+pub mod audit;
 pub mod drain;
 pub mod housekeeping;
 pub mod journal;

@@ -209,11 +209,14 @@ impl Writer {
     fn sweep(&mut self) -> Result<(), StoreError> {
         let now_ms = self.clock.unix_ms();
         let Some(payloads) = self.payloads.as_mut().filter(|_| now_ms >= self.sweep_from_ms) else { return Ok(()) };
+        let before_ms = |kept: Duration| now_ms.saturating_sub(u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
         let mut deleted = 0;
+        let mut known = Vec::new();
         for (environment, kept) in (self.policy)() {
-            let before_ms = now_ms.saturating_sub(u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
-            deleted += payloads.sweep(&environment, before_ms)?;
+            deleted += payloads.sweep(&environment, before_ms(kept))?;
+            known.push(environment);
         }
+        deleted += payloads.sweep_others(&known, before_ms(CONTENT_KEPT))?;
         if deleted == 0 {
             self.sweep_from_ms = now_ms.saturating_add(REST_MS);
         }

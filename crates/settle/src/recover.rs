@@ -101,8 +101,8 @@ impl Pass<'_> {
     /// Reads a file. Returns whether it may be removed, and the segment's id if it has one.
     fn read(&mut self, disk: &dyn Disk, path: &Path) -> Result<Option<Option<SegmentId>>, RecoverError> {
         match read_header(&disk.read(path, 0, HEADER_BYTES)?) {
-            Header::Segment(id) => {
-                self.read_segment(disk, path, id)?;
+            Header::Segment(version, id) => {
+                self.read_segment(disk, path, (version, id))?;
                 Ok(Some(Some(id)))
             }
             Header::Blank => Ok(Some(None)),
@@ -114,9 +114,14 @@ impl Pass<'_> {
         }
     }
 
-    fn read_segment(&mut self, disk: &dyn Disk, path: &Path, id: SegmentId) -> Result<(), RecoverError> {
+    fn read_segment(
+        &mut self,
+        disk: &dyn Disk,
+        path: &Path,
+        (version, id): (u16, SegmentId),
+    ) -> Result<(), RecoverError> {
         let watermark = self.watermarks.get(&id).copied().unwrap_or(0);
-        let mut reader = SegmentReader::new(disk, path, HEADER_BYTES, u64::MAX);
+        let mut reader = SegmentReader::new(disk, path, HEADER_BYTES, u64::MAX).of_version(version);
         while let Some((entry, end)) = reader.next_entry()? {
             match entry {
                 Entry::Intent(intent) => {
@@ -189,5 +194,6 @@ fn orphan(intent: Intent) -> Settlement {
         latency_us: 0,
         first_content_us: None,
         attempts: Vec::new(),
+        charge: intent.charge,
     }
 }

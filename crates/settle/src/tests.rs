@@ -22,6 +22,7 @@ use crate::journal::writer::{JournalUnavailable, Permit, Writer};
 use crate::journal::{Journal, JournalError, JournalOptions};
 use crate::recover::RecoveryReport;
 
+mod auditing;
 mod crash;
 mod entries;
 mod failing;
@@ -139,6 +140,7 @@ fn intent() -> Intent {
         provider: "p".into(),
         input_tokens: 7,
         input_cost: Some(NanoUsd(14)),
+        charge: None,
     }
 }
 
@@ -161,6 +163,7 @@ fn settlement(intent: &Intent) -> Settlement {
         latency_us: 10,
         first_content_us: Some(5),
         attempts: Vec::new(),
+        charge: None,
     }
 }
 

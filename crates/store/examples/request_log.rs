@@ -308,6 +308,7 @@ fn settlement(random: &mut fastrand::Rng, people: &People, ms: u64) -> Settlemen
         latency_us,
         first_content_us: stream.then_some(latency_us / 5),
         attempts,
+        charge: None,
     }
 }
 

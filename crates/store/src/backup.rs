@@ -9,14 +9,11 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::resources::sqlite;
-use crate::{BUSY_TIMEOUT, Schema, StoreError, records};
+use crate::{Schema, StoreError, payloads, records};
 
 /// The databases, in the order in which they are copied: what happened before what is configured, so that every record
 /// finds the key that it names.
-const SCHEMAS: [Schema; 2] = [records::SCHEMA, sqlite::SCHEMA];
-
-/// What was asked and answered, where it is kept. It is copied as it is: whoever keeps it brings it up to date.
-const PAYLOADS: &str = "payloads.db";
+const SCHEMAS: [Schema; 3] = [payloads::SCHEMA, records::SCHEMA, sqlite::SCHEMA];
 
 /// Why a database could not be copied or checked.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +56,7 @@ pub struct Migrated {
 
 /// Returns the names of the databases in the order in which they are copied.
 pub fn databases() -> impl Iterator<Item = &'static str> {
-    std::iter::once(PAYLOADS).chain(SCHEMAS.iter().map(|schema| schema.file))
+    SCHEMAS.iter().map(|schema| schema.file)
 }
 
 /// Copies one database of a data directory into a new file, as of one instant, while others write to it. Returns false
@@ -68,13 +65,10 @@ pub fn databases() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// When it is no database, of a newer version or locked, and when the copy cannot be written.
 pub fn copy(data_dir: &Path, file: &str, to: &Path) -> Result<bool, CopyError> {
-    let Some(file) = databases().find(|known| *known == file && data_dir.join(known).exists()) else {
-        return Ok(false);
-    };
-    let source = match SCHEMAS.iter().find(|schema| schema.file == file) {
-        Some(schema) => schema.open_reader(data_dir)?,
-        None => read_only(&data_dir.join(file)).map_err(StoreError::from)?,
-    };
+    let known = SCHEMAS.iter().find(|schema| schema.file == file && data_dir.join(file).exists());
+    let Some(schema) = known else { return Ok(false) };
+    let file = schema.file;
+    let source = schema.open_reader(data_dir)?;
     let written = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => CopyError::Full,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt { file }.into(),
@@ -87,12 +81,6 @@ pub fn copy(data_dir: &Path, file: &str, to: &Path) -> Result<bool, CopyError> {
         StepResult::Done => Ok(true),
         _ => Err(CopyError::Locked { file }),
     }
-}
-
-fn read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
 }
 
 /// Checks that a database is whole: every page, index and constraint.

@@ -13,7 +13,7 @@ use crate::{Schema, StoreError, from_sql, to_sql};
 
 mod squeeze;
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     file: "payloads.db",
     page_bytes: 16384,
     synchronous: "NORMAL",
@@ -125,6 +125,22 @@ impl Payloads {
                     (SELECT seq FROM payloads WHERE seq < ?1 AND environment = ?2 ORDER BY seq LIMIT ?3)",
             )?
             .execute((seq::first_at(before_ms), environment, ROWS_AT_ONCE))?;
+        Ok(deleted)
+    }
+
+    /// Does so with those of every other environment than these, which are deleted ones.
+    ///
+    /// # Errors
+    /// When the database fails; then none was deleted.
+    pub fn sweep_others(&mut self, known: &[String], before_ms: u64) -> Result<usize, StoreError> {
+        let deleted = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM payloads WHERE seq IN
+                    (SELECT seq FROM payloads WHERE seq < ?1 AND environment NOT IN (SELECT value FROM json_each(?2))
+                     ORDER BY seq LIMIT ?3)",
+            )?
+            .execute((seq::first_at(before_ms), serde_json::Value::from(known).to_string(), ROWS_AT_ONCE))?;
         Ok(deleted)
     }
 }

@@ -23,6 +23,7 @@ mod cover;
 mod detail;
 pub mod filter;
 mod insert;
+pub mod ledger;
 mod list;
 mod names;
 pub mod read;
@@ -41,6 +42,7 @@ pub(crate) const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../migrations/records/0001_requests.sql"),
         include_str!("../migrations/records/0002_rollups.sql"),
+        include_str!("../migrations/records/0003_ledger.sql"),
     ],
 };
 

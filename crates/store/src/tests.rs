@@ -18,10 +18,11 @@ use crate::records::read::{ListQuery, RecordsReader};
 use crate::resources::sqlite::SqliteResources;
 use crate::seal::{MasterKey, SealError, generate_secret};
 
+mod audit;
 mod backup;
 mod migrating;
 mod people;
-mod requests;
+pub(crate) mod requests;
 mod resources;
 mod rollups;
 mod seal;

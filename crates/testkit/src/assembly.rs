@@ -16,6 +16,7 @@ use ir::id::ResourceId;
 use policy::clock::{Clock, Hands};
 use policy::compile::effective::Effective;
 use policy::compile::key::{KeyIdentity, compile_key};
+use policy::limit::credits::counter_id;
 use policy::load::{Written, load_text, read_text};
 use policy::snapshot::KeyStatus;
 use policy::spec::Entry;
@@ -23,6 +24,7 @@ use policy::spec::key::KeySpec;
 use policy::spec::oidc::Oidc;
 use policy::spec::settings;
 use serde_json::Value;
+use server::credits::Credits;
 use server::publish::Publisher;
 use server::restore::restore_limits;
 use server::totals::key_totals;
@@ -34,6 +36,7 @@ use settle::journal::{Journal, JournalOptions};
 use settle::payloads::{CONTENT_KEPT, Queue, Writer};
 use settle::tail::Tail;
 use store::records::Records;
+use store::records::ledger::Account;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
 use store::resources::sqlite::SqliteResources;
@@ -76,6 +79,8 @@ pub struct Assembly {
     pub public_url: Option<String>,
     /// Where everything is.
     pub directory: Directory,
+    /// What environments may still spend.
+    pub credits: Arc<Credits>,
     /// New records, for those who watch.
     pub tail: Tail,
     drainer: Mutex<Drainer>,
@@ -138,6 +143,7 @@ impl Assembly {
         });
         let plane = Arc::new(plane.expect("a control plane"));
         restore_limits(&core, &directory.0).expect("limits are restored");
+        let credits = Arc::new(Credits::restore(&core, &directory.0).expect("a ledger"));
         let queue = Arc::new(Queue::with_room(PAYLOAD_BYTES));
         let content = || vec![("default".to_owned(), CONTENT_KEPT)];
         let writer = Writer::new(Arc::clone(&queue), directory.0.clone(), Box::new(content), clock);
@@ -155,6 +161,7 @@ impl Assembly {
             disk,
             hands,
             directory,
+            credits,
             tail,
             drainer,
             payloads,
@@ -255,9 +262,27 @@ impl Assembly {
         assert_eq!(again.settlements, 0, "nothing is delivered twice");
         drainer.keep_house().expect("the records are kept in order");
         self.payloads.lock().expect("the payloads").turn().expect("the payloads take it");
+        self.verify_ledger();
         let records = self.read(&self.directory);
         assert_eq!(records.len(), expected, "one record for each admitted request: {records:#?}");
         records
+    }
+
+    /// Checks that the ledger balances and matches the records, and that what the counters say is what it says: nothing
+    /// is in flight.
+    fn verify_ledger(&self) {
+        let reader = RecordsReader::open(&self.directory.0).expect("a reader");
+        let mut audit = reader.audit().expect("an audit");
+        audit.tables().expect("the tables can be read");
+        assert_eq!(audit.verdict().named, Vec::<String>::new(), "the ledger has no fault");
+        self.credits.catch_up().expect("the ledger can be read");
+        for environment in self.environments.lock().expect("the environments").iter() {
+            let id = counter_id(&environment.as_str().into());
+            if let Some(counter) = self.core.book.find(&id) {
+                let balance = reader.ledger_accounts(environment).expect("accounts").of(Account::Credits);
+                assert_eq!(counter.available(), balance, "counter and ledger of {environment}");
+            }
+        }
     }
 
     /// Returns the records, oldest first, that a process finds which starts after this one was killed at this moment.

@@ -203,6 +203,7 @@ fn admin(assembly: &Assembly, people: &Arc<Front>, connector: Arc<dyn Connector>
         token: token.then(|| Secret::new(ADMIN_TOKEN)),
         authenticators: vec![Box::new(Named), Box::new(Sessions(Arc::clone(people)))],
         people: Arc::clone(people),
+        credits: Arc::clone(&assembly.credits),
         tail: assembly.tail.clone(),
         journal_healthy: Box::new(move || journal.healthy()),
         address: SocketAddr::from(([127, 0, 0, 1], 8081)),

@@ -4,6 +4,7 @@ use ir::civil::rfc3339;
 use ir::id::ResourceId;
 use serde::Serialize;
 use serde_json::Value;
+use store::audit::hex;
 use store::resources::row::{AuditQuery as Query, AuditRow};
 
 use super::Plane;
@@ -64,6 +65,8 @@ pub struct AuditEntry {
     pub before: Option<Value>,
     /// Its spec after.
     pub after: Option<Value>,
+    /// The SHA-256 of the entry and of the one before it, in hexadecimal digits. Entries of older versions have none.
+    pub hash: Option<String>,
 }
 
 /// An act that is not a change of a resource.
@@ -152,5 +155,6 @@ fn shown(row: AuditRow) -> AuditEntry {
         resource_id: row.resource_id.map(|id| id.to_string()),
         before: parsed(row.before),
         after: parsed(row.after),
+        hash: row.hash.as_ref().map(hex),
     }
 }

@@ -5,7 +5,7 @@
 
 use dialect::lane::asked::Asked;
 use dialect::lane::weight::Weight;
-use ir::money::{Bucket, PicoUsd, Prices, Rates, ServiceTier};
+use ir::money::{Bucket, Charge, Margin, NanoUsd, PicoUsd, Prices, Rates, ServiceTier};
 use ir::usage::{Usage, estimate_tokens};
 use policy::limit::reservation::{Binding, Bound};
 use policy::limit::{Amounts, Meter};
@@ -35,6 +35,8 @@ pub struct Demand {
     choices: u64,
     stream: bool,
     tier: ServiceTier,
+    /// What is charged on top of the cost, where usage is charged.
+    margin: Margin,
 }
 
 impl Demand {
@@ -48,7 +50,14 @@ impl Demand {
             choices: request.choices().max(1),
             stream: request.stream(),
             tier: request.service_tier().map_or(ServiceTier::Standard, ServiceTier::of_name),
+            margin: Margin::default(),
         }
+    }
+
+    /// Returns the same request, charged with a margin.
+    #[must_use]
+    pub fn charged(self, margin: Margin) -> Self {
+        Self { margin, ..self }
     }
 
     /// Whether nobody has said how long the answer may be.
@@ -111,7 +120,8 @@ impl Demand {
             let dearest = Prices::flat(self.dearest(prices, input));
             dearest.cost(&usage, ServiceTier::Standard).map_or(u64::MAX, |cost| cost.0)
         });
-        Amounts { input_tokens: within(self.weight.estimate), output_tokens, nanos }
+        let charge = Charge::of(NanoUsd(nanos), self.margin).total().0;
+        Amounts { input_tokens: within(self.weight.estimate), output_tokens, nanos, charge }
     }
 
     /// Returns rates at which every token is of the dearest kind that it can be, in the dearest row of the list that may
@@ -155,6 +165,7 @@ impl Demand {
                 most = most.min(match bound.counter.meter() {
                     Meter::Tokens | Meter::OutputTokens => left,
                     Meter::Usd => self.tokens_for(left, model),
+                    Meter::Credits => self.tokens_for(self.margin.within(NanoUsd(left)).0, model),
                     Meter::InputTokens | Meter::Requests | Meter::Concurrency => u64::MAX,
                 });
             }

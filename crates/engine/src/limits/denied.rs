@@ -17,6 +17,9 @@ const NEVER_MS: u64 = 86_400_000;
 /// Returns the 429 of a denial.
 pub(crate) fn failure(denial: &Denial) -> Failure {
     let limit = &denial.bound.limit;
+    if limit.rule.meter == Meter::Credits {
+        return no_credits();
+    }
     let rule = &limit.rule;
     let code = code(rule);
     let wait_ms = match (denial.retry_ms, rule.meter) {
@@ -40,11 +43,20 @@ pub(crate) fn failure(denial: &Denial) -> Failure {
     if helps { found } else { found.hopeless() }
 }
 
+/// Time brings no credits, so that nothing is said of when to come back; nor how much is left, which is not the
+/// caller's to know.
+fn no_credits() -> Failure {
+    let message = "the credits of this account do not cover this request: ask the operator to add some, lower max_tokens, \
+                   shorten the prompt, or use a free model";
+    Failure::new(Code::InsufficientCredits, Fault::Caller, message).hopeless()
+}
+
 /// Money is a budget, and so are tokens for a day, a month or for ever; the rest is a rate.
 fn code(rule: &Rule) -> Code {
     match (rule.meter, rule.window) {
         (Meter::Concurrency, _) => Code::ConcurrencyLimited,
         (Meter::Usd, _) => Code::BudgetExceeded,
+        (Meter::Credits, _) => Code::InsufficientCredits,
         (Meter::Requests, _) | (_, Span::Rolling(_)) => Code::RateLimited,
         (_, Span::Day | Span::Month | Span::Total) => Code::BudgetExceeded,
     }
@@ -58,7 +70,9 @@ fn amount(rule: &Rule) -> String {
         Meter::InputTokens => "input tokens",
         Meter::OutputTokens => "output tokens",
         Meter::Concurrency => return format!("{} at once are", rule.amount),
-        Meter::Usd => return format!("{} US dollars {} are", NanoUsd(rule.amount), window(rule.window)),
+        Meter::Usd | Meter::Credits => {
+            return format!("{} US dollars {} are", NanoUsd(rule.amount), window(rule.window));
+        }
     };
     format!("{} {unit} {} are", rule.amount, window(rule.window))
 }
@@ -94,7 +108,7 @@ fn of(target: &Target) -> String {
 /// Returns the refusal of a model whose cost nobody could say, where money is limited.
 pub(crate) fn unpriced(slug: &str) -> Failure {
     let message = format!(
-        "the model `{slug}` has no price, and a budget in US dollars binds this API key: use a model with a price, or \
+        "the model `{slug}` has no price, and a budget in US dollars, or the account's credits, bind this API key: use a model with a price, or \
          have the operator give this one its prices (0 for a free model)"
     );
     Failure::new(Code::ModelNotAllowed, Fault::Caller, message).with_param("model")

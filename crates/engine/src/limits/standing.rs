@@ -48,7 +48,7 @@ impl Standing {
         let (mut requests, mut tokens): (Option<Share>, Option<u64>) = (None, None);
         for Bound { counter, amount, .. } in bounds {
             let meter = counter.meter();
-            if matches!(meter, Meter::Usd | Meter::Concurrency) {
+            if meter.is_money() || meter == Meter::Concurrency {
                 continue;
             }
             let reading = counter.read(now);

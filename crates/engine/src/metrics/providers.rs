@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ir::settlement::Settlement;
 use serde::Serialize;
 
@@ -22,6 +22,18 @@ struct Counts {
     answers: AtomicU64,
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
+    last_error: ArcSwapOption<LastError>,
+}
+
+/// The last failure of a provider since the process started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// When the request that met it was admitted, Unix milliseconds.
+    pub at_ms: u64,
+    /// What it was, without secrets: `connect: connection refused`.
+    pub message: String,
+    /// The provider's HTTP status; absent when it did not answer.
+    pub status: Option<u16>,
 }
 
 /// What one provider did since the process started.
@@ -51,7 +63,14 @@ impl Providers {
         for attempt in &settlement.attempts {
             let counts = self.of(environment, &attempt.provider);
             counts.attempts.fetch_add(1, Ordering::Relaxed);
-            counts.errors.fetch_add(u64::from(attempt.error.is_some()), Ordering::Relaxed);
+            let Some(message) = &attempt.error else { continue };
+            counts.errors.fetch_add(1, Ordering::Relaxed);
+            let at_ms = settlement.subject.admitted_unix_ms;
+            counts.last_error.store(Some(Arc::new(LastError {
+                at_ms,
+                message: message.clone(),
+                status: attempt.status,
+            })));
         }
         if let Some(provider) = &settlement.provider {
             let counts = self.of(environment, provider);
@@ -74,6 +93,13 @@ impl Providers {
             after
         });
         self.0.load().get(&place).map_or(counts, Arc::clone)
+    }
+
+    /// Returns what last went wrong with a provider, if anything did.
+    pub(super) fn last_error(&self, environment: &str, provider: &str) -> Option<Arc<LastError>> {
+        let counts = self.0.load();
+        let place = counts.iter().find(|((of, name), _)| **of == *environment && **name == *provider);
+        place.and_then(|(_, counts)| counts.last_error.load_full())
     }
 
     /// Returns what they did, by environment and name.

@@ -9,7 +9,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use ir::failure::{Code, Failure, Fault};
 use ir::id::ResourceId;
-use policy::snapshot::{CompiledKey, Environment, KeyStatus};
+use policy::snapshot::{AccountStatus, CompiledKey, Environment, KeyStatus};
 
 use crate::gateway::Gateway;
 use crate::pipeline::Arrival;
@@ -47,8 +47,9 @@ pub struct Identity {
 /// or may not be used from there or for this, 429 for a peer that sent too many wrong ones.
 pub fn authenticate<B>(gateway: &Gateway, surface: Surface, arrival: Arrival<B>) -> Result<Authenticated<B>, Refusal> {
     let identity = identify(gateway, &arrival)?;
-    if let Err(failure) = may_call(&identity.key.compiled, surface) {
-        let types = identity.configuration.snapshot.environment.error_types.clone();
+    let environment = &identity.configuration.snapshot.environment;
+    if let Err(failure) = may_call(&identity.key.compiled, surface).and_then(|()| is_active(environment)) {
+        let types = environment.error_types.clone();
         return Err(Refusal::closing(arrival.id, failure).with_types(types));
     }
     Ok(Authenticated { arrival, identity })
@@ -149,6 +150,17 @@ fn may_call(key: &CompiledKey, surface: Surface) -> Result<(), Failure> {
     }
     let message = format!("this API key may not call `{right}`");
     Err(Failure::new(Code::SurfaceNotAllowed, Fault::Caller, message))
+}
+
+/// Checks that an environment's account serves requests.
+fn is_active(environment: &Environment) -> Result<(), Failure> {
+    match environment.billing.status {
+        AccountStatus::Active => Ok(()),
+        AccountStatus::Suspended => {
+            let message = "the account of this API key is suspended: ask the operator";
+            Err(Failure::new(Code::AccountSuspended, Fault::Caller, message).hopeless())
+        }
+    }
 }
 
 /// Checks that an environment named in a header is the key's own.

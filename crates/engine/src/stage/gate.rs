@@ -86,11 +86,13 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
     };
     let mut ticket = Ticket::open(&worker.gateway, permit, request.surface(), subject, call.arrived);
     ticket.measure_against(configuration.baseline.as_ref());
+    let margin = configuration.snapshot.environment.billing.charges();
+    ticket.charge(margin);
     let bindings = limits::of_request(&worker.gateway, &key, &configuration, call.peer, || request.user());
     if let Some(Err(denial)) = bindings.map(|bindings| ticket.admit(bindings)) {
         return Err(ticket.refuse(limits::failure(&denial)));
     }
-    let demand = Demand::of(&request, ticket.limits().is_some());
+    let demand = Demand::of(&request, ticket.limits().is_some()).charged(margin.unwrap_or_default());
     let scoped = configuration.snapshot.environment.scoped.find(key.compiled.team.as_deref(), &key.compiled.name);
     // It walks through the rest of the corridor by its address.
     Ok(Box::new(Gated { call, configuration, key, request, ticket, demand, cap: None, scoped }))

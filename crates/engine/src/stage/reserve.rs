@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ir::failure::Failure;
 use ir::money::NanoUsd;
+use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::{Binding, Denial};
-use policy::limit::{Amounts, Meter};
 use policy::snapshot::{Model, Snapshot};
 use routing::plan::Plan;
 
@@ -62,6 +62,7 @@ fn dearest(demand: &Demand, models: &[&Model]) -> Amounts {
             input_tokens: most.input_tokens.max(one.input_tokens),
             output_tokens: most.output_tokens.max(one.output_tokens),
             nanos: most.nanos.max(one.nanos),
+            charge: most.charge.max(one.charge),
         },
     )
 }
@@ -69,7 +70,7 @@ fn dearest(demand: &Demand, models: &[&Model]) -> Amounts {
 /// Takes targets out of the plan whose cost nobody can say, where money is limited.
 fn leave_out_unpriced(gated: &Gated, plan: &mut Plan, bindings: &Bindings) -> Result<(), Failure> {
     let snapshot = &gated.configuration.snapshot;
-    let is_money = |binding: &Binding| binding.bounds().iter().any(|bound| bound.counter.meter() == Meter::Usd);
+    let is_money = |binding: &Binding| binding.bounds().iter().any(|bound| bound.counter.meter().is_money());
     let limited = is_money(&bindings.spend);
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
     plan.attempts.retain(|planned| {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use ir::failure::ErrorTypes;
+use ir::money::Margin;
 
 use super::text::{choice, log_content};
 use super::{Report, guard};
 use crate::limit::zone::Zone;
 use crate::problem::Origin;
-use crate::snapshot::{Billing, Environment, Retention, UnsupportedParams};
+use crate::snapshot::{AccountStatus, Billing, Environment, Retention, UnsupportedParams};
 use crate::spec::Specs;
-use crate::spec::environment::{EnvironmentSpec, RetentionSpec};
+use crate::spec::environment::{BillingSpec, EnvironmentSpec, RetentionSpec};
+use crate::spec::literal::Literal;
 
 /// The most days or months that anything is kept: a hundred years.
 const MAX_DAYS: u32 = 36_500;
@@ -45,7 +47,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         retention: retention(&spec.retention, origin, report),
         timezone: Arc::from(zone.name()),
         zone,
-        billing: Billing { enabled: spec.billing.enabled.unwrap_or(false) },
+        billing: billing(&spec.billing, origin, report),
         bound,
         scoped,
     }
@@ -119,6 +121,22 @@ pub(super) fn retention(spec: &RetentionSpec, origin: &Origin, report: &mut Repo
         report.add_hint(origin, "retention.content_days", message, Some(hint));
     }
     Retention { content_days, records_days }
+}
+
+fn billing(spec: &BillingSpec, origin: &Origin, report: &mut Report) -> Billing {
+    let margin = spec.margin_percent.as_ref().map(|Literal(text)| Margin::percent(text));
+    if let Some(Err(error)) = &margin {
+        let hint = "write a percentage such as 5.5".to_owned();
+        report.add_hint(origin, "billing.margin_percent", error.to_string(), Some(hint));
+    }
+    let status = [("active", AccountStatus::Active), ("suspended", AccountStatus::Suspended)];
+    let word = spec.status.as_deref().unwrap_or("active");
+    Billing {
+        enabled: spec.enabled.unwrap_or(false),
+        margin: margin.and_then(Result::ok).unwrap_or_default(),
+        // A word that nobody knows is reported, and serves nobody should it take effect nevertheless.
+        status: choice(word, &status, origin, "billing.status", report).unwrap_or(AccountStatus::Suspended),
+    }
 }
 
 /// Returns the days that so many months have at least on average: 146 097 days are 400 years of 12 months.

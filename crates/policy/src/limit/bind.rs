@@ -45,7 +45,8 @@ impl Bindings {
     /// Returns what binds a key; `None` when nothing does.
     pub fn of_key(snapshot: &Snapshot, key: &CompiledKey, book: &Book, now: Now) -> Option<Self> {
         let plan = key.plan.as_deref().map(|name| snapshot.plans.get(name).map(|plan| &plan.limits));
-        if snapshot.limits.is_empty() && key.limits.is_empty() && plan.is_none() {
+        let billed = snapshot.environment.billing.enabled;
+        if snapshot.limits.is_empty() && key.limits.is_empty() && plan.is_none() && !billed {
             return None;
         }
         let of_plan: &[Arc<Limit>] = plan.flatten().map_or(&[], |limits| &**limits);
@@ -60,6 +61,7 @@ impl Bindings {
                 Binds::This(who) => found.extend(bound(snapshot, key, limit, who, book, now)),
             }
         }
+        found.extend(billed.then(|| (Target::All, book.credits_bound(&key.environment))));
         let bindings = Self { personal, ..Self::sorted(found) };
         (!bindings.is_empty()).then_some(bindings)
     }

@@ -129,7 +129,11 @@ impl Book {
 impl Shard {
     /// Nobody can take a counter meanwhile: whoever wants one has to come by here.
     fn sweep(&mut self, now: Now) {
-        self.counters.retain(|_, entry| Arc::strong_count(&entry.counter) > 1 || entry.counter.read(now).used > 0);
+        let stays = |id: &CounterId, entry: &Entry| {
+            let held = Arc::strong_count(&entry.counter) > 1;
+            held || id.meter == Meter::Credits || entry.counter.read(now).used > 0
+        };
+        self.counters.retain(|id, entry| stays(id, entry));
         self.sweep_at = (2 * self.counters.len()).max(FEW);
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::credits::BASE;
 use super::period::Periods;
 use super::ring::Ring;
 use super::{Meter, Now, Window};
@@ -45,6 +46,8 @@ impl Counter {
     pub fn new(meter: Meter, window: &Window) -> Self {
         let state = match window {
             _ if meter == Meter::Concurrency => State::Plain(0),
+            // An account that nobody knows has nothing.
+            _ if meter == Meter::Credits => State::Plain(BASE),
             Window::Rolling(window) => {
                 State::Rolling(Box::new(Ring::new(u64::try_from(window.as_millis()).unwrap_or(u64::MAX))))
             }
@@ -101,6 +104,11 @@ impl Counter {
     /// A thread that panicked while it held the lock has left whole numbers behind: the state is good.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Raises what is used, or lowers it, of a counter that has no window.
+    pub(super) fn shift(&self, by: i64) {
+        self.lock().adjust(Place(0), |used| used.saturating_add_signed(by));
     }
 
     /// Corrects what was booked at a place.

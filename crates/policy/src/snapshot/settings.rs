@@ -1,5 +1,7 @@
 //! Settings of an environment that are choices, not texts.
 
+use ir::money::Margin;
+
 /// What becomes of a parameter that the chosen provider cannot be told, and that the answer does not depend on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnsupportedParams {
@@ -38,9 +40,40 @@ impl Default for Retention {
     }
 }
 
-/// Whether usage is charged to the environment's account.
+/// The environment's account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Billing {
-    /// Whether it is.
+    /// Whether usage is charged to it.
     pub enabled: bool,
+    /// What is charged on top of the cost.
+    pub margin: Margin,
+    /// Whether it may be used.
+    pub status: AccountStatus,
+}
+
+impl Billing {
+    /// Returns the margin of what is charged; `None` where nothing is.
+    pub fn charges(&self) -> Option<Margin> {
+        self.enabled.then_some(self.margin)
+    }
+}
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// It may.
+    #[default]
+    Active,
+    /// No request is served.
+    Suspended,
+}
+
+impl AccountStatus {
+    /// Returns the word that people write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::literal::Literal;
+
 /// The settings of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -49,4 +51,8 @@ pub struct RetentionSpec {
 pub struct BillingSpec {
     /// Whether it is; `false` by default.
     pub enabled: Option<bool>,
+    /// What is charged on top of the cost, in percent, such as 5.5; 0 by default.
+    pub margin_percent: Option<Literal>,
+    /// `active` (default), or `suspended`: then no request is served.
+    pub status: Option<String>,
 }

@@ -24,7 +24,7 @@ use super::call::Call;
 use super::principal::{Identity, KEYLESS_NAME, Knock, identify, peer_name};
 use super::problem::{Code, Problem};
 use super::route::{Handler, Outcome, Parameter, Place, Route, Takes};
-use super::{Admin, body, legacy};
+use super::{Admin, body, denied, legacy};
 
 /// The TCP peer of a request. Whoever serves the router puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -121,15 +121,19 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, 
             body
         }
     };
-    let call = Call { admin, id, peer, headers: head.headers, path, query, body };
+    let call = Call { admin: Arc::clone(&admin), id, peer, headers: head.headers, path, query, body };
     match (&route.handler, identity) {
         (Handler::Open(run), _) => run(call).await,
         (Handler::Closed(run) | Handler::Keyless(run), Some(identity)) => {
-            let role = identity.actor.role.name();
-            match run(call, identity) {
+            let actor = identity.actor.clone();
+            let outcome = match run(call, identity) {
                 Some(running) => running.await,
-                None => Err(Problem::forbidden(format!("the role {role} may not do this"))),
+                None => Err(Problem::forbidden(format!("the role {} may not do this", actor.role.name()))),
+            };
+            if outcome.as_ref().is_err_and(|problem| problem.code() == Code::PermissionDenied) {
+                denied::note(&admin, actor, route).await;
             }
+            outcome
         }
         // A handler behind the door on a route without one: nobody is let in.
         (Handler::Closed(_) | Handler::Keyless(_), None) => Err(Problem::unauthorized("sign in first")),
@@ -172,7 +176,7 @@ fn options(allow: &str) -> Response<Body> {
 
 /// Opens the door, or says why not: who asks, how often, with which role. `None` on a route that is open to everybody.
 async fn admit(
-    admin: &Admin,
+    admin: &Arc<Admin>,
     route: &Route,
     head: &Parts,
     peer: IpAddr,
@@ -195,15 +199,7 @@ async fn admit(
         return Ok(Some(identity));
     }
     let (role, permission) = (identity.actor.role.name(), route.permission.name());
-    tracing::warn!(
-        component = "admin",
-        actor = %identity.actor.name,
-        role,
-        permission,
-        route = %route.id,
-        requestId = %id,
-        "A role did not allow what was asked"
-    );
+    denied::note(admin, identity.actor, route).await;
     let roles: Vec<&str> = route.permission.roles().iter().map(|role| role.name()).collect();
     Err(Problem::forbidden(format!("the role {role} does not have the permission {permission}"))
         .hint(format!("ask somebody with one of these roles: {}", roles.join(", "))))

@@ -45,9 +45,11 @@ pub(super) async fn effective(call: Call, who: SignedIn) -> Outcome {
 
 /// Orders limits by the share that is left.
 fn tightness(one: &Bound, other: &Bound, now: Now) -> Ordering {
+    // Credits have no most of which they could be a share.
+    let credits = |bound: &Bound| bound.counter.meter() == Meter::Credits;
     let left = |bound: &Bound| u128::from(bound.amount.saturating_sub(bound.counter.read(now).used));
     let scaled = |bound: &Bound, by: &Bound| left(bound) * u128::from(by.amount.max(1));
-    scaled(one, other).cmp(&scaled(other, one))
+    credits(one).cmp(&credits(other)).then(scaled(one, other).cmp(&scaled(other, one)))
 }
 
 fn shown(target: &Target, bound: &Bound, now: Now) -> Value {
@@ -66,6 +68,7 @@ fn shown(target: &Target, bound: &Bound, now: Now) -> Value {
         Target::Provider(name) => format!("provider:{name}"),
         Target::Model(slug) => format!("model:{slug}"),
     };
+    let credits = rule.meter == Meter::Credits;
     json!({
         "limit": &*bound.limit.name,
         "meter": meter(rule.meter),
@@ -73,8 +76,8 @@ fn shown(target: &Target, bound: &Bound, now: Now) -> Value {
         "scope": scope,
         "name": name,
         "target": target,
-        "amount": amount(rule.meter, bound.amount),
-        "used": amount(rule.meter, reading.used),
+        "amount": (!credits).then(|| amount(rule.meter, bound.amount)),
+        "used": (!credits).then(|| amount(rule.meter, reading.used)),
         "remaining": amount(rule.meter, left),
         "resets_at": resets_at.filter(|_| reading.used > 0),
     })
@@ -82,7 +85,7 @@ fn shown(target: &Target, bound: &Bound, now: Now) -> Value {
 
 /// Money is a decimal as text, so that no reader rounds it.
 fn amount(meter: Meter, amount: u64) -> Value {
-    if meter == Meter::Usd { Value::from(NanoUsd(amount).to_string()) } else { Value::from(amount) }
+    if meter.is_money() { Value::from(NanoUsd(amount).to_string()) } else { Value::from(amount) }
 }
 
 fn meter(meter: Meter) -> &'static str {
@@ -92,6 +95,7 @@ fn meter(meter: Meter) -> &'static str {
         Meter::InputTokens => "input_tokens",
         Meter::OutputTokens => "output_tokens",
         Meter::Usd => "usd",
+        Meter::Credits => "credits",
         Meter::Concurrency => "concurrency",
     }
 }

@@ -6,8 +6,10 @@ use control::actor::Actor;
 use control::plane::Plane;
 use control::resource::ListQuery;
 use engine::state::{Configuration, DEFAULT_ENVIRONMENT};
+use ir::civil::rfc3339;
 use policy::clock::Monotonic;
 use policy::problem::{Problem, Severity};
+use policy::snapshot::Provider;
 use serde_json::{Value, json};
 use store::records::read::RecordsReader;
 
@@ -31,7 +33,7 @@ pub(super) async fn get(call: Call, who: SignedIn) -> Outcome {
     let admin = &call.admin;
     let journal = (admin.journal_healthy)();
     let state = admin.gateway.state();
-    let live: Vec<Value> = state.environments.iter().map(|(name, live)| environment(name, live)).collect();
+    let live: Vec<Value> = state.environments.iter().map(|(name, live)| environment(admin, name, live)).collect();
     let healthy = control && records && journal && !admin.gateway.is_draining();
     let status = json!({
         "status": if healthy { "ok" } else { "degraded" },
@@ -72,13 +74,17 @@ fn word(healthy: bool) -> &'static str {
     if healthy { "ok" } else { "unavailable" }
 }
 
-fn environment(name: &str, live: &Configuration) -> Value {
+fn environment(admin: &Admin, name: &str, live: &Configuration) -> Value {
     let snapshot = &live.snapshot;
-    let providers: Vec<Value> = snapshot
-        .providers
-        .iter()
-        .map(|provider| json!({ "name": &*provider.name, "kind": &*provider.vendor.kind, "last_error": null }))
-        .collect();
+    let shown = |provider: &Provider| {
+        let last_error = admin
+            .gateway
+            .metrics
+            .last_error(name, &provider.name)
+            .map(|error| json!({ "at": rfc3339(error.at_ms), "message": error.message, "status": error.status }));
+        json!({ "name": &*provider.name, "kind": &*provider.vendor.kind, "last_error": last_error })
+    };
+    let providers: Vec<Value> = snapshot.providers.iter().map(shown).collect();
     let enabled = snapshot.models.iter().filter(|model| model.enabled).count();
     json!({ "name": name, "providers": providers, "models_enabled": enabled })
 }

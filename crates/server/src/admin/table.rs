@@ -2,6 +2,7 @@
 
 use super::route::Route;
 
+mod billing;
 mod health;
 mod legacy;
 mod people;
@@ -13,6 +14,7 @@ mod system;
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(requests::routes());
+    all.extend(billing::routes());
     all.extend(people::routes());
     all.extend(resources::routes());
     all.extend(system::routes());

@@ -21,6 +21,8 @@ pub enum RateClass {
     Outbound,
     /// Wrong admin tokens: 30 a minute, 30 at once, by peer. No route has it.
     WrongToken,
+    /// Denials that are written into the audit log: 6 a minute, 20 at once. No route has it.
+    Denied,
 }
 
 impl RateClass {
@@ -33,6 +35,7 @@ impl RateClass {
             Self::Login => Some((Duration::from_secs(6), 10)),
             Self::Outbound => Some((Duration::from_secs(2), 10)),
             Self::WrongToken => Some((Duration::from_secs(2), 30)),
+            Self::Denied => Some((Duration::from_secs(10), 20)),
         }
     }
 
@@ -45,6 +48,7 @@ impl RateClass {
             Self::Login => "login",
             Self::Outbound => "outbound",
             Self::WrongToken => "wrong_token",
+            Self::Denied => "denied",
         }
     }
 }

@@ -70,6 +70,33 @@ async fn strangers_see_nothing_but_what_is_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_denied_stands_in_the_audit_log_and_does_not_fill_it() {
+    let gateway = gateway();
+    let denied = || async {
+        let reply = gateway.api("GET /admin/v1/audit?action=denied&limit=200", &Value::Null).await;
+        reply.json()["data"].as_array().unwrap().clone()
+    };
+    // The door does not open: the permission is missing.
+    let reply = gateway.api_as("viewer eve", "POST /admin/v1/environments", &json!({ "name": "mine" })).await;
+    assert_eq!(reply.status, 403);
+    // The handler says no: nobody makes an environment's settings their own over a name.
+    let reply = gateway.api_as("developer dan", "GET /admin/v1/audit", &Value::Null).await;
+    assert_eq!(reply.status, 403);
+    let entries = denied().await;
+    let seen: Vec<_> = entries.iter().map(|entry| (&entry["actor"], &entry["role"], &entry["name"])).collect();
+    let (eve, dan) = ((json!("eve"), json!("viewer")), (json!("dan"), json!("developer")));
+    assert_eq!(seen.len(), 2, "{entries:?}");
+    assert_eq!((seen[1].0, seen[1].1), (&eve.0, &eve.1));
+    assert_eq!((seen[0].0, seen[0].1), (&dan.0, &dan.1));
+    assert!(entries.iter().all(|entry| entry["after"]["permission"].is_string() && entry["hash"].is_string()));
+    for _ in 0..100 {
+        gateway.api_as("viewer eve", "POST /admin/v1/environments", &json!({ "name": "mine" })).await;
+    }
+    assert_eq!(denied().await.len(), 21, "twenty at once, and no more");
+    gateway.none().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_developer_owns_keys_and_sees_no_others() {
     let gateway = gateway();
     for name in ["red", "blue"] {
@@ -204,8 +231,8 @@ async fn paths_lead_nowhere_else() {
         ("/admin/v1/environments/default/keys/", 404),
         ("/admin/v1/environments//keys", 404),
         ("/admin/v1/environments/default%2Fkeys", 404),
-        ("/admin/v1/environments/default/ledger", 404),
-        ("/admin/v1/environments/default/credits", 404),
+        ("/admin/v1/environments/default/postings", 404),
+        ("/admin/v1/environments/default/credit", 404),
         ("/admin/v1/environments/default/sqlite_master", 404),
         (&format!("/admin/v1/environments/default/keys/{long}"), 404),
         ("/admin/v1/environments/default/keys/%27%20OR%201=1--", 404),

@@ -144,6 +144,20 @@ async fn documents_are_applied_whole_and_exported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_failure_of_a_provider_is_shown() {
+    let gateway = Gateway::builder().provider("p", Script::error(418, "short and stout")).start();
+    let shown = || async {
+        gateway.api("GET /admin/v1/status", &Value::Null).await.json()["environments"][0]["providers"][0].clone()
+    };
+    assert_eq!(shown().await["last_error"], Value::Null);
+    gateway.chat(r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#).await;
+    let error = shown().await["last_error"].clone();
+    assert_eq!(error["status"], 418, "{error}");
+    assert!(error["message"].as_str().unwrap().contains("short and stout") && error["at"].is_string(), "{error}");
+    gateway.one().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_installation_says_how_it_is() {
     let gateway = gateway();
     let status = gateway.api("GET /admin/v1/status", &Value::Null).await.json();

@@ -11,6 +11,8 @@ mod admin_requests;
 mod admin_resources;
 mod admin_system;
 mod authentication;
+mod billing;
+mod billing_api;
 mod cancelling;
 mod corridor;
 mod counting;

@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use ir::settlement::{AttemptRecord, Intent, Settlement, Subject};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::segment::FORMAT_VERSION;
 
 /// The room that one intent takes at most, in bytes.
 pub const MAX_INTENT_BYTES: usize = 2_560;
@@ -129,12 +132,14 @@ pub struct Entries<'a> {
     rest: &'a [u8],
     offset: u64,
     corrupt: bool,
+    /// The version that they were written in.
+    pub(super) version: u16,
 }
 
 impl<'a> Entries<'a> {
     /// Reads bytes that begin at an offset of their segment.
     pub fn new(bytes: &'a [u8], offset: u64) -> Self {
-        Self { rest: bytes, offset, corrupt: false }
+        Self { rest: bytes, offset, corrupt: false, version: FORMAT_VERSION }
     }
 
     /// Returns whether reading stopped at something that is no entry.
@@ -152,13 +157,24 @@ impl<'a> Entries<'a> {
         }
         let (kind, payload) = checked.split_first()?;
         let entry = match *kind {
-            INTENT => Entry::Intent(postcard::from_bytes(payload).ok()?),
-            SETTLEMENT => Entry::Settlement(postcard::from_bytes(payload).ok()?),
+            INTENT => Entry::Intent(self.decoded(payload)?),
+            SETTLEMENT => Entry::Settlement(self.decoded(payload)?),
             _ => return None,
         };
         self.offset += (HEAD_BYTES + payload.len()) as u64;
         self.rest = rest;
         Some(entry)
+    }
+}
+
+impl Entries<'_> {
+    /// Entries of version 2 end where the member `charge` begins, which is the last of both: nothing was charged then.
+    fn decoded<T: DeserializeOwned>(&self, payload: &[u8]) -> Option<T> {
+        if self.version < FORMAT_VERSION {
+            let without_charge = [payload, &[0]].concat();
+            return postcard::from_bytes(&without_charge).ok();
+        }
+        postcard::from_bytes(payload).ok()
     }
 }
 

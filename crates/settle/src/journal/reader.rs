@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::disk::Disk;
 use super::entry::{END_BYTES, Entries, Entry, MAX_SETTLEMENT_BYTES};
+use super::segment::FORMAT_VERSION;
 
 /// How much is read at once, in bytes.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -22,6 +23,8 @@ pub struct SegmentReader<'a> {
     at: usize,
     offset: u64,
     to: u64,
+    /// The version of the entries.
+    version: u16,
     /// The chunk reaches to the end.
     last: bool,
     corrupt: bool,
@@ -30,7 +33,14 @@ pub struct SegmentReader<'a> {
 impl<'a> SegmentReader<'a> {
     /// Returns a reader of a part of the file that begins with an entry. It may be longer than the file.
     pub fn new(disk: &'a dyn Disk, path: &'a Path, from: u64, to: u64) -> Self {
-        Self { disk, path, chunk: Vec::new(), at: 0, offset: from, to, last: false, corrupt: false }
+        let version = FORMAT_VERSION;
+        Self { disk, path, chunk: Vec::new(), at: 0, offset: from, to, version, last: false, corrupt: false }
+    }
+
+    /// Reads entries of another version.
+    #[must_use]
+    pub fn of_version(self, version: u16) -> Self {
+        Self { version, ..self }
     }
 
     /// Returns the next entry and the offset of its end; `None` at the end, and where something is torn or corrupt.
@@ -45,6 +55,7 @@ impl<'a> SegmentReader<'a> {
             self.last = (self.chunk.len() as u64) < CHUNK_BYTES;
         }
         let mut entries = Entries::new(self.chunk.get(self.at..).unwrap_or_default(), self.offset);
+        entries.version = self.version;
         let next = entries.next();
         self.corrupt = entries.is_corrupt();
         if let Some((_, end)) = next {

@@ -23,7 +23,10 @@ pub const HEADER_BYTES: u64 = 32;
 pub const PERMIT_BYTES: u64 = (MAX_INTENT_BYTES + MAX_SETTLEMENT_BYTES) as u64;
 
 /// The version of the entries. It is raised with every change to `ir::settlement` or to the framing.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
+
+/// The oldest version whose entries can be read.
+const OLDEST_VERSION: u16 = 2;
 
 /// The smallest segment that can be used, in bytes.
 pub const MIN_SEGMENT_BYTES: u64 = HEADER_BYTES + PERMIT_BYTES + END_BYTES as u64;
@@ -180,8 +183,8 @@ impl Segment {
 /// What the header of a file says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Header {
-    /// A segment that can be read.
-    Segment(SegmentId),
+    /// A segment that can be read: the version of its entries, and its id.
+    Segment(u16, SegmentId),
     /// A segment of a newer format.
     Newer(u16),
     /// Zeros: the process died before it wrote the header, so that nothing is lost.
@@ -197,8 +200,8 @@ pub fn read_header(bytes: &[u8]) -> Header {
         return Header::Blank;
     }
     match parse_header(head) {
-        Some((FORMAT_VERSION, id)) => Header::Segment(id),
         Some((version, _)) if version > FORMAT_VERSION => Header::Newer(version),
+        Some((version, id)) if version >= OLDEST_VERSION => Header::Segment(version, id),
         _ => Header::Foreign,
     }
 }

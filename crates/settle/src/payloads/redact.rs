@@ -2,8 +2,12 @@
 //!
 //! It reads bytes, not JSON, so that a body that is cut or no JSON at all is redacted too; JSON stays JSON. It knows keys
 //! by the prefixes that providers give them, bearer tokens, JSON web tokens, long hexadecimal and mixed words, email
-//! addresses, card numbers (by their check digit) and long runs of digits. It sees one event of a stream at a time: what
-//! a model says in several pieces is not put together.
+//! addresses, card numbers (by their check digit) and long runs of digits. What a model says in several events of a stream
+//! is put together first ([`pieces`]).
+
+mod pieces;
+
+use std::ops::Range;
 
 /// What keys begin with, ours first.
 const KEYS: [&str; 26] = [
@@ -50,44 +54,64 @@ const LONG_DIGITS: usize = 9;
 
 /// Returns a body without what looks like a secret.
 pub fn redact(body: &[u8]) -> Vec<u8> {
+    let joined = pieces::redact_across(body);
+    let body = joined.as_deref().unwrap_or(body);
     let mut out = Vec::with_capacity(body.len());
+    let mut at = 0;
+    for Mark { range, with } in marks(body) {
+        out.extend_from_slice(body.get(at..range.start).unwrap_or_default());
+        out.extend_from_slice(with);
+        at = range.end;
+    }
+    out.extend_from_slice(body.get(at..).unwrap_or_default());
+    out
+}
+
+/// A piece of a text that must not be kept, and what stands for it.
+struct Mark {
+    range: Range<usize>,
+    with: &'static [u8],
+}
+
+/// Finds what looks like a secret, in the order of the text.
+fn marks(body: &[u8]) -> Vec<Mark> {
+    let mut marks = Vec::new();
     let mut at = 0;
     let mut after_bearer = false;
     while let Some(byte) = body.get(at) {
         let rest = body.get(at..).unwrap_or_default();
         if *byte == b'\\' {
             // An escape is no part of the word behind it.
-            let length = if rest.get(1) == Some(&b'u') { 6 } else { 2 }.min(rest.len());
-            out.extend_from_slice(rest.get(..length).unwrap_or_default());
-            at += length;
+            at += if rest.get(1) == Some(&b'u') { 6 } else { 2 };
             continue;
         }
         if let Some(length) = digits(rest) {
+            let (before, run) = (body.get(..at).unwrap_or_default(), rest.get(..length).unwrap_or_default());
+            let range = at..at + length;
             at += length;
-            let run = rest.get(..length).unwrap_or_default();
-            let number = is_number(&out, body.get(at..).unwrap_or_default());
+            let number = is_number(before, body.get(at..).unwrap_or_default());
             // A time in seconds or milliseconds is a number too: only what is a card is taken for one.
-            match (is_card(run), number) {
-                (true, true) => out.push(b'0'),
-                (true, false) => out.extend_from_slice(b"[card]"),
-                (false, false) if is_long(run) => out.extend_from_slice(b"[number]"),
-                _ => out.extend_from_slice(run),
-            }
+            let with: Option<&'static [u8]> = match (is_card(run), number) {
+                (true, true) => Some(b"0"),
+                (true, false) => Some(b"[card]"),
+                (false, false) if is_long(run) => Some(b"[number]"),
+                _ => None,
+            };
+            marks.extend(with.map(|with| Mark { range, with }));
             after_bearer = false;
             continue;
         }
-        let length = rest.iter().take_while(|byte| is_word(**byte)).count();
         if !byte.is_ascii_alphanumeric() {
-            out.push(*byte);
             at += 1;
             continue;
         }
+        let length = rest.iter().take_while(|byte| is_word(**byte)).count();
         let word = rest.get(..length).unwrap_or_default();
-        out.extend_from_slice(replaced(word, after_bearer).unwrap_or(word));
+        marks.extend(replaced(word, after_bearer).map(|with| Mark { range: at..at + length, with }));
         after_bearer = word.eq_ignore_ascii_case(b"bearer");
         at += length;
     }
-    out
+    marks
 }
 
 /// Returns what stands for a word, if it must not be kept.
@@ -130,22 +154,23 @@ fn is_email(text: &str) -> bool {
     dotted && named
 }
 
-/// Returns the length of a run of digits that may be grouped by single spaces or dashes; `None` when there is none, or a
-/// letter follows, so that it is part of a word.
+/// Returns the length of a run of digits that may be grouped by single spaces or dashes; `None` when there is none. A last
+/// group that is the beginning of a word, as in `1111 2nd`, is no part of it.
 fn digits(rest: &[u8]) -> Option<usize> {
-    let mut length = 0;
+    let (mut groups, mut length) = (0, 0);
     let mut at = 0;
     while let Some(byte) = rest.get(at) {
         let next_is_digit = rest.get(at + 1).is_some_and(u8::is_ascii_digit);
         match byte {
             b'0'..=b'9' => length = at + 1,
-            b' ' | b'-' if length > 0 && next_is_digit => {}
+            b' ' | b'-' if length > 0 && next_is_digit => groups = length,
             _ => break,
         }
         at += 1;
     }
     let word = rest.get(length).is_some_and(|next| is_word(*next) && !b".-/".contains(next));
-    (length > 0 && !word).then_some(length)
+    let length = if word { groups } else { length };
+    (length > 0).then_some(length)
 }
 
 fn values(run: &[u8]) -> impl DoubleEndedIterator<Item = u32> {
@@ -207,6 +232,8 @@ mod tests {
         check(r#"{"card":4111111111111111}"#, r#"{"card":0}"#);
         check("call 030 1234 5678 90 now", "call [number] now");
         check("account 123456789", "account [number]");
+        check("4111 1111 1111 1111 2nd", "[card] 2nd");
+        check("030 1234 5678 90-x", "[number]-x");
     }
 
     #[test]

@@ -40,7 +40,10 @@ fn orphans_are_settled_with_what_their_intent_estimated() {
 fn nothing_before_a_cut_is_lost_and_nothing_is_doubled() {
     let dir = Directory::new();
     let process = Process::start(&dir.0, small());
-    let (a, b) = (intent(), intent());
+    let charge = Some(ir::money::Charge { cost: NanoUsd(14), margin: NanoUsd(1) });
+    let charged = || Intent { charge, ..intent() };
+    let real_settlement = |intent: &Intent| Settlement { charge, ..real_settlement(intent) };
+    let (a, b) = (charged(), charged());
     let (permit_a, permit_b) = (process.begin(&a), process.begin(&b));
     // No entry ends in a zero, so that the last other byte is the end.
     let written = || fs::read(longest(&dir)).unwrap();

@@ -86,3 +86,31 @@ fn zeros_are_the_end() {
     let mut entries = Entries::new(&bytes, 32);
     assert!(entries.next().is_some() && entries.next().is_none() && !entries.is_corrupt());
 }
+
+/// Entries of version 2 are those of version 3 without their last member.
+#[test]
+fn entries_of_version_2_are_read() {
+    let dir = Directory::new();
+    let (done, open) = (intent(), intent());
+    let without = |bytes: &[u8]| bytes[..bytes.len() - 1].to_vec();
+    let mut file = b"CWJ1\x02\0\0\0".to_vec();
+    file.extend([7; 16]);
+    file.extend([0; 8]);
+    for (kind, payload) in [
+        (1, without(&postcard::to_allocvec(&done).unwrap())),
+        (1, without(&postcard::to_allocvec(&open).unwrap())),
+        (2, without(&postcard::to_allocvec(&real_settlement(&done)).unwrap())),
+    ] {
+        let checked = [vec![kind], payload].concat();
+        file.extend(u32::try_from(checked.len() - 1).unwrap().to_le_bytes());
+        file.extend(crc32fast::hash(&checked).to_le_bytes());
+        file.extend(checked);
+    }
+    file.extend([0; 64]);
+    fs::create_dir_all(dir.0.join("journal")).unwrap();
+    fs::write(dir.0.join("journal").join("old.seg"), file).unwrap();
+    let report = Process::start(&dir.0, small()).report;
+    assert_eq!(report, RecoveryReport { settled: 1, orphans: 1, corrupt_tails: 0 });
+    assert_eq!(dir.records().len(), 2);
+    assert_eq!(Process::start(&dir.0, small()).report, RecoveryReport::default());
+}

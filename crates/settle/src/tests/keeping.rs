@@ -6,7 +6,7 @@ use store::payloads::{Part, PayloadsReader, State};
 use store::records::filter::Filter;
 
 use super::*;
-use crate::housekeeping::{Housekeeping, Kept};
+use crate::housekeeping::{Housekeeping, Kept, RECORDS_KEPT};
 use crate::payloads::{Payload, Queue, Writer as PayloadWriter};
 use crate::tail::{Seen, Tail, Watch};
 
@@ -92,6 +92,21 @@ fn old_records_are_deleted_between_drains_and_young_ones_are_not() {
     assert_eq!(count.count, 3, "the rollups survive, and are folded");
 }
 
+#[test]
+fn records_of_an_environment_that_is_gone_are_kept_for_thirteen_months() {
+    let dir = Directory::new();
+    let mut process = Process::start(&dir.0, JournalOptions::default());
+    process.drainer = process.drainer.with_housekeeping(Housekeeping::new(Box::new(Vec::new)));
+    let one = intent();
+    process.begin(&one).settle(settlement(&one));
+    process.drain();
+    process.hands.advance(RECORDS_KEPT - Duration::from_secs(60));
+    assert_eq!(process.drainer.keep_house().unwrap(), 0);
+    process.hands.advance(Duration::from_secs(3_600));
+    assert_eq!(process.drainer.keep_house().unwrap(), 1);
+    assert_eq!(dir.records().len(), 0);
+}
+
 fn payload(text: &str, redacted: bool) -> Payload {
     let part = |text: &str| Part { data: text.into(), bytes: text.len() as u64, cut: false };
     Payload {
@@ -113,7 +128,8 @@ fn content_is_redacted_on_its_way_and_deleted_when_it_is_old() {
     writer.turn().unwrap();
     assert!(PayloadsReader::open(&dir.0).unwrap().is_none(), "who keeps nothing has no file");
     let (full, redacted) = (payload("sk-cw-0123456789abcdef", false), payload("sk-cw-0123456789abcdef", true));
-    assert!(queue.offer(full.clone()) && queue.offer(redacted.clone()));
+    let gone = Payload { environment: "gone".into(), ..payload("of an environment that was deleted", false) };
+    assert!(queue.offer(full.clone()) && queue.offer(redacted.clone()) && queue.offer(gone.clone()));
     writer.turn().unwrap();
     let get = |id| PayloadsReader::open(&dir.0).unwrap().unwrap().get("default", id).unwrap();
     let stored = get(full.id).unwrap();
@@ -123,10 +139,12 @@ fn content_is_redacted_on_its_way_and_deleted_when_it_is_old() {
     assert_eq!(stored.response.unwrap().data, b"answer to [email]");
     hands.advance(Duration::from_secs(29 * 86_400));
     writer.turn().unwrap();
-    assert!(get(full.id).is_some());
+    let gone_is_there = || PayloadsReader::open(&dir.0).unwrap().unwrap().get("gone", gone.id).unwrap().is_some();
+    assert!(get(full.id).is_some() && gone_is_there());
     hands.advance(Duration::from_secs(2 * 86_400));
     writer.turn().unwrap();
     assert_eq!((get(full.id), get(redacted.id)), (None, None));
+    assert!(!gone_is_there());
 }
 
 #[test]

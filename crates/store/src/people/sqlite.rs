@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use super::{Begin, Changed, Hash, OWNER, PeopleStore, SessionQuery, SessionRow, SetUp, UserQuery, UserRow};
 use crate::resources::row::AuditRow;
 use crate::resources::sqlite::SCHEMA;
-use crate::{StoreError, from_sql, to_sql};
+use crate::{StoreError, audit, from_sql, to_sql};
 
 const USER: &str = "users.id AS id, email, name, role, role_from_issuer, password_hash, oidc_issuer, oidc_subject,
      disabled, version, users.created_at_ms AS created_at_ms, updated_at_ms, last_sign_in_at_ms";
@@ -244,24 +244,12 @@ impl PeopleStore for People {
     }
 
     fn log(&self, entry: &AuditRow) -> Result<(), StoreError> {
-        write_down(&self.connection(), Some(entry))
+        self.change(|transaction| audit::append(transaction, entry), |()| true)
     }
 }
 
 fn write_down(connection: &Connection, entry: Option<&AuditRow>) -> Result<(), StoreError> {
-    let Some(entry) = entry else { return Ok(()) };
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO audit (at_ms, actor, role, ip, request_id, action, kind, environment, name, resource_id, before,
-                            after)
-         VALUES (:at, :actor, :role, :ip, :request, :action, :kind, :environment, :name, :id, :before, :after)",
-    )?;
-    statement.execute(named_params! {
-        ":at": to_sql(entry.at_ms), ":actor": entry.actor, ":role": entry.role, ":ip": entry.ip,
-        ":request": entry.request_id, ":action": entry.action, ":kind": entry.kind,
-        ":environment": entry.environment, ":name": entry.name, ":id": entry.resource_id.map(|id| id.0),
-        ":before": entry.before, ":after": entry.after,
-    })?;
-    Ok(())
+    entry.map_or(Ok(()), |entry| audit::append(connection, entry))
 }
 
 fn any_user(connection: &Connection) -> Result<bool, StoreError> {

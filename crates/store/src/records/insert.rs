@@ -8,6 +8,7 @@
 use ir::settlement::Settlement;
 use rusqlite::{CachedStatement, OptionalExtension as _, ToSql, Transaction};
 
+use super::ledger::post::Poster;
 use super::names::{Names, Numbers};
 use super::rollup::sums::Measured;
 use super::rollup::write::Batch;
@@ -18,7 +19,7 @@ use crate::{StoreError, to_sql};
 const GROUP: usize = 8;
 
 /// The columns of a row.
-const COLUMNS: usize = 26;
+const COLUMNS: usize = 27;
 
 /// What is reused from one batch to the next.
 pub(super) struct Inserter {
@@ -29,6 +30,7 @@ pub(super) struct Inserter {
     order: Vec<(i64, usize)>,
     insert_group: String,
     insert_one: String,
+    poster: Poster,
 }
 
 impl Inserter {
@@ -40,10 +42,11 @@ impl Inserter {
             order: Vec::new(),
             insert_group: insert_sql(GROUP),
             insert_one: insert_sql(1),
+            poster: Poster::default(),
         }
     }
 
-    /// Writes the settlements of a batch, and counts them for the rollups; `false` when a place is taken, and the
+    /// Writes the settlements of a batch, posts what they are charged, and counts them for the rollups; `false` when a place is taken, and the
     /// transaction is to be taken back.
     pub(super) fn insert_all(
         &mut self,
@@ -64,8 +67,13 @@ impl Inserter {
             let one = std::slice::from_ref(one);
             free = free && self.insert_rows(&mut insert, transaction, batch, one, Some(sums))? == 1;
         }
+        for (place, index) in order.iter().copied() {
+            if let Some(one) = batch.get(index) {
+                self.poster.note(place, index, one);
+            }
+        }
         self.order = order;
-        Ok(free)
+        Ok(free && self.poster.post_all(transaction, &mut self.names, batch)?)
     }
 
     /// Writes those settlements of a batch that are not recorded yet, one by one, and returns where in the batch the
@@ -95,9 +103,11 @@ impl Inserter {
             } else {
                 let numbers = self.names.numbers(transaction, one)?;
                 sums.add(one.subject.id.unix_ms(), numbers.key, &Measured::of(one));
+                self.poster.note(place, index, one);
             }
         }
         self.order = order;
+        self.poster.post_each(transaction, &mut self.names, batch)?;
         Ok(known)
     }
 
@@ -135,6 +145,7 @@ impl Inserter {
     /// Forgets what a failed transaction may have taken back.
     pub(super) fn forget(&mut self) {
         self.names.forget();
+        self.poster.clear();
     }
 }
 
@@ -213,5 +224,6 @@ fn bind(
     row.bind(24, to_sql(settlement.latency_us))?;
     row.bind(25, settlement.first_content_us.map(to_sql))?;
     row.bind(26, detail)?;
+    row.bind(27, settlement.charge.map(|charge| to_sql(charge.total().0)))?;
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Names {
         })
     }
 
-    fn name(&mut self, connection: &Connection, name: &str) -> Result<u32, StoreError> {
+    pub(super) fn name(&mut self, connection: &Connection, name: &str) -> Result<u32, StoreError> {
         if let Some(number) = self.names.get(name) {
             return Ok(*number);
         }

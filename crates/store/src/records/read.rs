@@ -141,7 +141,7 @@ const SELECT: &str = "
     SELECT r.id, c.environment, c.key_id, c.key_name, s.name, m.name, p.name, r.stream, r.status, o.name, e.name,
         r.input_tokens, r.cached_input_tokens, r.cache_write_tokens, r.output_tokens, r.reasoning_tokens,
         r.audio_input_tokens, r.audio_output_tokens, u.name, r.cost_nanos, b.name, r.baseline_cost_nanos, r.latency_us,
-        r.first_content_us, r.detail, c.team, t.tags
+        r.first_content_us, r.detail, c.team, t.tags, r.charged_nanos
     FROM requests r CROSS JOIN callers c ON c.id = r.caller
         LEFT JOIN names s ON s.id = r.surface LEFT JOIN names m ON m.id = r.model
         LEFT JOIN names p ON p.id = r.provider LEFT JOIN names o ON o.id = r.outcome

@@ -1,7 +1,7 @@
 //! A recorded request in the form of the admin API: what a person asks about a request, in the units people read.
 
 use ir::id::{RequestId, ResourceId};
-use ir::money::NanoUsd;
+use ir::money::{Charge, NanoUsd};
 use ir::settlement::{AttemptRecord, Settlement};
 use ir::usage::Usage;
 use rusqlite::Row;
@@ -54,6 +54,9 @@ pub struct RequestRecord {
     /// What it cost, an exact JSON number of US dollars.
     #[serde(serialize_with = "as_dollars")]
     pub cost_usd: Option<NanoUsd>,
+    /// What it was charged, with the margin; `None` where usage is not charged.
+    #[serde(serialize_with = "as_dollars")]
+    pub charged_usd: Option<NanoUsd>,
     /// The model that the savings are measured against.
     pub baseline: Option<String>,
     /// What the same usage would have cost on it.
@@ -158,6 +161,7 @@ impl RequestRecord {
             upstream_id: owned(detail.upstream_id),
             usage: UsageReport::of(&columns_usage(row)?, row.get(18)?),
             cost_usd: cost,
+            charged_usd: row.get::<_, Option<i64>>(27)?.map(from_sql).map(NanoUsd),
             baseline: row.get(20)?,
             baseline_cost_usd: baseline_cost,
             saved_pct: saved_pct(cost, baseline_cost),
@@ -191,6 +195,7 @@ impl RequestRecord {
             upstream_id: settlement.upstream_id.clone(),
             usage: UsageReport::of(&settlement.usage, settlement.usage_origin.name().to_owned()),
             cost_usd: settlement.cost,
+            charged_usd: settlement.charge.map(Charge::total),
             baseline: owned(&settlement.baseline),
             baseline_cost_usd: settlement.baseline_cost,
             saved_pct: saved_pct(settlement.cost, settlement.baseline_cost),

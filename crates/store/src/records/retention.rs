@@ -22,6 +22,16 @@ impl Default for Sweep {
 }
 
 impl Records {
+    /// Returns the environments that ever had a record.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn environments(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT DISTINCT environment FROM callers")?;
+        let found = statement.query_map([], |row| row.get(0))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// Looks at the next few hundred records and deletes those that an environment made before an instant. Returns how
     /// many it deleted, or `None` when the pass is over.
     ///

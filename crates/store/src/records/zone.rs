@@ -94,6 +94,22 @@ impl Zone {
         if aligned > unix_ms { aligned } else { next.max(unix_ms + 1) }
     }
 
+    /// Returns the month that an instant is in, as `2026-11`.
+    pub fn month_of(&self, unix_ms: u64) -> String {
+        let date = timestamp(unix_ms).to_zoned(self.0.clone()).date();
+        format!("{:04}-{:02}", date.year(), date.month())
+    }
+
+    /// Returns the first instant of a month that is written like `2026-11`, and that behind it.
+    pub fn month(&self, written: &str) -> Option<(u64, u64)> {
+        let (year, month) = written.split_once('-').filter(|(year, month)| year.len() == 4 && month.len() == 2)?;
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let first =
+            Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok().filter(|_| digits(year) && digits(month))?;
+        let next = if first.month() == 12 { (first.year() + 1, 1) } else { (first.year(), first.month() + 1) };
+        Some((self.midnight(first)?, self.midnight(Date::new(next.0, next.1, 1).ok()?)?))
+    }
+
     fn midnight(&self, date: Date) -> Option<u64> {
         let start = date.to_zoned(self.0.clone()).ok()?;
         u64::try_from(start.timestamp().as_millisecond()).ok()
@@ -155,6 +171,22 @@ mod tests {
         check("Asia/Kolkata", "2026-11-21T18:29:59Z", "2026-11-20T18:30:00Z", "2026-11-21T18:30:00Z");
         check("America/St_Johns", "2026-11-01T10:00:00Z", "2026-11-01T02:30:00Z", "2026-11-02T03:30:00Z");
         check("Europe/Berlin", "2026-03-29T10:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
+    }
+
+    #[test]
+    fn months_are_written_as_people_write_them() {
+        let check = |zone: &str, month: &str, start: &str, end: &str| {
+            let zone = Zone::parse(zone).unwrap();
+            assert_eq!(zone.month(month), Some((ms(start), ms(end))), "{month}");
+            assert_eq!((zone.month_of(ms(start)), zone.month_of(ms(end) - 1)), (month.to_owned(), month.to_owned()));
+        };
+        check("UTC", "2026-12", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z");
+        check("Europe/Berlin", "2026-03", "2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z");
+        for wrong in
+            ["", "2026", "2026-13", "2026-00", "2026-1", "26-01", "+026-01", "2026-+1", "2026-01-01", "9999-12"]
+        {
+            assert_eq!(Zone::default().month(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

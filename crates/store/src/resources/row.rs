@@ -2,6 +2,8 @@
 
 use ir::id::ResourceId;
 
+use crate::audit;
+
 /// A stored document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -207,6 +209,8 @@ pub struct AuditRow {
     pub before: Option<String>,
     /// Its spec after, without secrets.
     pub after: Option<String>,
+    /// The hash of all that and of the entry before; given by the database. Entries of older versions have none.
+    pub hash: Option<audit::Hash>,
 }
 
 /// Which entries of the audit log to list. Absent conditions do not bind.

@@ -20,6 +20,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("../../migrations/control/0001_resources.sql"),
         include_str!("../../migrations/control/0002_documents.sql"),
         include_str!("../../migrations/control/0003_people.sql"),
+        include_str!("../../migrations/control/0004_audit_chain.sql"),
     ],
 };
 

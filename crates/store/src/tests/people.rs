@@ -70,6 +70,7 @@ fn entry() -> AuditRow {
         resource_id: Some(ResourceId([7; 16])),
         before: None,
         after: Some("{}".to_owned()),
+        hash: None,
     }
 }
 

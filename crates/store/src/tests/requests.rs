@@ -3,7 +3,7 @@
 use super::*;
 use crate::records::record::RequestRecord;
 
-pub(super) fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
+pub(crate) fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
     Settlement {
         subject: Subject {
             id: RequestId::new(unix_ms),
@@ -40,6 +40,7 @@ pub(super) fn settlement(unix_ms: u64, key_name: &str) -> Settlement {
             error: None,
             duration_us: 11_001,
         }],
+        charge: None,
     }
 }
 
@@ -66,7 +67,7 @@ fn a_record_reads_as_the_api_shows_it() {
             r#""outcome":"succeeded","error":null,"finish_reason":"stop","upstream_id":"chatcmpl-1","#,
             r#""usage":{{"input_tokens":15,"cached_input_tokens":5,"cache_write_tokens":0,"output_tokens":10,"#,
             r#""reasoning_tokens":3,"audio_input_tokens":0,"audio_output_tokens":0,"origin":"reported"}},"#,
-            r#""cost_usd":0.0001225,"baseline":"gpt-4o","baseline_cost_usd":0.0002,"saved_pct":38.8,"#,
+            r#""cost_usd":0.0001225,"charged_usd":null,"baseline":"gpt-4o","baseline_cost_usd":0.0002,"saved_pct":38.8,"#,
             r#""latency_ms":12.345,"time_to_first_content_ms":4.0,"attempts":[{{"provider":"openai","#,
             r#""model":"gpt-4o-mini","reason":"requested \"model\"","status":200,"error":null,"duration_ms":11.001}}]}}"#
         ),

@@ -49,7 +49,7 @@ fn the_output_is_what_the_request_or_else_the_model_says() {
 fn a_window_bounds_the_input_and_sound_has_its_price() {
     let small = Model { context_window: Some(10), ..model(Some(5), 1_000_000, 2_000_000) };
     let amounts = Demand::of(&request(""), true).amounts(&small, 5);
-    assert_eq!(amounts, Amounts { input_tokens: 10, output_tokens: 5, nanos: 20_000 });
+    assert_eq!(amounts, Amounts { input_tokens: 10, output_tokens: 5, nanos: 20_000, charge: 20_000 });
     let rates = Rates::plain(PicoUsd(1_000_000), PicoUsd(2_000_000)).with(Bucket::AudioOutput, PicoUsd(9_000_000));
     let loud = Model { prices: Some(Arc::new(Prices::flat(rates))), ..small };
     assert_eq!(Demand::of(&request(r#","modalities":["audio"]"#), true).amounts(&loud, 5).nanos, 55_000);

@@ -35,14 +35,15 @@ fn everything_can_be_said() {
     let environment = compiled(
         "unsupported_params = \"refuse\"\nerror_types = \"routerlink\"\nlog_content = \"redacted\"\n\
          timezone = \"America/Argentina/Buenos_Aires\"\nretention = { content_days = 7, records_months = 1 }\n\
-         billing = { enabled = true }\n",
+         billing = { enabled = true, margin_percent = 5.5, status = \"suspended\" }\n",
     );
     assert_eq!(environment.unsupported_params, UnsupportedParams::Refuse);
     assert_eq!(environment.error_types, ErrorTypes::Routerlink { prefix: "crossway_".into() });
     assert_eq!(environment.log_content, LogContent::Redacted);
     assert_eq!(environment.retention, Retention { content_days: 7, records_days: 31 });
     assert_eq!(&*environment.timezone, "America/Argentina/Buenos_Aires");
-    assert!(environment.billing.enabled);
+    let billing = Billing { enabled: true, margin: Margin(55_000), status: AccountStatus::Suspended };
+    assert_eq!(environment.billing, billing);
     let other = compiled("error_types = \"routerlink\"\nerror_type_prefix = \"routerlink_\"\n");
     assert_eq!(other.error_types, ErrorTypes::Routerlink { prefix: "routerlink_".into() });
     let bare = compiled("error_types = \"routerlink\"\nerror_type_prefix = \"\"\n");
@@ -56,6 +57,14 @@ fn faults_say_what_to_do() {
     check(
         "error_types = \"router-link\"",
         "error_types: must be one of computeboard, routerlink (did you mean routerlink?)",
+    );
+    check(
+        "billing = { margin_percent = \"-1\" }",
+        "billing.margin_percent: not a percentage that is not negative (write a percentage such as 5.5)",
+    );
+    check(
+        "billing = { status = \"suspend\" }",
+        "billing.status: must be one of active, suspended (did you mean suspended?)",
     );
     check("log_content = \"of\"", "log_content: must be one of off, redacted, full (did you mean off?)");
     check(

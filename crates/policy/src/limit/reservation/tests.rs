@@ -32,7 +32,7 @@ fn used(bound: &Bound, now: Now) -> u64 {
 }
 
 fn tokens(input: u64, output: u64) -> Amounts {
-    Amounts { input_tokens: input, output_tokens: output, nanos: 0 }
+    Amounts { input_tokens: input, output_tokens: output, nanos: 0, charge: 0 }
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn everybody_gets_back_what_was_theirs() {
             provider: Some("one"),
             model: Some("M"),
             requests: 3,
-            amounts: Amounts { input_tokens: 10, output_tokens: 5, nanos: 70 },
+            amounts: Amounts { input_tokens: 10, output_tokens: 5, nanos: 70, charge: 0 },
         };
         wanted.feed(&one, &snapshot, &book, START);
         let two = Used { key: keys[1].id, team: None, provider: None, model: None, requests: 1, ..one };

@@ -116,7 +116,10 @@ pub(in crate::admin) fn span(filter: &Filter, now_ms: u64, length_ms: Option<u64
 }
 
 /// Reads an instant.
-fn instant(name: &str, text: &str) -> Result<u64, Problem> {
+///
+/// # Errors
+/// 400 that names the parameter.
+pub(in crate::admin) fn instant(name: &str, text: &str) -> Result<u64, Problem> {
     let whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // A plus sign of an offset that was not escaped has become a space.
     let (date, offset) = text.split_at_checked(19).unwrap_or((text, ""));

@@ -55,6 +55,7 @@ fn record(_: &mut SchemaGenerator) -> Schema {
             "upstream_id": nullable("string"),
             "usage": object(),
             "cost_usd": nullable("number"),
+            "charged_usd": nullable("number"),
             "baseline": nullable("string"),
             "baseline_cost_usd": nullable("number"),
             "saved_pct": nullable("number"),
@@ -235,7 +236,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 fn effective(_: &mut SchemaGenerator) -> Schema {
-    let amount = |what: &str| json!({ "type": ["integer", "string"], "description": what });
+    let amount = |what: &str| json!({ "type": ["integer", "string", "null"], "description": what });
     json_schema!({
         "type": "object",
         "required": ["key", "as_of", "data"],
@@ -251,8 +252,8 @@ fn effective(_: &mut SchemaGenerator) -> Schema {
                     "scope": { "enum": ["environment", "team", "key"] },
                     "name": nullable("string"),
                     "target": text("string"),
-                    "amount": amount("US dollars are text, everything else a whole number."),
-                    "used": amount("What is used, or held by requests in flight."),
+                    "amount": amount("US dollars are text, everything else a whole number; null for credits."),
+                    "used": amount("What is used, or held by requests in flight; null for credits."),
                     "remaining": amount("What is left."),
                     "resets_at": {
                         "type": ["string", "null"],

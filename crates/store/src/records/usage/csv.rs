@@ -58,7 +58,7 @@ fn line(text: &mut String, cells: impl Iterator<Item = String>) {
 }
 
 /// Returns a name as a cell. What a spreadsheet would take for a formula gets an apostrophe before it.
-fn cell(value: &str) -> String {
+pub(in crate::records) fn cell(value: &str) -> String {
     let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let value = if formula { format!("'{value}") } else { value.to_owned() };
     if value.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value }

@@ -1,13 +1,12 @@
 //! Reading.
 
 use ir::id::ResourceId;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{Connected, keys};
 use crate::resources::ResourceReader;
 use crate::resources::row::{AuditQuery, AuditRow, Changed, Changes, KeyQuery, Labels, Referrer, Row, SecretRow};
-use crate::{StoreError, from_sql, to_sql};
+use crate::{StoreError, audit, from_sql, to_sql};
 
 /// The columns that [`document`] reads.
 pub(super) const COLUMNS: &str = "r.kind, r.environment, r.id, r.name, r.version, r.schema, r.spec, r.created_at_ms,
@@ -83,7 +82,7 @@ impl<T: Connected> ResourceReader for T {
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
-        audit(self.connection(), query)
+        audit::list(self.connection(), query)
     }
 
     fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
@@ -141,53 +140,4 @@ pub(super) fn document(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
             expires_at_ms: row.get::<_, Option<i64>>(13)?.map(from_sql),
         },
     })
-}
-
-fn audit(connection: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
-    let mut conditions = String::from("1");
-    let mut values: Vec<Value> = Vec::new();
-    let texts = [
-        ("actor", &query.actor),
-        ("action", &query.action),
-        ("kind", &query.kind),
-        ("environment", &query.environment),
-        ("name", &query.name),
-    ];
-    for (column, value) in texts {
-        if let Some(value) = value {
-            conditions.push_str(&format!(" AND {column} = ?"));
-            values.push(Value::Text(value.clone()));
-        }
-    }
-    let numbers = [("at_ms >= ?", query.from_ms), ("at_ms < ?", query.to_ms), ("seq < ?", query.before)];
-    for (condition, value) in numbers {
-        if let Some(value) = value {
-            conditions.push_str(&format!(" AND {condition}"));
-            values.push(Value::Integer(to_sql(value)));
-        }
-    }
-    values.push(Value::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
-    let sql = format!(
-        "SELECT seq, at_ms, actor, role, ip, request_id, action, kind, environment, name, resource_id, before, after
-         FROM audit WHERE {conditions} ORDER BY seq DESC LIMIT ?"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_map(params_from_iter(values), |row| {
-        Ok(AuditRow {
-            seq: from_sql(row.get(0)?),
-            at_ms: from_sql(row.get(1)?),
-            actor: row.get(2)?,
-            role: row.get(3)?,
-            ip: row.get(4)?,
-            request_id: row.get(5)?,
-            action: row.get(6)?,
-            kind: row.get(7)?,
-            environment: row.get(8)?,
-            name: row.get(9)?,
-            resource_id: row.get::<_, Option<[u8; 16]>>(10)?.map(ResourceId),
-            before: row.get(11)?,
-            after: row.get(12)?,
-        })
-    })?;
-    Ok(found.collect::<Result<_, _>>()?)
 }

@@ -6,7 +6,7 @@ use rusqlite::{ErrorCode, named_params};
 use super::{SqliteTransaction, read};
 use crate::resources::Transaction;
 use crate::resources::row::{AuditRow, Reference, Row, SecretRow};
-use crate::{StoreError, to_sql};
+use crate::{StoreError, audit, to_sql};
 
 /// How many changes are kept for other processes to read. Who is further behind reads everything again.
 const KEPT_CHANGES: u64 = 10_000;
@@ -88,18 +88,7 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn log(&mut self, entry: &AuditRow) -> Result<(), StoreError> {
-        let mut statement = self.transaction.prepare_cached(
-            "INSERT INTO audit (at_ms, actor, role, ip, request_id, action, kind, environment, name, resource_id,
-                                before, after)
-             VALUES (:at, :actor, :role, :ip, :request, :action, :kind, :environment, :name, :id, :before, :after)",
-        )?;
-        statement.execute(named_params! {
-            ":at": to_sql(entry.at_ms), ":actor": entry.actor, ":role": entry.role, ":ip": entry.ip,
-            ":request": entry.request_id, ":action": entry.action, ":kind": entry.kind,
-            ":environment": entry.environment, ":name": entry.name, ":id": entry.resource_id.map(|id| id.0),
-            ":before": entry.before, ":after": entry.after,
-        })?;
-        Ok(())
+        audit::append(&self.transaction, entry)
     }
 
     fn put_fact(&mut self, name: &str, value: &str) -> Result<(), StoreError> {

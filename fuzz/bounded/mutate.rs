@@ -1,53 +1,31 @@
-//! Changes of seeds: small accidents with bytes, and larger ones with the words of JSON and of event streams. Half of
-//! them put one whole JSON value in the place of another, so that what follows is still JSON.
+//! Changes of seeds: small accidents with bytes, and larger ones with the words of a grammar. Half of them put one whole
+//! value in the place of another, so that what follows is still of that grammar.
 
-use dialect::json::Scanner;
+/// Where a piece begins, and where it ends.
+pub type Range = (usize, usize);
 
-/// Words that decoders look for.
-const WORDS: [&[u8]; 32] = [
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b":",
-    b",",
-    b"\"",
-    b"\\",
-    b"null",
-    b"true",
-    b"{}",
-    b"[]",
-    b"\"\"",
-    b"-1",
-    b"1e9",
-    b"0.5",
-    b"18446744073709551616",
-    b"\\ud83d",
-    b"\\u0000",
-    b"\n",
-    b"\r\n",
-    b"\n\n",
-    b"data:",
-    b"data: [DONE]\n\n",
-    b"event: x\n",
-    b": ping\n\n",
-    b"\xef\xbb\xbf",
-    b"\xff",
-    b"\"type\":",
-    b"\"error\":{\"message\":\"m\"}",
-    b"\xc3\xa9",
-    b" ",
-];
+/// What a format looks like, as far as changing it needs to know.
+pub struct Grammar {
+    /// Words that its readers look for.
+    pub words: &'static [&'static [u8]],
+    /// Small values.
+    pub values: &'static [&'static [u8]],
+    /// The bytes that words end at.
+    pub boundaries: &'static [u8],
+    /// The range of a whole value: the first that follows a place.
+    pub value: fn(&[u8], usize) -> Option<Range>,
+}
 
 /// Makes one case.
-pub struct Mutator {
+pub struct Mutator<'a> {
+    grammar: &'a Grammar,
     state: u64,
 }
 
-impl Mutator {
+impl<'a> Mutator<'a> {
     /// Starts the case of a number.
-    pub fn new(case: u64) -> Self {
-        let mut new = Self { state: case.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 };
+    pub fn new(case: u64, grammar: &'a Grammar) -> Self {
+        let mut new = Self { grammar, state: case.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 };
         new.below(2);
         new
     }
@@ -68,7 +46,7 @@ impl Mutator {
         let (from, to) = if self.below(2) == 0 { self.range(data) } else { self.token(data) };
         let with = match self.below(8) {
             0 => Vec::new(),
-            1 | 2 => self.one_of(&WORDS).to_vec(),
+            1 | 2 => self.one_of(self.grammar.words).to_vec(),
             3 => [&data[from..to], &data[from..to]].concat(),
             4 => vec![self.below(256) as u8],
             5 => {
@@ -90,34 +68,30 @@ impl Mutator {
 
     /// Puts a value of any seed, or a small one, in the place of a value.
     fn exchange(&mut self, data: &mut Vec<u8>, seeds: &[Vec<u8>]) {
-        const SMALL: [&[u8]; 8] =
-            [b"null", b"true", b"{}", b"[]", b"\"\"", b"-1", b"\"text\"", b"18446744073709551616"];
         let Some((from, to)) = self.value(data) else { return };
         let other = self.one_of(seeds).clone();
         let with = match self.value(&other) {
             Some((from, to)) if self.below(2) == 0 => other[from..to].to_vec(),
-            _ => self.one_of(&SMALL).to_vec(),
+            _ => self.one_of(self.grammar.values).to_vec(),
         };
         data.splice(from..to, with);
     }
 
-    /// The range of a JSON value: the first that follows a place.
-    fn value(&mut self, data: &[u8]) -> Option<(usize, usize)> {
+    fn value(&mut self, data: &[u8]) -> Option<Range> {
         let start = self.below(data.len() + 1);
-        let before = data.iter().skip(start).position(|byte| b":[,".contains(byte))?;
-        let range = Scanner::new(data, start + before + 1).value().ok()?;
-        Some((range.start, range.end))
+        (self.grammar.value)(data, start)
     }
 
     /// A short range.
-    fn range(&mut self, data: &[u8]) -> (usize, usize) {
+    fn range(&mut self, data: &[u8]) -> Range {
         let from = self.below(data.len() + 1);
         (from, (from + self.below(9)).min(data.len()))
     }
 
-    /// A range that looks like a word of JSON or a line: from one boundary to a later one.
-    fn token(&mut self, data: &[u8]) -> (usize, usize) {
-        let is_boundary = |byte: &u8| b"{}[],:\"\n".contains(byte);
+    /// A range that looks like a word: from one boundary to a later one.
+    fn token(&mut self, data: &[u8]) -> Range {
+        let boundaries = self.grammar.boundaries;
+        let is_boundary = |byte: &u8| boundaries.contains(byte);
         let start = self.below(data.len() + 1);
         let next = |at: usize| data.iter().skip(at).position(is_boundary).map_or(data.len(), |ahead| at + ahead);
         let from = next(start);
@@ -128,7 +102,7 @@ impl Mutator {
         (from, to)
     }
 
-    fn one_of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    fn one_of<'l, T>(&mut self, list: &'l [T]) -> &'l T {
         &list[self.below(list.len())]
     }
 

@@ -1,35 +1,30 @@
-//! A bounded run of every fuzzing target, on a stable toolchain.
+//! A bounded run of fuzzing targets, on a stable toolchain.
 //!
 //! It is not guided by coverage: a deterministic mutator changes the seeds of `fuzz/seeds`, so that every machine runs
 //! the same cases and a failure can be run again. `fuzz/README.md` says how to search for longer, and with guidance.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking and says what it did"
-)]
-
+#[path = "bounded/mutate.rs"]
 mod mutate;
-#[path = "../../../../fuzz/targets.rs"]
-mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::{fs, io};
 
+pub use mutate::Grammar;
 use mutate::Mutator;
-use targets::{TARGETS, Target};
+
+use crate::targets::Target;
 
 /// How many cases of each target are run unless `FUZZ_CASES` says another number.
 const CASES: u64 = 4_000;
 
-#[test]
-fn no_target_fails() {
+/// Runs every target, or the one that `FUZZ_TARGET` names.
+pub fn run_all(targets: &[Target], grammar: &Grammar) {
     let only = std::env::var("FUZZ_TARGET").ok();
     let cases = std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
     let mut failed = Vec::new();
-    for target in TARGETS.iter().filter(|target| only.as_deref().is_none_or(|only| target.name == only)) {
-        if let Err(said) = run(target, cases) {
+    for target in targets.iter().filter(|target| only.as_deref().is_none_or(|only| target.name == only)) {
+        if let Err(said) = run(target, grammar, cases) {
             failed.push(said);
         }
     }
@@ -37,7 +32,7 @@ fn no_target_fails() {
 }
 
 /// Runs the seeds of a target and then `cases` changes of them, each of which depends on its number alone.
-fn run(target: &Target, cases: u64) -> Result<(), String> {
+fn run(target: &Target, grammar: &Grammar, cases: u64) -> Result<(), String> {
     let seeds = seeds(target);
     let attempt = |what: &str, data: &[u8]| {
         catch_unwind(AssertUnwindSafe(|| (target.run)(data)))
@@ -47,7 +42,7 @@ fn run(target: &Target, cases: u64) -> Result<(), String> {
         attempt("a seed", seed)?;
     }
     for case in 0..cases {
-        attempt(&format!("case {case}"), &Mutator::new(case).change(&seeds))?;
+        attempt(&format!("case {case}"), &Mutator::new(case, grammar).change(&seeds))?;
     }
     println!("{}: {} seeds, {cases} cases", target.name, seeds.len());
     Ok(())
@@ -55,11 +50,13 @@ fn run(target: &Target, cases: u64) -> Result<(), String> {
 
 fn seeds(target: &Target) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target.seeds);
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|file| file.unwrap().path())
-        .collect();
-    files.sort();
-    assert!(!files.is_empty(), "{} is empty", folder.display());
-    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+    let read = || {
+        let files: Result<Vec<_>, io::Error> = fs::read_dir(&folder)?.map(|file| Ok(file?.path())).collect();
+        let mut files = files?;
+        files.sort();
+        files.iter().map(fs::read).collect::<Result<Vec<_>, io::Error>>()
+    };
+    let seeds = read().unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    assert!(!seeds.is_empty(), "{} is empty", folder.display());
+    seeds
 }
