@@ -63,7 +63,7 @@ where
     let decoded = decode::decode(&worker.gateway, Surface::AnthropicCount, authenticated).await?;
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(&worker.gateway, gated)?;
-    let planned = plan::plan(Missed(guarded.0))?;
+    let planned = plan::plan(&worker.gateway, Missed(guarded.0))?;
     let mut gated = planned.gated;
     let revoked = gated.key.revoked.clone();
     let Some(counted) = revoked.run_until_cancelled(asked(worker, &mut gated, &planned.plan)).await else {

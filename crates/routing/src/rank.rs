@@ -6,6 +6,9 @@
 use crate::goal::Weights;
 use crate::signal::{Reading, Standing};
 
+/// Expected times that differ by less than this are the same, in seconds: no estimate is finer.
+const TICK_S: f64 = 0.005;
+
 /// How much longer a target may be expected to take and still count as equally fast.
 const NEAR: f64 = 1.25;
 
@@ -149,7 +152,8 @@ fn expected(candidate: &Candidate, other_s: f64) -> f64 {
     // A bench that is over has charged for its failures: whether they go on is what the probe asks.
     let failure = if reading.standing == Standing::Probe { 0.0 } else { reading.failure };
     let writing = reading.tokens_per_s.map_or(0.0, |rate| precise(candidate.output_tokens) / rate.max(0.1));
-    (reading.wait_for_s + writing + failure * (reading.fail_cost_s + other_s)).max(1e-6)
+    let seconds = reading.wait_for_s + writing + failure * (reading.fail_cost_s + other_s);
+    ((seconds / TICK_S).round() * TICK_S).max(TICK_S)
 }
 
 fn tier(reading: &Reading) -> (Tier, f64) {
@@ -161,8 +165,8 @@ fn tier(reading: &Reading) -> (Tier, f64) {
     }
 }
 
-/// Among the first and those of its family that are about as fast, the one of two drawn at random with less in flight
-/// goes first (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
+/// The first, or one drawn at random of those of its family that are about as fast: the one with less in flight goes first
+/// (after Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
 fn spread(out: &mut [Ranked], seed: u64) {
     let Some(first) = out.first().copied() else { return };
     let equal = |one: &&Ranked| {
@@ -172,25 +176,19 @@ fn spread(out: &mut [Ranked], seed: u64) {
     if near < 2 || first.tier != Tier::Ready {
         return;
     }
-    let a = draw(seed, 1, near);
-    let b = (a + 1 + draw(seed, 2, near - 1)) % near;
     let load = |at: usize| out.get(at).map_or(u32::MAX, |one| one.waiting);
-    // As busy as each other: the better one.
-    let winner = if load(b) == load(a) {
-        a.min(b)
-    } else if load(b) < load(a) {
-        b
-    } else {
-        a
-    };
-    if let Some(moved) = out.get_mut(..=winner) {
+    let other = 1 + draw(seed, near - 1);
+    // As busy as each other: the better one, which is the first configured where nothing else tells them apart.
+    if load(other) < load(0)
+        && let Some(moved) = out.get_mut(..=other)
+    {
         moved.rotate_right(1);
     }
 }
 
 /// Draws a number below `end` from a seed (splitmix64).
-pub(crate) fn draw(seed: u64, salt: u64, end: usize) -> usize {
-    let mut x = seed.wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+fn draw(seed: u64, end: usize) -> usize {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     usize::try_from((x ^ (x >> 31)) >> 33).unwrap_or(0) % end.max(1)

@@ -258,7 +258,7 @@ impl Signals {
     fn blame(&self, now: Monotonic, trouble: Trouble, probe: bool) {
         self.failure.update(|failure| failure + FAIL_GAIN * (1.0 - failure));
         self.heard.set(now.0.max(1));
-        let at_once = matches!(trouble, Trouble::Model | Trouble::Credential);
+        let at_once = trouble == Trouble::Credential;
         self.breaker.failed(now.0, probe, at_once);
     }
 

@@ -10,6 +10,7 @@ mod inline;
 pub(crate) mod letter;
 mod rate_limits;
 mod streamed;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,7 @@ use upstream::target::Target;
 use self::buffered::Whole;
 use self::letter::Letter;
 pub use self::streamed::Begun;
+use self::watch::Watched;
 use super::authenticate::revoked;
 use super::gate::Gated;
 use super::reserve::Reserved;
@@ -160,6 +162,12 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
     let (mut said, mut unsaid, mut denied) = (None, None, None);
     loop {
         let Some(planned) = plan.attempts.get(at) else { return Err(nobody(said, unsaid, denied)) };
+        let held = || watch::held(configuration, plan, at, run.worker.gateway.clock.now());
+        if let (0, Some(why), Some(next)) = (retries, held(), plan.attempts.get(at + 1)) {
+            log_failover(configuration, gated, planned.model, next.model, &why, at);
+            at += 1;
+            continue;
+        }
         if let Err(denial) = enter(configuration, gated, planned.model) {
             // To fail at a target may not lead on to the next; to be refused by the target's own limit does.
             if let Some(failure) = unsaid.filter(|_| retries > 0) {
@@ -263,16 +271,27 @@ async fn attempt(
     let provider = configuration.snapshot.provider(model.provider).ok_or_else(gone)?;
     let target = configuration.target(planned.model).ok_or_else(gone)?;
     let clock = &run.worker.gateway.clock;
+    let signals = configuration.signals(planned.model).ok_or_else(gone)?;
     let started = clock.now();
-    let tried = match write(run, gated, target, model).await {
+    let (tried, ended) = match write(run, gated, target, model).await {
         // Only now it is asked: what it cannot be told costs nothing.
         Ok(letter) => {
-            target.retries.record_request(clock.now().0);
+            let asked = clock.now();
+            target.retries.record_request(asked.0);
             gated.ticket.asking(&model.slug, &provider.name, model.prices.as_ref());
             let route = route(configuration, gated, planned.model, plan.policy);
-            ask(run, gated, target, letter, route).await
+            let watched = Watched::begin(signals, gated.request.stream(), clock, asked);
+            let tried = ask(run, gated, target, letter, route).await;
+            let ended = clock.now();
+            match &tried {
+                Ok(_) => watched.answered(ended),
+                // That the caller would not wait longer says no more than that it took so long.
+                Err(failure) if failure.class == Class::Timeout && passed(run.deadline) => drop(watched),
+                Err(failure) => watched.failed(ended, failure),
+            }
+            (tried, ended)
         }
-        Err(failure) => Err(failure),
+        Err(failure) => (Err(failure), clock.now()),
     };
     let (status, error) = match &tried {
         Ok(_) => (Some(200), None),
@@ -284,9 +303,13 @@ async fn attempt(
         reason: planned.reason.to_string().into(),
         status,
         error,
-        duration_us: clock.now().micros_since(started),
+        duration_us: ended.micros_since(started),
     });
-    let (head, dropped, success) = tried?;
+    let (head, dropped, mut success) = tried?;
+    if let Success::Begun(begun) = &mut success {
+        (begun.asked, begun.heard) = (started, ended);
+    }
+    watch::note_limits(signals, &head, ended);
     let headers = rate_limits::passed(&head, gated.request.surface().dialect());
     Ok(Answer { model: planned.model, dropped, headers, success })
 }

@@ -83,7 +83,7 @@ fn whose_fault_it_is_decides_what_follows() {
     check(Trouble::Server, false, true);
     check(Trouble::Connect, false, true);
     check(Trouble::Timeout, false, true);
-    check(Trouble::Model, true, true);
+    check(Trouble::Model, false, true);
     check(Trouble::Credential, true, true);
     check(Trouble::Limited, false, false);
     check(Trouble::Request, false, false);

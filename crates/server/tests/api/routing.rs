@@ -1,0 +1,212 @@
+//! The live state at work: who fails is left alone and tried again, who asks to be left alone is, the providers of one
+//! model share its load, and policies choose among models.
+
+use std::time::Duration;
+
+use policy::spec::key::KeySpec;
+use serde_json::{Value, json};
+use testkit::gateway::{Gateway, REQUEST, STREAM};
+use testkit::script::Script;
+
+fn asked(gateway: &Gateway, provider: &str) -> usize {
+    gateway.provider(provider).requests().len()
+}
+
+/// A model of a provider, with its price per million tokens and its quality.
+fn model(slug: &str, provider: &str, price: &str, quality: u32, more: &str) -> String {
+    format!(
+        "[[models]]\nslug = \"{slug}\"\nprovider = \"{provider}\"\ninput_price = {price}\noutput_price = {price}\n\
+         quality = {quality}\n{more}\n"
+    )
+}
+
+fn ask(model: &str) -> String {
+    REQUEST.replace("\"m\"", &format!("\"{model}\""))
+}
+
+/// The model of p, which q steps in for when anything fails.
+const FALLBACK: &str = "[[models]]\nslug = \"other\"\nprovider = \"q\"\n\
+                        [[fallbacks]]\nmodel = \"m\"\nfallbacks = [\"other\"]\n";
+
+/// Two providers: p serves `m` alone, q steps in with another model.
+fn with_fallback(scripts: Vec<Script>) -> Gateway {
+    let builder = Gateway::builder().provider_with("p", "", scripts).provider("q", Script::chat("Hello"));
+    builder.config(FALLBACK).start()
+}
+
+fn pinned() -> String {
+    ask("p/m")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_fails_twice_is_left_alone_and_tried_again() {
+    let gateway = with_fallback(vec![Script::error(500, "no"), Script::error(500, "no"), Script::chat("Hello")]);
+    for expect in [1, 2, 2, 2] {
+        let reply = gateway.chat(&pinned()).await;
+        assert_eq!((reply.status, reply.header("x-crossway-provider")), (200, Some("q")));
+        assert_eq!(asked(&gateway, "p"), expect);
+    }
+    gateway.assembly.hands.advance(Duration::from_secs(15));
+    assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("p"), "no bench is longer");
+    let records = gateway.records(5).await;
+    let mut attempts: Vec<usize> = records.iter().map(|record| record.attempts.len()).collect();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 1, 1, 2, 2], "who is not asked is no attempt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_resort_is_always_asked() {
+    let gateway = Gateway::builder().provider("p", Script::error(400, "no")).start();
+    for turn in 1..=4 {
+        gateway.chat(REQUEST).await;
+        assert_eq!(asked(&gateway, "p"), turn);
+    }
+    gateway.records(4).await;
+    let gateway = Gateway::builder().provider("p", Script::error(401, "no")).start();
+    for turn in 1..=4 {
+        assert_eq!(gateway.chat(REQUEST).await.code(), "upstream_auth_error");
+        assert_eq!(asked(&gateway, "p"), turn);
+    }
+    gateway.records(4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_to_be_left_alone_is() {
+    let limited = Script::answer(429, "content-type: application/json\r\nretry-after: 40\r\n", "{}");
+    let gateway = with_fallback(vec![limited, Script::chat("Hello")]);
+    for _ in 0..3 {
+        assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("q"));
+        gateway.assembly.hands.advance(Duration::from_secs(10));
+    }
+    assert_eq!(asked(&gateway, "p"), 1);
+    gateway.assembly.hands.advance(Duration::from_secs(11));
+    assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("p"));
+    gateway.records(4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_lead_on_does_not_do_so_later() {
+    let builder = Gateway::builder().provider("p", Script::error(500, "no")).provider("q", Script::chat("Hello"));
+    let gateway = builder.config(&FALLBACK.replace("[\"other\"]\n", "[\"other\"]\non = [\"429\"]\n")).start();
+    for _ in 0..4 {
+        assert_eq!(gateway.chat(&pinned()).await.status, 502, "only 429 leads on");
+    }
+    assert_eq!(asked(&gateway, "q"), 0);
+    gateway.records(4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_say_nothing_is_left_are_heeded() {
+    let fields = "content-type: application/json\r\nx-ratelimit-remaining-requests: 0\r\n\
+                  x-ratelimit-reset-requests: 30s\r\n";
+    let gateway = with_fallback(vec![Script::answer(200, fields, &testkit::data::completion("Hello"))]);
+    let by = async || gateway.chat(&pinned()).await.header("x-crossway-provider").map(str::to_owned);
+    assert_eq!((by().await.as_deref(), by().await.as_deref()), (Some("p"), Some("q")));
+    gateway.assembly.hands.advance(Duration::from_secs(31));
+    assert_eq!(by().await.as_deref(), Some("p"));
+    gateway.records(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_does_not_wait_harms_nobody() {
+    let gateway = with_fallback(vec![Script::new().stall()]);
+    for turn in 1..=4 {
+        let reply = gateway.chat_with("x-crossway-timeout-ms: 20\r\n", &pinned()).await;
+        assert_eq!((reply.status, asked(&gateway, "p")), (504, turn));
+    }
+    gateway.records(4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_off_is_a_failure() {
+    let broken = || Script::stream().chunk(testkit::data::role()).chunk(testkit::data::delta("Hel")).close();
+    let gateway = with_fallback(vec![broken(), broken(), Script::streamed(&["Hello"])]);
+    let stream = STREAM.replace("\"m\"", "\"p/m\"");
+    for _ in 0..2 {
+        assert!(gateway.chat(&stream).await.text().contains("upstream_stream_aborted"));
+    }
+    assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("q"));
+    gateway.records(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_credential_is_used_at_once() {
+    let gateway = with_fallback(vec![Script::error(401, "no"), Script::chat("Hello")]);
+    for _ in 0..2 {
+        assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("q"));
+    }
+    assert_eq!(asked(&gateway, "p"), 1, "its credential was refused");
+    let configuration = gateway.assembly.core.state().environment("default").unwrap().snapshot.clone();
+    // A change of something else keeps what is known.
+    let publish = |snapshot| {
+        let configuration = engine::state::Configuration::new(snapshot, "test");
+        gateway.assembly.core.update(vec![engine::state::Change::Environment(std::sync::Arc::new(configuration))]);
+    };
+    publish(configuration.clone());
+    assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("q"));
+    let mut changed = configuration;
+    changed.providers[0].credentials[0].value = policy::secret::Secret::new("another");
+    publish(changed);
+    assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("p"));
+    gateway.records(4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_choose_and_go_on_to_the_next_best() {
+    let config = [
+        model("cheap", "p", "0.1", 30, ""),
+        model("fair", "q", "1", 60, ""),
+        model("grand", "q", "20", 95, "capabilities = [\"vision\", \"tools\"]"),
+    ];
+    let builder = Gateway::builder().provider("p", Script::error(500, "no")).provider("q", Script::chat("Hello"));
+    let gateway = builder.config(&config.concat()).start();
+    let best = gateway.chat(&ask("best")).await;
+    assert_eq!(best.header("x-crossway-model"), Some("grand"));
+    assert_eq!(best.json().pointer("/crossway/policy"), Some(&json!("best")));
+    let cheapest = gateway.chat(&ask("cheapest")).await;
+    assert_eq!((cheapest.status, cheapest.header("x-crossway-model")), (200, Some("fair")));
+    assert_eq!(cheapest.json().pointer("/crossway/attempts"), Some(&json!(2)));
+    let vision = ask("cheapest").replace(
+        "\"hi\"",
+        r#"[{"type":"text","text":"what is it?"},{"type":"image_url","image_url":{"url":"https://x.test/y.png"}}]"#,
+    );
+    // What p is able to do nobody said; it is asked, and fails.
+    let seen = gateway.chat(&vision).await;
+    assert_eq!((seen.status, seen.header("x-crossway-model")), (200, Some("fair")), "{}", seen.text());
+    let records = gateway.records(3).await;
+    let reasons: Vec<&str> = records.iter().flat_map(|record| &record.attempts).map(|one| &*one.reason).collect();
+    assert!(reasons.contains(&"policy best") && reasons.contains(&"policy cheapest, next best"), "{reasons:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_serve_it_the_reasons_are_told() {
+    let able = |slug| model(slug, "p", "1", 50, "capabilities = [\"tools\"]\ncontext_window = 1000");
+    let builder = Gateway::builder().provider("p", Script::chat("Hello"));
+    let gateway = builder.config(&[able("one"), able("two")].concat()).start();
+    let key = gateway.assembly.create_key("narrow", KeySpec { models: vec!["one".into()], ..KeySpec::default() });
+    let fields = format!("authorization: Bearer {key}\r\n");
+    let long: Value = json!({"model": "auto", "messages": [{"role": "user", "content": "word ".repeat(4_000)}]});
+    let reply = gateway.ask("POST /v1/chat/completions", &fields, &long.to_string()).await;
+    assert_eq!((reply.status, reply.code().as_str()), (503, "upstream_unavailable"));
+    assert!(reply.message().contains("`one`: the prompt does not fit into 1000 tokens"), "{}", reply.message());
+    assert!(!reply.message().contains("two"), "what the key may not use is none of its business: {}", reply.message());
+    assert_eq!(asked(&gateway, "p"), 0);
+    gateway.one().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_providers_of_a_model_share_its_load() {
+    let hold = || Script::new().stall();
+    let builder = Gateway::builder().provider_with("p", "", vec![hold()]).provider_with("q", "", vec![hold()]);
+    let gateway = builder.start();
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        waiting.push(gateway.begin(STREAM).await);
+        while asked(&gateway, "p") + asked(&gateway, "q") < waiting.len() {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!((asked(&gateway, "p"), asked(&gateway, "q")), (3, 3));
+    drop(waiting);
+    gateway.records(6).await;
+}
