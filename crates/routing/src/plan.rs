@@ -4,7 +4,7 @@
 //! without one, every provider's default model in the configured order. The key's rights filter always. Where several
 //! providers serve the model that was asked for, and where a policy chooses the model, the live state decides the order.
 
-mod choice;
+pub mod choice;
 mod names;
 
 use std::fmt;

@@ -45,6 +45,18 @@ pub enum Tier {
     Benched,
 }
 
+impl Tier {
+    /// Returns its name in explanations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Paced => "paced",
+            Self::Cooling => "cooling",
+            Self::Benched => "benched",
+        }
+    }
+}
+
 /// The terms of a score, each from 0 to 1, and what they follow from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {

@@ -10,7 +10,7 @@ mod inline;
 pub(crate) mod letter;
 mod rate_limits;
 mod streamed;
-mod watch;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use ir::failure::{Code, Failure, Fault};
-use ir::money::ServiceTier;
+use ir::money::{NanoUsd, ServiceTier};
 use ir::usage::Usage;
 use policy::snapshot::{CompiledKey, FallbackOn, Model, ModelIndex, Snapshot};
 
@@ -74,15 +74,24 @@ fn unable(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<'_>
     lacks.map(|need| Exclusion::Lacks(need)).or(too_long.map(Exclusion::TooLong))
 }
 
+/// Returns how many tokens an answer is expected to have.
+fn expected_output(max_tokens: Option<u64>) -> u64 {
+    max_tokens.map_or(EXPECTED_OUTPUT, |most| most.min(EXPECTED_OUTPUT))
+}
+
+/// Returns what a request is expected to cost with a model; `None` where its price is unknown.
+pub fn expected_cost(model: &Model, input_tokens: u64, max_tokens: Option<u64>) -> Option<NanoUsd> {
+    let usage = Usage { input: input_tokens, output: expected_output(max_tokens), ..Usage::default() };
+    model.prices.as_ref()?.cost(&usage, ServiceTier::Standard)
+}
+
 /// Returns what a model is ranked by.
 fn candidate(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<'_>, live: &Live<'_>) -> Candidate {
-    let output = wish.max_tokens.map_or(EXPECTED_OUTPUT, |most| most.min(EXPECTED_OUTPUT));
-    let usage = Usage { input: wish.input_tokens, output, ..Usage::default() };
-    let cost = model.prices.as_ref().and_then(|prices| prices.cost(&usage, ServiceTier::Standard));
+    let output = expected_output(wish.max_tokens);
     let first = snapshot.resolve(&model.slug).first().copied().unwrap_or(index);
     Candidate {
         reading: live.read(index),
-        nanos: cost.map(|cost| cost.0),
+        nanos: expected_cost(model, wish.input_tokens, wish.max_tokens).map(|cost| cost.0),
         quality: quality(&wish.facts(), model).map(|estimate| estimate.value),
         output_tokens: if live.kind == crate::signal::Kind::Stream { output } else { 0 },
         family: u32::try_from(first.0).unwrap_or(u32::MAX),

@@ -8,6 +8,7 @@ mod legacy;
 mod people;
 mod requests;
 mod resources;
+mod routing;
 mod system;
 
 /// Returns every route.
@@ -17,6 +18,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(billing::routes());
     all.extend(people::routes());
     all.extend(resources::routes());
+    all.extend(routing::routes());
     all.extend(system::routes());
     all.extend(legacy::routes());
     all

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
-use testkit::gateway::{Gateway, REQUEST, STREAM};
+use testkit::gateway::{Gateway, KEY, REQUEST, STREAM};
 use testkit::script::Script;
 
 fn asked(gateway: &Gateway, provider: &str) -> usize {
@@ -209,4 +209,108 @@ async fn the_providers_of_a_model_share_its_load() {
     assert_eq!((asked(&gateway, "p"), asked(&gateway, "q")), (3, 3));
     drop(waiting);
     gateway.records(6).await;
+}
+
+/// Explains a request of the key that requests are made with.
+async fn explained(gateway: &Gateway, body: &str, headers: Value) -> Value {
+    let request: Value = serde_json::from_str(body).unwrap();
+    let question = json!({ "key": KEY, "request": request, "headers": headers });
+    let reply = gateway.api("POST /admin/v1/environments/default/route", &question).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()
+}
+
+fn targets(list: &Value) -> Vec<String> {
+    let target = |one: &Value| format!("{}@{}", one["model"].as_str().unwrap(), one["provider"].as_str().unwrap());
+    list.as_array().unwrap().iter().map(target).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_explained_is_what_happens() {
+    let config = [
+        model("cheap", "p", "0.1", 30, ""),
+        model("fair", "q", "1", 60, ""),
+        model("grand", "q", "20", 95, ""),
+        "[[fallbacks]]\nmodel = \"cheap\"\nfallbacks = [\"fair\"]\n".to_owned(),
+    ];
+    let scripts = || vec![Script::error(500, "no")];
+    let builder = Gateway::builder().provider_with("p", "", scripts()).provider_with("q", "", scripts());
+    let gateway = builder.config(&config.concat()).start();
+    let mut count = 0;
+    for (body, fields) in [
+        (ask("m"), ""),
+        (ask("cheap"), ""),
+        (ask("cheapest"), ""),
+        (ask("best"), ""),
+        (ask("auto"), ""),
+        (ask("fastest"), ""),
+        (ask("m"), "x-llm-provider: q\r\n"),
+        (ask("nothing"), ""),
+    ] {
+        let provider = fields.strip_prefix("x-llm-provider: ").map(str::trim_end);
+        let headers = provider.map_or(json!({}), |name| json!({ "X-LLM-Provider": name }));
+        let said = explained(&gateway, &body, headers).await;
+        let passed = |one: &&Value| one["passed_over"].is_null();
+        let expect: Vec<Value> = said["attempts"].as_array().unwrap().iter().filter(passed).cloned().collect();
+        let reply = gateway.chat_with(fields, &body).await;
+        count += 1;
+        let records = gateway.assembly.records(count);
+        let record =
+            records.iter().find(|record| reply.header("x-request-id") == Some(&record.id.to_string())).unwrap();
+        let mut asked: Vec<(String, String)> = Vec::new();
+        for attempt in &record.attempts {
+            let target = (format!("{}@{}", attempt.model, attempt.provider), attempt.reason.clone());
+            // The last target is asked again.
+            if asked.last() != Some(&target) {
+                asked.push(target);
+            }
+        }
+        let reasons = expect.iter().map(|one| one["reason"].as_str().unwrap().to_owned());
+        let told: Vec<(String, String)> = targets(&Value::from(expect.clone())).into_iter().zip(reasons).collect();
+        assert_eq!(told, asked, "{body} {fields}");
+        if told.is_empty() {
+            assert_eq!(said["error"]["code"], reply.code(), "{body}");
+        }
+        gateway.assembly.hands.advance(Duration::from_secs(60));
+    }
+    gateway.records(count).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explanation_shows_every_term() {
+    let config = [
+        model("cheap", "p", "0.1", 30, ""),
+        model("grand", "q", "20", 95, ""),
+        model("off", "q", "1", 1, "enabled = false"),
+    ];
+    let builder = Gateway::builder().provider("p", Script::chat("Hello")).provider("q", Script::chat("Hello"));
+    let gateway = builder.config(&config.concat()).start();
+    let said = explained(&gateway, &ask("best"), json!({})).await;
+    assert_eq!(targets(&said["attempts"]), ["grand@q", "cheap@p"]);
+    assert_eq!(said["attempts"][0]["scores"]["quality"], json!(0.95));
+    assert_eq!(said["attempts"][0]["scores"]["state"], "ready");
+    assert_eq!(said["policy"], "best");
+    let excluded = said["excluded"].as_array().unwrap();
+    assert!(excluded.iter().any(|one| one["model"] == "off" && one["reason"] == "disabled"), "{said}");
+    assert!(excluded.iter().any(|one| one["model"] == "m" && one["reason"] == "its quality is unknown"), "{said}");
+    let dollars = |name: &str| said[name].as_str().unwrap().parse::<f64>().unwrap();
+    assert!(dollars("estimated_cost") > 0.006 && dollars("baseline_cost") >= dollars("estimated_cost"), "{said}");
+    gateway.none().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_makes_no_sense_is_refused() {
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).start();
+    let ask = async |body: Value| {
+        let reply = gateway.api("POST /admin/v1/environments/default/route", &body).await;
+        (reply.status, reply.json()["error"]["field"].as_str().unwrap_or_default().to_owned())
+    };
+    let request = json!({ "model": "m", "messages": [] });
+    assert_eq!(ask(json!({ "key": "nobody", "request": request })).await.0, 404);
+    assert_eq!(ask(json!({ "request": request })).await, (400, "key".to_owned()));
+    assert_eq!(ask(json!({ "key": KEY })).await, (400, "request".to_owned()));
+    assert_eq!(ask(json!({ "key": KEY, "request": request, "surface": "x" })).await, (400, "surface".to_owned()));
+    let headers = json!({ "x-llm-provider": 7 });
+    assert_eq!(ask(json!({ "key": KEY, "request": request, "headers": headers })).await, (400, "headers".to_owned()));
+    gateway.none().await;
 }

@@ -81,7 +81,7 @@ fn class(trouble: Trouble) -> Class {
 
 /// Returns why a planned target is not asked now: it is to be left alone, and there is another one that is not. The
 /// last resort is always asked. What does not lead on to the next target when it happens does not do so afterwards.
-pub(super) fn held(configuration: &Configuration, plan: &Plan, at: usize, now: Monotonic) -> Option<AttemptFailure> {
+pub(crate) fn held(configuration: &Configuration, plan: &Plan, at: usize, now: Monotonic) -> Option<AttemptFailure> {
     let known = |model: ModelIndex| configuration.known(model);
     let (trouble, left_s) = known(plan.attempts.get(at)?.model)?.held(now)?;
     if !leads_on(class(trouble), &plan.on) {
