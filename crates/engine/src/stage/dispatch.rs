@@ -251,7 +251,10 @@ fn may_retry(run: &Run<'_>, target: &Target, failure: &AttemptFailure, retries: 
     if wait > MAX_WAIT || passed(run.deadline - wait) {
         return false;
     }
-    retries < MAX_RETRIES && failure.class.is_retryable() && target.retries.try_retry(now)
+    // One credential was refused: there is another one.
+    let credential = matches!(failure.class, Class::Auth | Class::Payment);
+    let other = credential && target.has_another_credential(now);
+    retries < MAX_RETRIES && (other || failure.class.is_retryable()) && target.retries.try_retry(now)
 }
 
 fn internal() -> Failure {
@@ -287,7 +290,7 @@ async fn attempt(
                 Ok(_) => watched.answered(ended),
                 // That the caller would not wait longer says no more than that it took so long.
                 Err(failure) if failure.class == Class::Timeout && passed(run.deadline) => drop(watched),
-                Err(failure) => watched.failed(ended, failure),
+                Err(failure) => watched.failed(ended, failure, target),
             }
             (tried, ended)
         }

@@ -1,8 +1,12 @@
 //! The live state at work: who fails is left alone and tried again, who asks to be left alone is, the providers of one
 //! model share its load, and policies choose among models.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use engine::state::{Change, Configuration};
+use policy::secret::Secret;
+use policy::snapshot::{Credential, Snapshot};
 use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
 use testkit::gateway::{Gateway, KEY, REQUEST, STREAM};
@@ -129,6 +133,36 @@ async fn a_stream_that_breaks_off_is_a_failure() {
     gateway.records(3).await;
 }
 
+/// Puts a configuration of the default environment into effect.
+fn publish(gateway: &Gateway, snapshot: Snapshot) {
+    let configuration = Configuration::new(snapshot, "test");
+    gateway.assembly.core.update(vec![Change::Environment(Arc::new(configuration))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_is_refused_is_left_alone_and_the_others_go_on() {
+    let gateway =
+        Gateway::builder().provider_with("p", "", vec![Script::error(401, "no"), Script::chat("Hello")]).start();
+    let mut snapshot = gateway.assembly.core.state().environment("default").unwrap().snapshot.clone();
+    let credential = |value: &str| Credential { value: Secret::new(value), weight: 1 };
+    snapshot.providers[0].credentials = vec![credential("one"), credential("two")];
+    publish(&gateway, snapshot);
+    for _ in 0..3 {
+        assert_eq!(gateway.chat(REQUEST).await.status, 200, "the other one is tried at once");
+    }
+    gateway.assembly.hands.advance(Duration::from_secs(31));
+    for _ in 0..2 {
+        assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    }
+    let used: Vec<String> =
+        gateway.provider("p").requests().iter().map(|one| one.header("authorization").unwrap().to_owned()).collect();
+    let [first, rest @ ..] = used.as_slice() else { panic!("nothing was asked") };
+    assert_eq!(first, "Bearer one");
+    assert_eq!(rest[..3], ["Bearer two", "Bearer two", "Bearer two"]);
+    assert!(rest[3..].contains(&"Bearer one".to_owned()), "it is tried again: {used:?}");
+    gateway.records(5).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_credential_is_used_at_once() {
     let gateway = with_fallback(vec![Script::error(401, "no"), Script::chat("Hello")]);
@@ -138,15 +172,11 @@ async fn a_new_credential_is_used_at_once() {
     assert_eq!(asked(&gateway, "p"), 1, "its credential was refused");
     let configuration = gateway.assembly.core.state().environment("default").unwrap().snapshot.clone();
     // A change of something else keeps what is known.
-    let publish = |snapshot| {
-        let configuration = engine::state::Configuration::new(snapshot, "test");
-        gateway.assembly.core.update(vec![engine::state::Change::Environment(std::sync::Arc::new(configuration))]);
-    };
-    publish(configuration.clone());
+    publish(&gateway, configuration.clone());
     assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("q"));
     let mut changed = configuration;
-    changed.providers[0].credentials[0].value = policy::secret::Secret::new("another");
-    publish(changed);
+    changed.providers[0].credentials[0].value = Secret::new("another");
+    publish(&gateway, changed);
     assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("p"));
     gateway.records(4).await;
 }

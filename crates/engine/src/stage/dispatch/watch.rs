@@ -10,6 +10,7 @@ use routing::plan::Plan;
 use routing::signal::{Flight, Kind, Signals, Trouble};
 use upstream::classify::leads_on;
 use upstream::failure::{AttemptFailure, Class};
+use upstream::target::Target;
 
 use crate::state::Configuration;
 
@@ -35,11 +36,14 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Notes that it failed.
-    pub fn failed(mut self, now: Monotonic, failure: &AttemptFailure) {
-        if let Some(flight) = self.flight.take() {
-            self.signals.failed(flight, now, trouble(failure.class), failure.retry_after);
-        }
+    /// Notes that it failed. What one of several credentials is to blame for says nothing of the target.
+    pub fn failed(mut self, now: Monotonic, failure: &AttemptFailure, target: &Target) {
+        let Some(flight) = self.flight.take() else { return };
+        let trouble = match trouble(failure.class) {
+            Trouble::Credential | Trouble::Limited if target.has_another_credential(now.0) => Trouble::Request,
+            trouble => trouble,
+        };
+        self.signals.failed(flight, now, trouble, failure.retry_after);
     }
 }
 
