@@ -77,7 +77,7 @@ async fn serve(worker: Arc<Worker>, decoded: Decoded) -> Result<Response<ReplyBo
 async fn served(worker: &Arc<Worker>, decoded: Decoded) -> Result<Response<ReplyBody>, Refusal> {
     let gated = gate::gate(worker, decoded)?;
     let guarded = guard::guard(&worker.gateway, gated)?;
-    let planned = plan::plan(Missed(guarded.0))?;
+    let planned = plan::plan(&worker.gateway, Missed(guarded.0))?;
     let mut gated = planned.gated;
     let revoked = gated.key.revoked.clone();
     let Some(counted) = revoked.run_until_cancelled(asked(worker, &mut gated, &planned.plan)).await else {

@@ -7,6 +7,7 @@
 pub mod body;
 pub mod capture;
 pub mod count;
+pub mod explain;
 pub mod failed_logins;
 pub mod gateway;
 pub mod idempotency;

@@ -2,7 +2,7 @@
 
 use ir::money::{Bucket, Prices};
 use policy::snapshot::{CompiledKey, Model, ModelIndex};
-use routing::plan::Rights;
+use routing::rights::Rights;
 use serde::Serialize;
 
 use crate::state::Configuration;

@@ -98,7 +98,7 @@ async fn admitted(worker: &Arc<Worker>, gated: Box<Gated>) -> Result<Response<Re
         Looked::Hit(reply) => return Ok(reply),
         Looked::Missed(missed) => missed,
     };
-    let planned = plan::plan(missed)?;
+    let planned = plan::plan(&worker.gateway, missed)?;
     let reserved = reserve::reserve(worker, planned).await?;
     let answered = dispatch::dispatch(worker, reserved).await?;
     Ok(reply::reply(worker, answered))

@@ -6,15 +6,16 @@
 mod keys;
 pub mod own;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use ir::id::ResourceId;
 use ir::money::Prices;
-use policy::snapshot::{CompiledKey, ModelIndex, Provider, Snapshot};
+use policy::snapshot::{CompiledKey, Model, ModelIndex, Provider, Snapshot};
+use routing::signal::Signals;
 use tokio_util::sync::CancellationToken;
 use upstream::target::Target;
 
@@ -65,6 +66,8 @@ pub struct Configuration {
     pub labels: Vec<Label>,
     /// The baseline's slug and prices.
     pub baseline: Option<(Arc<str>, Arc<Prices>)>,
+    /// What each model is like at the moment, in the snapshot's order; made when it is first asked.
+    signals: Box<[OnceLock<Arc<Signals>>]>,
 }
 
 /// What the headers of a reply say of a model.
@@ -79,7 +82,7 @@ pub struct Label {
 impl Configuration {
     /// Makes a snapshot ready.
     pub fn new(snapshot: Snapshot, user_agent: &str) -> Self {
-        let label = |model: &policy::snapshot::Model| Label {
+        let label = |model: &Model| Label {
             model: header(&model.slug),
             provider: header(snapshot.provider(model.provider).map_or("", |provider| &*provider.name)),
         };
@@ -92,7 +95,37 @@ impl Configuration {
             .and_then(|model| model.prices.as_ref().map(|prices| (Arc::clone(&model.slug), Arc::clone(prices))));
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let own = own::ready(&snapshot, user_agent);
-        Self { serial, targets, responses, own, labels, baseline, snapshot }
+        let signals = snapshot.models.iter().map(|_| OnceLock::new()).collect();
+        Self { serial, targets, responses, own, labels, baseline, signals, snapshot }
+    }
+
+    /// Returns the live state of a model, to be added to.
+    pub fn signals(&self, index: ModelIndex) -> Option<&Arc<Signals>> {
+        Some(self.signals.get(index.0)?.get_or_init(Arc::default))
+    }
+
+    /// Returns the live state of a model, if it was ever asked.
+    pub fn known(&self, index: ModelIndex) -> Option<&Signals> {
+        self.signals.get(index.0)?.get().map(Arc::as_ref)
+    }
+
+    /// Takes over what is known of the models that are still served by the same provider, at the same address, with the
+    /// same credentials. Whatever else changed, the others begin anew: a new credential is to be used at once.
+    fn keep_signals(&mut self, before: &Self) {
+        let name = |snapshot: &Snapshot, model: &Model| {
+            Some((Arc::clone(&snapshot.provider(model.provider)?.name), Arc::clone(&model.slug)))
+        };
+        let models = before.snapshot.models.iter().zip(&before.signals);
+        let known: HashMap<_, _> =
+            models.filter_map(|(model, kept)| Some((name(&before.snapshot, model)?, (model, kept.get()?)))).collect();
+        for (model, signals) in self.snapshot.models.iter().zip(&self.signals) {
+            let Some((old, kept)) = name(&self.snapshot, model).and_then(|name| known.get(&name)) else { continue };
+            let providers = (before.snapshot.provider(old.provider), self.snapshot.provider(model.provider));
+            if old.upstream_name == model.upstream_name && is_same_place(providers) {
+                // It is new and nobody has asked it yet.
+                let _ = signals.set(Arc::clone(kept));
+            }
+        }
     }
 
     /// Returns a model's provider made ready, over the interface that serves the model.
@@ -101,6 +134,14 @@ impl Configuration {
         let responses = self.responses.get(model.provider.0).filter(|_| model.responses_only);
         responses.and_then(Option::as_ref).or_else(|| self.targets.get(model.provider.0))
     }
+}
+
+/// Whether two configurations of a provider lead to the same place as the same account.
+fn is_same_place(providers: (Option<&Provider>, Option<&Provider>)) -> bool {
+    let (Some(one), Some(other)) = providers else { return false };
+    let credentials =
+        |provider: &Provider| provider.credentials.iter().map(|one| one.value.clone()).collect::<Vec<_>>();
+    one.base_url == other.base_url && credentials(one) == credentials(other)
 }
 
 /// One step from a state to the next.
@@ -158,8 +199,13 @@ impl State {
         let mut next = self.clone();
         for change in changes {
             match change {
-                Change::Environment(configuration) => {
+                Change::Environment(mut configuration) => {
                     let name = Arc::clone(&configuration.snapshot.environment.name);
+                    // Nobody else has it yet.
+                    if let (Some(before), Some(new)) = (next.environments.get(&name), Arc::get_mut(&mut configuration))
+                    {
+                        new.keep_signals(before);
+                    }
                     Arc::make_mut(&mut next.environments).insert(name, configuration);
                 }
                 Change::EnvironmentGone(name) => {

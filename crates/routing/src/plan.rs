@@ -1,12 +1,25 @@
 //! The plan: which targets are tried, in which order, and why.
 //!
-//! Precedence: `x-llm-provider`, then the request's `model` (a slug, an alias or `provider/slug`), then, without one,
-//! every provider's default model in the configured order. The key's rights filter always.
+//! Precedence: `x-llm-provider`, then the request's `model` (a policy, a slug, an alias or `provider/slug`), then,
+//! without one, every provider's default model in the configured order. The key's rights filter always. Where several
+//! providers serve the model that was asked for, and where a policy chooses the model, the live state decides the order.
+
+pub mod choice;
+mod names;
 
 use std::fmt;
 
 use ir::failure::{Code, Failure, Fault};
-use policy::snapshot::{CompiledKey, FallbackOn, Model, ModelIndex, Provider, ProviderIndex, Snapshot};
+use policy::clock::Monotonic;
+use policy::snapshot::{CompiledKey, FallbackOn, ModelIndex, Snapshot};
+
+use self::names::Named;
+use crate::exclusion::Exclusion;
+use crate::goal::Goal;
+use crate::quality::PromptFacts;
+use crate::rank::{Candidate, Ranked, Terms, Tier, rank};
+use crate::rights::Rights;
+use crate::signal::{Kind, Reading, Signals};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +28,49 @@ pub struct Wish<'a> {
     pub model: Option<&'a str>,
     /// Its `x-llm-provider`, if any: a provider's name or kind.
     pub provider: Option<&'a str>,
+    /// What a model must be able to do, in the words of the catalogue; looked at where a policy chooses.
+    pub needs: &'a [&'static str],
+    /// Roughly how many tokens it has.
+    pub input_tokens: u64,
+    /// The most tokens that the answer may have, where somebody said.
+    pub max_tokens: Option<u64>,
+}
+
+impl<'a> Wish<'a> {
+    /// Returns the policy that the request leaves the choice to, if it names one.
+    pub fn goal(&self) -> Option<Goal> {
+        self.model.filter(|_| self.provider.is_none()).and_then(Goal::named)
+    }
+
+    /// Returns the model that the request names. To leave the choice open is to name none.
+    fn named(&self) -> Option<&'a str> {
+        self.model.filter(|model| Goal::named(model).is_none())
+    }
+
+    pub(crate) fn facts(&self) -> PromptFacts {
+        let needs = |capability| self.needs.contains(&capability);
+        PromptFacts { input_tokens: self.input_tokens, tools: needs("tools"), images: needs("vision") }
+    }
+}
+
+/// What the plan knows of the present.
+#[derive(Clone, Copy)]
+pub struct Live<'a> {
+    /// Returns the live state of a target; `None` when it was never asked.
+    pub signals: &'a dyn Fn(ModelIndex) -> Option<&'a Signals>,
+    /// Now.
+    pub now: Monotonic,
+    /// What chance follows from: the same seed gives the same plan.
+    pub seed: u64,
+    /// What is waited for.
+    pub kind: Kind,
+}
+
+impl Live<'_> {
+    /// Returns what is believed of a target.
+    pub(crate) fn read(&self, index: ModelIndex) -> Reading {
+        (self.signals)(index).map_or_else(|| Reading::unknown(self.kind), |signals| signals.read(self.kind, self.now))
+    }
 }
 
 /// Why a target is in the plan.
@@ -34,19 +90,25 @@ pub enum Reason {
     Fallback,
     /// The next configured provider, with its default model.
     NextProvider,
+    /// The policy's first choice.
+    Policy(Goal),
+    /// Its next one.
+    NextBest(Goal),
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::RequestedModel => "requested model",
-            Self::RequestedProvider => "requested provider",
-            Self::ForcedDefault => "provider's forced default model",
-            Self::Default => "default model",
-            Self::SameModel => "same model at another provider",
-            Self::Fallback => "fallback policy",
-            Self::NextProvider => "next configured provider",
-        })
+        match self {
+            Self::RequestedModel => f.write_str("requested model"),
+            Self::RequestedProvider => f.write_str("requested provider"),
+            Self::ForcedDefault => f.write_str("provider's forced default model"),
+            Self::Default => f.write_str("default model"),
+            Self::SameModel => f.write_str("same model at another provider"),
+            Self::Fallback => f.write_str("fallback policy"),
+            Self::NextProvider => f.write_str("next configured provider"),
+            Self::Policy(goal) => write!(f, "policy {goal}"),
+            Self::NextBest(goal) => write!(f, "policy {goal}, next best"),
+        }
     }
 }
 
@@ -60,191 +122,112 @@ pub struct Planned {
 }
 
 /// One target that was left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Excluded {
     /// The model.
     pub model: ModelIndex,
     /// Why it was left out.
-    pub code: Code,
+    pub why: Exclusion,
+}
+
+/// What a target was ranked by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// The model.
+    pub model: ModelIndex,
+    /// Whether it may be asked now.
+    pub tier: Tier,
+    /// The terms.
+    pub terms: Terms,
 }
 
 /// The targets to try, in order. There is at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What is tried.
     pub attempts: Vec<Planned>,
     /// What was left out, and why.
     pub excluded: Vec<Excluded>,
+    /// What the ranked ones were ranked by, the best first; empty where the order is the configured one.
+    pub scores: Vec<Score>,
     /// The policy that chose, when the caller left the choice open.
     pub policy: Option<&'static str>,
     /// The failures that lead to the next target.
     pub on: FallbackOn,
 }
 
-/// Model names that leave the choice to the router.
-const POLICIES: [&str; 4] = ["auto", "cheapest", "fastest", "best"];
-
-/// The most of an unknown model's name that an error repeats.
-const MAX_SHOWN_CHARS: usize = 64;
-
-/// Plans a request.
+/// Plans a request. The same arguments give the same plan.
 ///
 /// # Errors
 /// 400 `unknown_model` for a model or provider that does not exist, 403 when every target is one that the key may not
-/// use or that is switched off, 503 when nothing is configured.
-pub fn plan(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>) -> Result<Plan, Failure> {
-    let model = wish.model.filter(|model| !model.eq_ignore_ascii_case("auto"));
-    let mut candidates = match (wish.provider, model) {
-        (Some(name), model) => provider_first(snapshot, name, model)?,
-        (None, Some(model)) => model_first(snapshot, model)?,
-        (None, None) => Candidates { policy: Some("auto"), list: defaults(snapshot, None), on: FallbackOn::default() },
+/// use or that is switched off, 503 when nothing is configured or nothing can serve the request.
+pub fn plan(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>, live: &Live<'_>) -> Result<Plan, Failure> {
+    if let Some(goal) = wish.goal() {
+        return choice::choose(snapshot, key, &wish, goal, live);
+    }
+    let named = wish.named();
+    let policy = (wish.provider.is_none() && named.is_none()).then_some(Goal::Auto.name());
+    let mut found = match (wish.provider, named) {
+        (Some(name), model) => names::provider_first(snapshot, name, model)?,
+        (None, Some(model)) => names::model_first(snapshot, model)?,
+        (None, None) => Named { list: names::defaults(snapshot, None), family: 1, on: FallbackOn::default() },
     };
-    dedup(&mut candidates.list);
-    let rights = Rights::of(snapshot, key);
-    let mut excluded = Vec::new();
-    candidates.list.retain(|planned| match rights.exclusion(planned.model) {
-        Some(code) => {
-            excluded.push(Excluded { model: planned.model, code });
-            false
-        }
-        None => true,
-    });
-    if candidates.list.is_empty() {
+    let excluded = leave_out(snapshot, key, &mut found);
+    if found.list.is_empty() {
         return Err(nothing_left(snapshot, &excluded));
     }
-    Ok(Plan { attempts: candidates.list, excluded, policy: candidates.policy, on: candidates.on })
+    let scores = balance(&mut found, live);
+    Ok(Plan { attempts: found.list, excluded, scores, policy, on: found.on })
 }
 
-struct Candidates {
-    list: Vec<Planned>,
-    policy: Option<&'static str>,
-    on: FallbackOn,
-}
-
-/// `x-llm-provider`: that provider, with the model if it serves it, else with its default; then the others in order.
-fn provider_first(snapshot: &Snapshot, name: &str, model: Option<&str>) -> Result<Candidates, Failure> {
-    let wanted = name.trim();
-    let Some(index) = snapshot.provider_named(wanted) else {
-        let valid: Vec<&str> = snapshot.providers.iter().map(|provider| &*provider.name).collect();
-        let message = format!("unknown provider in x-llm-provider; valid providers: {}", valid.join(", "));
-        return Err(Failure::invalid("x-llm-provider", message));
-    };
-    let provider = snapshot.provider(index);
-    let served = model.filter(|_| !provider.is_some_and(|provider| provider.force_default_model)).and_then(|model| {
-        snapshot.resolve(model).iter().copied().find(|m| snapshot.model(*m).is_some_and(|m| m.provider == index))
-    });
-    let first = match served.or(provider.and_then(|provider| provider.default_model)) {
-        Some(model) => Planned { model, reason: Reason::RequestedProvider },
-        None => {
-            let message = format!("provider `{wanted}` has no default model: name one of its models in `model`");
-            return Err(Failure::new(Code::UnknownModel, Fault::Caller, message).with_param("model"));
-        }
-    };
-    let mut list = vec![first];
-    list.extend(defaults(snapshot, Some(index)));
-    Ok(Candidates { list, policy: None, on: FallbackOn::default() })
-}
-
-/// A named model: every provider that serves it, then its fallback policy.
-fn model_first(snapshot: &Snapshot, name: &str) -> Result<Candidates, Failure> {
-    let found = snapshot.resolve(name);
-    let Some(primary) = found.first().copied() else {
-        return unknown(snapshot, name);
-    };
-    let forced = |index: &ModelIndex| {
-        let provider = snapshot.model(*index).and_then(|model| snapshot.provider(model.provider))?;
-        provider.default_model.filter(|_| provider.force_default_model)
-    };
-    let mut list: Vec<Planned> = found
-        .iter()
-        .enumerate()
-        .map(|(at, index)| match forced(index) {
-            Some(model) => Planned { model, reason: Reason::ForcedDefault },
-            None if at == 0 => Planned { model: *index, reason: Reason::RequestedModel },
-            None => Planned { model: *index, reason: Reason::SameModel },
-        })
-        .collect();
-    let fallback = snapshot.model(primary).and_then(|model| snapshot.fallbacks.get(&*model.slug));
-    if let Some(fallback) = fallback {
-        list.extend(fallback.models.iter().map(|model| Planned { model: *model, reason: Reason::Fallback }));
-    }
-    Ok(Candidates { list, policy: None, on: fallback.map(|fallback| fallback.on).unwrap_or_default() })
-}
-
-/// A name that nothing serves: for providers that ignore the client's model it does not matter.
-fn unknown(snapshot: &Snapshot, name: &str) -> Result<Candidates, Failure> {
-    let forced = |provider: &Provider| provider.default_model.filter(|_| provider.force_default_model);
-    let list: Vec<Planned> = snapshot
-        .providers
-        .iter()
-        .filter_map(forced)
-        .map(|model| Planned { model, reason: Reason::ForcedDefault })
-        .collect();
-    if !list.is_empty() {
-        return Ok(Candidates { list, policy: None, on: FallbackOn::default() });
-    }
-    let message = if POLICIES.contains(&name.to_ascii_lowercase().as_str()) {
-        format!("the policy `{name}` is not available here: name a model, or use `auto`")
-    } else {
-        let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
-        format!("no configured provider serves the model `{shown}`; GET /v1/models lists what this key may use")
-    };
-    Err(Failure::new(Code::UnknownModel, Fault::Caller, message).with_param("model"))
-}
-
-/// Every provider's default model, in the configured order, but for one provider.
-fn defaults(snapshot: &Snapshot, but: Option<ProviderIndex>) -> Vec<Planned> {
-    let others = snapshot.providers.iter().enumerate().filter(|(at, _)| Some(ProviderIndex(*at)) != but);
-    let reason = |at: usize| if but.is_none() && at == 0 { Reason::Default } else { Reason::NextProvider };
-    others
-        .filter_map(|(_, provider)| provider.default_model)
-        .enumerate()
-        .map(|(at, model)| Planned { model, reason: reason(at) })
-        .collect()
-}
-
-/// Keeps the first of each target.
-fn dedup(list: &mut Vec<Planned>) {
-    let mut seen = Vec::with_capacity(list.len());
-    list.retain(|planned| {
-        let new = !seen.contains(&planned.model);
-        seen.push(planned.model);
-        new
-    });
-}
-
-/// What a key may use, made ready for the targets of one request. What counts is the target that a request would be
-/// sent to, never the name it was asked for by.
-pub struct Rights<'a> {
-    snapshot: &'a Snapshot,
-    key: &'a CompiledKey,
-    /// What the names of its models mean now; `None` where it may use all of them.
-    models: Option<Vec<&'a [ModelIndex]>>,
-}
-
-impl<'a> Rights<'a> {
-    /// Looks the key's models up, once: what a name means changes with the configuration, and not with the key.
-    pub fn of(snapshot: &'a Snapshot, key: &'a CompiledKey) -> Self {
-        let meant = || key.models.iter().map(|name| snapshot.resolve(name)).collect();
-        Self { snapshot, key, models: (!key.models.is_empty()).then(meant) }
-    }
-
-    /// Returns why the key may not use a target; `None` when it may.
-    pub fn exclusion(&self, index: ModelIndex) -> Option<Code> {
-        let model: &Model = self.snapshot.model(index)?;
-        let provider = self.snapshot.provider(model.provider)?;
-        let providers = &self.key.providers;
-        let named = |name: &str| providers.iter().any(|listed| listed.eq_ignore_ascii_case(name));
-        if !model.enabled {
-            Some(Code::ModelDisabled)
-        } else if self.models.as_ref().is_some_and(|models| !models.iter().any(|meant| meant.contains(&index))) {
-            Some(Code::ModelNotAllowed)
-        } else if !providers.is_empty() && !named(&provider.name) && !named(&provider.vendor.kind) {
-            Some(Code::ProviderNotAllowed)
-        } else {
-            None
+/// Takes out what the key may not use, and what is there twice.
+fn leave_out(snapshot: &Snapshot, key: &CompiledKey, found: &mut Named) -> Vec<Excluded> {
+    let rights = Rights::of(snapshot, key);
+    let (mut excluded, mut kept) = (Vec::new(), Vec::with_capacity(found.list.len()));
+    let mut family = 0;
+    for (at, planned) in found.list.iter().enumerate() {
+        let twice = kept.iter().any(|other: &Planned| other.model == planned.model)
+            || excluded.iter().any(|other: &Excluded| other.model == planned.model);
+        match rights.exclusion(planned.model) {
+            _ if twice => {}
+            Some(why) => excluded.push(Excluded { model: planned.model, why }),
+            None => {
+                kept.push(*planned);
+                family += usize::from(at < found.family);
+            }
         }
     }
+    (found.list, found.family) = (kept, family);
+    excluded
+}
+
+/// Orders the providers of one model by their live state. What nothing is known of keeps its place.
+fn balance(found: &mut Named, live: &Live<'_>) -> Vec<Score> {
+    let alike =
+        |family: &&mut [Planned]| family.len() > 1 && family.iter().all(|one| one.reason != Reason::ForcedDefault);
+    let Some(family) = found.list.get_mut(..found.family).filter(alike) else { return Vec::new() };
+    let candidate = |planned: &Planned| Candidate {
+        reading: live.read(planned.model),
+        nanos: None,
+        quality: None,
+        output_tokens: 0,
+        family: 0,
+    };
+    let candidates: Vec<Candidate> = family.iter().map(candidate).collect();
+    let mut ranked = Vec::with_capacity(candidates.len());
+    rank(&candidates, &Goal::Fastest.weights(), live.seed, &mut ranked);
+    let order: Vec<ModelIndex> = ranked.iter().filter_map(|one| Some(family.get(one.at)?.model)).collect();
+    let reasons: Vec<Reason> = family.iter().map(|planned| planned.reason).collect();
+    for ((planned, model), reason) in family.iter_mut().zip(&order).zip(reasons) {
+        *planned = Planned { model: *model, reason };
+    }
+    scores(&ranked, &order)
+}
+
+/// Returns what each was ranked by. `order` are their models.
+fn scores(ranked: &[Ranked], order: &[ModelIndex]) -> Vec<Score> {
+    let score = |(one, model): (&Ranked, &ModelIndex)| Score { model: *model, tier: one.tier, terms: one.terms };
+    ranked.iter().zip(order).map(score).collect()
 }
 
 fn nothing_left(snapshot: &Snapshot, excluded: &[Excluded]) -> Failure {
@@ -253,12 +236,12 @@ fn nothing_left(snapshot: &Snapshot, excluded: &[Excluded]) -> Failure {
         return Failure::new(Code::UpstreamUnavailable, Fault::Operator, message);
     };
     let name = snapshot.model(first.model).map_or("", |model| &*model.slug);
-    let message = match first.code {
-        Code::ModelDisabled => format!("the model `{name}` is disabled"),
-        Code::ProviderNotAllowed => format!("this key may not use the provider of `{name}`"),
+    let message = match first.why {
+        Exclusion::Disabled => format!("the model `{name}` is disabled"),
+        Exclusion::ProviderNotAllowed => format!("this key may not use the provider of `{name}`"),
         _ => format!("this key may not use the model `{name}`"),
     };
-    Failure::new(first.code, Fault::Caller, message).with_param("model")
+    Failure::new(first.why.code(), Fault::Caller, message).with_param("model")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use policy::clock::Clock;
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::classify;
+use crate::credentials::Head;
 use crate::failure::{AttemptFailure, Class};
 use crate::target::{Purpose, Target};
 
@@ -65,8 +66,10 @@ pub async fn exchange(
     asking: Asking<'_>,
     deadline: Instant,
 ) -> Result<Exchange, AttemptFailure> {
-    let (head, body) = (request_head(target, asking), asking.body);
-    let pooled = around.pool.checkout(&target.origin, around.clock.now().0);
+    let now = around.clock.now().0;
+    let credential = target.heads.next(now);
+    let (head, body) = (request_head(target, credential, asking), asking.body);
+    let pooled = around.pool.checkout(&target.origin, now);
     let mut reused = pooled.is_some();
     let stale = after(STALE);
     let mut connection = match pooled {
@@ -91,7 +94,11 @@ pub async fn exchange(
     if head.status == 200 {
         return Ok(Exchange { connection, head });
     }
-    Err(error_answer(target, around, connection, &head, deadline).await)
+    let failure = error_answer(target, around, connection, &head, deadline).await;
+    if let Some(credential) = credential {
+        target.heads.judge(credential, &failure, around.clock.now().0);
+    }
+    Err(failure)
 }
 
 /// Returns the failure of a connection that broke or did not speak HTTP.
@@ -141,9 +148,9 @@ async fn round_trip(connection: &mut Connection, head: &[u8], body: &[Bytes]) ->
     }
 }
 
-fn request_head(target: &Target, asking: Asking<'_>) -> Vec<u8> {
+fn request_head(target: &Target, credential: Option<&Head>, asking: Asking<'_>) -> Vec<u8> {
     let length: usize = asking.body.iter().map(Bytes::len).sum();
-    let fixed = target.next_head().map_or("", |head| head.expose());
+    let fixed = credential.map_or("", |head| head.text.expose());
     let mut head = Vec::with_capacity(fixed.len() + asking.fields[0].len() + 160);
     head.extend_from_slice(b"POST ");
     target.path(asking.purpose).write(&mut head, asking.model);

@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod classify;
+mod credentials;
 pub mod failure;
 pub mod fetch;
 pub mod models;

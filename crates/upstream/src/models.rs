@@ -64,7 +64,7 @@ async fn ask(provider: &Provider, target: &Target, connector: &dyn Connector) ->
         Err(_) => return Err(unreachable("no connection in time".to_owned())),
     };
     let mut connection = Connection::new(io);
-    let fields = target.next_head().map_or("", |head| head.expose());
+    let fields = target.heads.next(0).map_or("", |head| head.text.expose());
     let version = match provider.vendor.dialect {
         // <https://docs.claude.com/en/api/versioning>
         Dialect::Anthropic => "anthropic-version: 2023-06-01\r\n",

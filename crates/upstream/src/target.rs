@@ -1,8 +1,6 @@
 //! A provider made ready for requests: where it is, and the head of every request to it, rendered once.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use catalog::vendor::{Auth, StreamUsage};
 use ir::dialect::{Dialect, Quirk};
@@ -12,6 +10,7 @@ use policy::secret::Secret;
 use policy::snapshot::{Provider, Timeouts};
 use url::Url;
 
+use crate::credentials::Credentials;
 use crate::path::Path;
 
 /// A provider made ready.
@@ -33,9 +32,8 @@ pub struct Target {
     chat: Path,
     stream: Path,
     count: Option<Path>,
-    /// Request heads from the line after the request line up to the per-request fields; each credential stands in as many as its weight says.
-    heads: Vec<Arc<Secret>>,
-    next: AtomicUsize,
+    /// Request heads, one for each credential.
+    pub(crate) heads: Credentials,
     /// The credentials, to be blotted out of whatever the provider says.
     credentials: Vec<Secret>,
 }
@@ -57,9 +55,6 @@ pub enum Purpose {
     CountTokens,
 }
 
-/// A weight above this is a share so small for the others that it may as well be cut.
-const MAX_WEIGHT: u32 = 100;
-
 impl Target {
     /// Makes a provider ready. `user_agent` names the product and its version.
     pub fn new(provider: &Provider, user_agent: &str) -> Self {
@@ -67,15 +62,11 @@ impl Target {
         let origin = origin(url);
         let vendor = &provider.vendor;
         let path = |tail: &str| Path::new(url.path(), tail);
-        let head = |credential: Option<&Secret>| Arc::new(Secret::new(head(provider, user_agent, credential)));
+        let head = |credential: Option<&Secret>| Secret::new(head(provider, user_agent, credential));
         let heads = if provider.credentials.is_empty() {
-            vec![head(None)]
+            vec![(head(None), 1)]
         } else {
-            let weighted = provider.credentials.iter().flat_map(|credential| {
-                let rendered = head(Some(&credential.value));
-                std::iter::repeat_n(rendered, credential.weight.clamp(1, MAX_WEIGHT) as usize)
-            });
-            weighted.collect()
+            provider.credentials.iter().map(|one| (head(Some(&one.value)), one.weight)).collect()
         };
         Self {
             origin,
@@ -88,8 +79,7 @@ impl Target {
             timeouts: provider.timeouts,
             stream_usage: vendor.stream_usage,
             retries: RetryBudget::new(RetryBudgetOptions::default()),
-            heads,
-            next: AtomicUsize::new(0),
+            heads: Credentials::new(heads),
             credentials: provider.credentials.iter().map(|credential| credential.value.clone()).collect(),
         }
     }
@@ -124,10 +114,9 @@ impl Target {
         }
     }
 
-    /// Returns the head of the next request, without its request line, its per-request fields and its final empty line.
-    pub(crate) fn next_head(&self) -> Option<&Secret> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.heads.get(turn.checked_rem(self.heads.len())?).map(Arc::as_ref)
+    /// Whether it has several credentials, and one of them was not refused lately.
+    pub fn has_another_credential(&self, now: u64) -> bool {
+        self.heads.has_another(now)
     }
 
     /// Returns what a provider said without our credentials and without what looks like one.

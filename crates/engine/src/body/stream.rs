@@ -19,6 +19,7 @@ use ir::settlement::Outcome;
 use ir::usage::estimate_tokens;
 use net::deadline::after;
 use net::h1::Connection;
+use policy::clock::Monotonic;
 use policy::snapshot::{ModelIndex, Timeouts};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -62,6 +63,8 @@ pub struct StreamBody {
     last_data: Instant,
     data_events: u64,
     choices: u64,
+    /// When the target was asked, and when its first content was there.
+    began: (Monotonic, Monotonic),
 }
 
 impl StreamBody {
@@ -87,6 +90,7 @@ impl StreamBody {
             last_data: now,
             data_events,
             choices: gated.request.choices().max(1),
+            began: (begun.asked, begun.heard),
             gated,
         };
         body.go_on(begun.progress);
@@ -200,6 +204,7 @@ impl StreamBody {
                 self.broken("the stream ended before the answer did");
             }
             Progress::Failed(report) => {
+                self.note_break();
                 let target = self.gated.target(self.model);
                 let failure = target.map(|target| in_band(target, report));
                 let overloaded = failure.as_ref().is_some_and(|failure| failure.class == Class::Overloaded);
@@ -238,6 +243,7 @@ impl StreamBody {
             self.out = out.into();
             self.complete(None);
         } else if now >= silent {
+            self.note_break();
             self.fail(Outcome::Failed, timed_out("the provider stopped sending"));
         } else {
             if now >= beat {
@@ -258,6 +264,9 @@ impl StreamBody {
             let gateway = &self.worker.gateway;
             gateway.proofs.keep(&self.gated.key.compiled.environment, proofs, gateway.clock.now());
         }
+        if cut.is_none() {
+            self.note_speed();
+        }
         let error = cut.map(|failure| (failure.code, failure.detail));
         let ending = Ending { error, ..ending(self.stream.passed(), 200) };
         let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
@@ -271,6 +280,15 @@ impl StreamBody {
         self.over = true;
         self.outcome = Some(Outcome::Succeeded);
         self.part();
+    }
+
+    /// Tells the target's live state how the answer went on. A slow reader makes a provider look slow: each of them has
+    /// its share of those.
+    fn note_speed(&self) {
+        let Some(signals) = self.gated.configuration.known(self.model) else { return };
+        let ((asked, heard), now) = (self.began, self.worker.gateway.clock.now());
+        let tokens = self.stream.passed().usage.map_or(0, |usage| usage.output_tokens());
+        signals.streamed(now, now.since(asked), tokens, now.since(heard));
     }
 
     /// Keeps the connection if the provider ends its body now or soon.
@@ -297,7 +315,15 @@ impl StreamBody {
         }
     }
 
+    /// Tells the target's live state that the answer broke off.
+    fn note_break(&self) {
+        if let Some(signals) = self.gated.configuration.known(self.model) {
+            signals.broke_off(self.worker.gateway.clock.now());
+        }
+    }
+
     fn broken(&mut self, detail: &str) {
+        self.note_break();
         self.fail(Outcome::Failed, aborted("", detail));
     }
 

@@ -4,13 +4,14 @@
 //! on: to the next target, or, at the last one, to the same target again (with backoff, within a budget). A buffered
 //! call whose caller leaves is finished in a tracked task, because the provider charges for it anyway.
 
-mod brought;
+pub(crate) mod brought;
 mod buffered;
 mod drain;
 mod inline;
 pub(crate) mod letter;
 mod rate_limits;
 mod streamed;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,7 @@ use upstream::target::Target;
 use self::buffered::Whole;
 use self::letter::Letter;
 pub use self::streamed::Begun;
+use self::watch::Watched;
 use super::authenticate::revoked;
 use super::gate::Gated;
 use super::reserve::Reserved;
@@ -165,6 +167,13 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
     let (mut said, mut unsaid, mut denied) = (None, None, None);
     loop {
         let Some(planned) = plan.attempts.get(at) else { return Err(nobody(said, unsaid, denied)) };
+        let now = || run.worker.gateway.clock.now();
+        let held = || watch::held(configuration, &gated.key.compiled, plan, at, now());
+        if let (0, Some(why), Some(next)) = (retries, held(), plan.attempts.get(at + 1)) {
+            log_failover(configuration, gated, planned.model, next.model, &why, at);
+            at += 1;
+            continue;
+        }
         if let Err(denial) = enter(configuration, gated, planned.model) {
             // To fail at a target may not lead on to the next; to be refused by the target's own limit does.
             if let Some(failure) = unsaid.filter(|_| retries > 0) {
@@ -251,7 +260,10 @@ fn may_retry(run: &Run<'_>, target: &Target, failure: &AttemptFailure, retries: 
     if wait > MAX_WAIT || passed(run.deadline - wait) {
         return false;
     }
-    retries < MAX_RETRIES && failure.class.is_retryable() && target.retries.try_retry(now)
+    // One credential was refused: there is another one.
+    let credential = matches!(failure.class, Class::Auth | Class::Payment);
+    let other = credential && target.has_another_credential(now);
+    retries < MAX_RETRIES && (other || failure.class.is_retryable()) && target.retries.try_retry(now)
 }
 
 fn internal() -> Failure {
@@ -272,16 +284,28 @@ async fn attempt(
     let reason = brought::bring(configuration, gated, &planned);
     let target = configuration.asked(planned.model, gated.brought.used).ok_or_else(gone)?;
     let clock = &run.worker.gateway.clock;
+    let signals = configuration.signals(planned.model).ok_or_else(gone)?;
     let started = clock.now();
-    let tried = match write(run, gated, target, model).await {
+    let (tried, ended) = match write(run, gated, target, model).await {
         // Only now it is asked: what it cannot be told costs nothing.
         Ok(letter) => {
-            target.retries.record_request(started.0);
+            let asked = clock.now();
+            target.retries.record_request(asked.0);
             gated.ticket.asking(&model.slug, &provider.name, model.prices.as_ref());
             let route = route(configuration, gated, planned.model, plan.policy);
-            ask(run, gated, target, letter, route).await
+            let how = (gated.request.stream(), gated.brought.used.is_some());
+            let watched = Watched::begin(signals, how, clock, asked);
+            let tried = ask(run, gated, target, letter, route).await;
+            let ended = clock.now();
+            match &tried {
+                Ok(_) => watched.answered(ended),
+                // That the caller would not wait longer says no more than that it took so long.
+                Err(failure) if failure.class == Class::Timeout && passed(run.deadline) => drop(watched),
+                Err(failure) => watched.failed(ended, failure, target),
+            }
+            (tried, ended)
         }
-        Err(failure) => Err(failure),
+        Err(failure) => (Err(failure), clock.now()),
     };
     let (status, error) = match &tried {
         Ok(_) => (Some(200), None),
@@ -293,9 +317,15 @@ async fn attempt(
         reason,
         status,
         error,
-        duration_us: clock.now().micros_since(started),
+        duration_us: ended.micros_since(started),
     });
-    let (head, dropped, success) = tried?;
+    let (head, dropped, mut success) = tried?;
+    if let Success::Begun(begun) = &mut success {
+        (begun.asked, begun.heard) = (started, ended);
+    }
+    if gated.brought.used.is_none() {
+        watch::note_limits(signals, &head, ended);
+    }
     let headers = rate_limits::passed(&head, gated.request.surface().dialect());
     Ok(Answer { model: planned.model, dropped, headers, success })
 }

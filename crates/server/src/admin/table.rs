@@ -9,6 +9,7 @@ mod legacy;
 mod people;
 mod requests;
 mod resources;
+mod routing;
 mod system;
 
 /// Returns every route.
@@ -19,6 +20,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(people::routes());
     all.extend(resources::routes());
     all.extend(deliveries::routes());
+    all.extend(routing::routes());
     all.extend(system::routes());
     all.extend(legacy::routes());
     all

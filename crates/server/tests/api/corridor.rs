@@ -152,14 +152,14 @@ async fn models_and_providers_are_chosen_by_name() {
         ("", ask("\"m\""), 200, "p", "requested model"),
         ("", absent, 200, "p", "default model"),
         ("", ask("null"), 200, "p", "default model"),
-        ("", ask("\"auto\""), 200, "p", "default model"),
+        ("", ask("\"auto\""), 200, "p", "policy auto"),
+        ("", ask("\"Fastest\""), 200, "p", "policy fastest"),
         ("", ask("\"q/m\""), 200, "q", "requested model"),
         ("", ask("\"special\""), 200, "q", "requested model"),
         ("x-llm-provider: q\r\n", ask("\"m\""), 200, "q", "requested provider"),
         ("x-llm-provider: Q\r\n", ask("\"gpt-unknown\""), 200, "q", "requested provider"),
         ("x-llm-provider: nobody\r\n", ask("\"m\""), 400, "invalid_request", "x-llm-provider"),
         ("", ask("\"gpt-unknown\""), 400, "unknown_model", "model"),
-        ("", ask("\"fastest\""), 400, "unknown_model", "model"),
         ("", ask("\"p/special\""), 400, "unknown_model", "model"),
     ] {
         assert_eq!(routed(fields, &body).await, (status, answers.to_owned(), why.to_owned()), "{fields}{body}");

@@ -43,7 +43,7 @@ async fn a_full_target_is_passed_over() {
 
 #[tokio::test(start_paused = true)]
 async fn every_try_counts_where_it_goes() {
-    // The first answer of p fails, and q serves: both have had a request.
+    // The first answer of p fails, and q serves: both have had a request. Until q is full it goes first.
     let config = [
         limit("requests", "60s", "2", "target = \"provider:p\""),
         limit("requests", "60s", "2", "target = \"provider:q\""),
@@ -52,7 +52,7 @@ async fn every_try_counts_where_it_goes() {
     let failing = vec![Script::error(500, "no"), Script::chat("Hello")];
     let builder = Gateway::builder().provider_with("p", "", failing).provider("q", Script::chat("Hello"));
     let gateway = builder.config(&config.concat()).start();
-    for (expect, left) in [((200, "q"), 8), ((200, "p"), 7), ((200, "q"), 6)] {
+    for (expect, left) in [((200, "q"), 8), ((200, "q"), 7), ((200, "p"), 6)] {
         let reply = gateway.chat(REQUEST).await;
         assert_eq!(served(&reply), expect);
         let shown = number(&reply, "x-ratelimit-limit");

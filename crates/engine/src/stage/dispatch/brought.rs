@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
+use routing::plan::Planned;
 use upstream::failure::{AttemptFailure, Class};
 
 use super::super::gate::Gated;
 use crate::state::Configuration;
 
 /// Chooses the credential for an attempt, and returns why the attempt is made, for the record.
-pub(super) fn bring(configuration: &Configuration, gated: &mut Gated, planned: &routing::plan::Planned) -> Arc<str> {
+pub(super) fn bring(configuration: &Configuration, gated: &mut Gated, planned: &Planned) -> Arc<str> {
     let own = configuration.brings(&gated.key.compiled, planned.model, &gated.brought.refused);
     gated.brought.used = own;
     gated.ticket.bring(own.is_some());
+    reason(planned, own.is_some()).into()
+}
+
+/// Returns why an attempt is made, and whether with a credential of the caller's own.
+pub(crate) fn reason(planned: &Planned, own: bool) -> String {
     let reason = planned.reason.to_string();
-    if own.is_some() { format!("{reason}, own credential").into() } else { reason.into() }
+    if own { reason + ", own credential" } else { reason }
 }
 
 /// Whether the credential that the provider has just refused gives way to the platform's.

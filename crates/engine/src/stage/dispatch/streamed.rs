@@ -9,6 +9,7 @@ use ir::dialect::Dialect;
 use ir::report::Report;
 use net::deadline::after;
 use net::h1::{Connection, ResponseHead};
+use policy::clock::Monotonic;
 use tokio::time::{Instant, timeout_at};
 use upstream::attempt::{exchange, transport_failure};
 use upstream::classify::in_band;
@@ -37,6 +38,10 @@ pub struct Begun {
     pub progress: Progress,
     /// The policy that chose the target.
     pub policy: Option<Box<str>>,
+    /// When the target was asked.
+    pub asked: Monotonic,
+    /// When its first content was there.
+    pub heard: Monotonic,
 }
 
 /// Asks a target and reads its answer up to the first content.
@@ -99,7 +104,8 @@ pub(super) async fn ask(
         // From here on the request's bytes are not needed any more.
         gated.request.forget_body();
         let policy = route.policy.map(Into::into);
-        return Ok((head, Begun { connection, stream, out, progress, policy }));
+        let (asked, heard) = Default::default();
+        return Ok((head, Begun { connection, stream, out, progress, policy, asked, heard }));
     }
 }
 

@@ -1,0 +1,120 @@
+//! What would become of a request: the plan that it would get now, made by the function that plans requests. Nobody is
+//! asked, nothing is reserved, and nothing is written down.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dialect::lane::Surface;
+use dialect::lane::asked::Asked;
+use ir::failure::Failure;
+use ir::money::NanoUsd;
+use policy::snapshot::{Model, ModelIndex};
+use routing::plan::choice::expected_cost;
+use routing::rank::Terms;
+
+use crate::gateway::Gateway;
+use crate::limits::{self, Demand};
+use crate::stage::dispatch::brought::reason;
+use crate::stage::dispatch::watch::held;
+use crate::stage::plan::{Circumstances, decide};
+use crate::state::{Configuration, LiveKey};
+
+/// A request that is not made.
+#[derive(Debug)]
+pub struct Question {
+    /// The surface it would be made on.
+    pub surface: Surface,
+    /// Its body.
+    pub body: Bytes,
+    /// Its `x-llm-provider`.
+    pub provider: Option<String>,
+}
+
+/// A plan in words.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The targets, in the order in which they would be tried.
+    pub attempts: Vec<Step>,
+    /// Those that would not be.
+    pub excluded: Vec<Step>,
+    /// The policy that chooses, if one does.
+    pub policy: Option<&'static str>,
+    /// What the first target that would be asked is expected to cost, where its price is known.
+    pub estimated_cost: Option<NanoUsd>,
+    /// The model that savings are measured against, and what it would cost.
+    pub baseline: Option<(Arc<str>, Option<NanoUsd>)>,
+    /// Roughly how many tokens the request has.
+    pub input_tokens: u64,
+}
+
+/// One target.
+#[derive(Debug)]
+pub struct Step {
+    /// The model.
+    pub model: Arc<str>,
+    /// Its provider.
+    pub provider: Arc<str>,
+    /// Why it is tried, or not.
+    pub reason: String,
+    /// Its state by name and what it was ranked by, where it was.
+    pub scores: Option<(&'static str, Terms)>,
+    /// Why it would be passed over at the moment.
+    pub passed_over: Option<String>,
+}
+
+/// Explains a request of a key.
+///
+/// # Errors
+/// What the caller would be told: the request is not understood, or nothing may serve it.
+pub fn explain(
+    gateway: &Gateway,
+    key: &LiveKey,
+    configuration: &Configuration,
+    question: &Question,
+) -> Result<Explanation, Failure> {
+    let mut request = Asked::decode(question.surface, question.body.clone())?;
+    let demand = Demand::of(&request, limits::of_key(gateway, key, configuration).is_some());
+    let around = Circumstances {
+        configuration,
+        key: &key.compiled,
+        provider: question.provider.as_deref(),
+        input_tokens: demand.likely_input(),
+        now: gateway.clock.now(),
+        seed: 0,
+    };
+    let plan = decide(&around, &mut request)?;
+    let snapshot = &configuration.snapshot;
+    let step = |index: ModelIndex, reason: String| {
+        let model = snapshot.model(index)?;
+        let scored = plan.scores.iter().find(|score| score.model == index);
+        Some(Step {
+            model: Arc::clone(&model.slug),
+            provider: Arc::clone(&snapshot.provider(model.provider)?.name),
+            reason,
+            scores: scored.map(|score| (score.tier.name(), score.terms)),
+            passed_over: None,
+        })
+    };
+    let passed_over =
+        |at| held(configuration, &key.compiled, &plan, at, around.now).map(|failure| failure.detail.into_string());
+    let attempts: Vec<Step> = plan
+        .attempts
+        .iter()
+        .enumerate()
+        .filter_map(|(at, one)| {
+            let own = configuration.brings(&key.compiled, one.model, &[]).is_some();
+            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(one, own))? })
+        })
+        .collect();
+    let first = attempts.iter().position(|step| step.passed_over.is_none()).unwrap_or(0);
+    let cost = |model: &Model| expected_cost(model, around.input_tokens, request.max_tokens());
+    let baseline = snapshot.baseline.and_then(|index| snapshot.model(index));
+    Ok(Explanation {
+        excluded: plan.excluded.iter().filter_map(|one| step(one.model, one.why.to_string())).collect(),
+        policy: plan.policy,
+        estimated_cost: plan.attempts.get(first).and_then(|one| snapshot.model(one.model)).and_then(cost),
+        baseline: baseline.map(|model| (Arc::clone(&model.slug), cost(model))),
+        input_tokens: around.input_tokens,
+        attempts,
+    })
+}

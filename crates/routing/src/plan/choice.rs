@@ -1,0 +1,136 @@
+//! A policy chooses among everything that is configured: what cannot serve the request is left out with the reason,
+//! the rest is ranked.
+
+use std::fmt::Write as _;
+
+use ir::failure::{Code, Failure, Fault};
+use ir::money::{NanoUsd, ServiceTier};
+use ir::usage::Usage;
+use policy::snapshot::{CompiledKey, FallbackOn, Model, ModelIndex, Snapshot};
+
+use super::{Excluded, Live, Plan, Planned, Reason, Wish, nothing_left, scores};
+use crate::exclusion::Exclusion;
+use crate::goal::Goal;
+use crate::quality::quality;
+use crate::rank::{Candidate, rank};
+use crate::rights::Rights;
+
+/// Targets that are tried at most: each may have to be paid, and what they may cost is reserved.
+const MOST_ATTEMPTS: usize = 5;
+
+/// Tokens that an answer is expected to have, where it may be longer.
+const EXPECTED_OUTPUT: u64 = 300;
+
+/// Reasons that an error lists at most.
+const MOST_REASONS: usize = 5;
+
+/// Chooses.
+///
+/// # Errors
+/// 403 when the key may use nothing, 503 with the reasons when nothing that it may use can serve the request.
+pub(super) fn choose(
+    snapshot: &Snapshot,
+    key: &CompiledKey,
+    wish: &Wish<'_>,
+    goal: Goal,
+    live: &Live<'_>,
+) -> Result<Plan, Failure> {
+    let rights = Rights::of(snapshot, key);
+    let (mut able, mut excluded) = (Vec::with_capacity(snapshot.models.len()), Vec::new());
+    for (at, model) in snapshot.models.iter().enumerate() {
+        let index = ModelIndex(at);
+        match rights.exclusion(index).or_else(|| unable(snapshot, index, model, wish)) {
+            Some(why) => excluded.push(Excluded { model: index, why }),
+            None => able.push((index, candidate(snapshot, index, model, wish, live))),
+        }
+    }
+    leave_out_unknown(goal, &mut able, &mut excluded);
+    if able.is_empty() {
+        return Err(nothing_serves(snapshot, goal, &excluded));
+    }
+    let candidates: Vec<Candidate> = able.iter().map(|(_, candidate)| *candidate).collect();
+    let mut ranked = Vec::with_capacity(candidates.len());
+    rank(&candidates, &goal.weights(), live.seed, &mut ranked);
+    let order: Vec<ModelIndex> = ranked.iter().filter_map(|one| Some(able.get(one.at)?.0)).collect();
+    let reason = |at| if at == 0 { Reason::Policy(goal) } else { Reason::NextBest(goal) };
+    let tried = order.iter().take(MOST_ATTEMPTS).enumerate();
+    let attempts = tried.map(|(at, model)| Planned { model: *model, reason: reason(at) }).collect();
+    let behind = order.iter().skip(MOST_ATTEMPTS);
+    excluded.extend(behind.map(|model| Excluded { model: *model, why: Exclusion::Behind }));
+    let scores = scores(&ranked, &order);
+    Ok(Plan { attempts, excluded, scores, policy: Some(goal.name()), on: FallbackOn::default() })
+}
+
+/// Returns why a model cannot serve the request.
+fn unable(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<'_>) -> Option<Exclusion> {
+    let provider = snapshot.provider(model.provider)?;
+    if provider.force_default_model && provider.default_model.is_some_and(|forced| forced != index) {
+        return Some(Exclusion::Forced);
+    }
+    // Where nobody said what it can do, the provider will say.
+    let can = |capability: &&str| model.capabilities.iter().any(|known| **known == **capability);
+    let lacks = wish.needs.iter().find(|need| !model.capabilities.is_empty() && !can(need));
+    let too_long = model.context_window.filter(|window| wish.input_tokens > *window);
+    lacks.map(|need| Exclusion::Lacks(need)).or(too_long.map(Exclusion::TooLong))
+}
+
+/// Returns how many tokens an answer is expected to have.
+fn expected_output(max_tokens: Option<u64>) -> u64 {
+    max_tokens.map_or(EXPECTED_OUTPUT, |most| most.min(EXPECTED_OUTPUT))
+}
+
+/// Returns what a request is expected to cost with a model; `None` where its price is unknown.
+pub fn expected_cost(model: &Model, input_tokens: u64, max_tokens: Option<u64>) -> Option<NanoUsd> {
+    let usage = Usage { input: input_tokens, output: expected_output(max_tokens), ..Usage::default() };
+    model.prices.as_ref()?.cost(&usage, ServiceTier::Standard)
+}
+
+/// Returns what a model is ranked by.
+fn candidate(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<'_>, live: &Live<'_>) -> Candidate {
+    let output = expected_output(wish.max_tokens);
+    let first = snapshot.resolve(&model.slug).first().copied().unwrap_or(index);
+    Candidate {
+        reading: live.read(index),
+        nanos: expected_cost(model, wish.input_tokens, wish.max_tokens).map(|cost| cost.0),
+        quality: quality(&wish.facts(), model).map(|estimate| estimate.value),
+        output_tokens: if live.kind == crate::signal::Kind::Stream { output } else { 0 },
+        family: u32::try_from(first.0).unwrap_or(u32::MAX),
+    }
+}
+
+/// Leaves out what nobody knows the deciding figure of, as long as there is anything whose figure is known.
+fn leave_out_unknown(goal: Goal, able: &mut Vec<(ModelIndex, Candidate)>, excluded: &mut Vec<Excluded>) {
+    let (known, why): (fn(&Candidate) -> bool, Exclusion) = match goal {
+        Goal::Cheapest => (|one| one.nanos.is_some(), Exclusion::PriceUnknown),
+        Goal::Auto | Goal::Best => (|one| one.quality.is_some(), Exclusion::QualityUnknown),
+        Goal::Fastest => return,
+    };
+    if !able.iter().any(|(_, one)| known(one)) {
+        return;
+    }
+    able.retain(|(model, one)| {
+        let kept = known(one);
+        if !kept {
+            excluded.push(Excluded { model: *model, why });
+        }
+        kept
+    });
+}
+
+/// Returns what the caller is told when nothing is left: what every target lacks.
+fn nothing_serves(snapshot: &Snapshot, goal: Goal, excluded: &[Excluded]) -> Failure {
+    let able: Vec<&Excluded> = excluded.iter().filter(|one| !one.why.is_right()).collect();
+    if able.is_empty() {
+        return nothing_left(snapshot, excluded);
+    }
+    let mut message = format!("the policy `{goal}` finds no model that can serve this request:");
+    for (at, one) in able.iter().take(MOST_REASONS).enumerate() {
+        let name = snapshot.model(one.model).map_or("", |model| &*model.slug);
+        // Writing into a string cannot fail.
+        let _ = write!(message, "{} `{name}`: {}", if at == 0 { "" } else { ";" }, one.why);
+    }
+    if able.len() > MOST_REASONS {
+        let _ = write!(message, "; and {} more", able.len() - MOST_REASONS);
+    }
+    Failure::new(Code::UpstreamUnavailable, Fault::Caller, message)
+}

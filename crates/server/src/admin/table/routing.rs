@@ -1,0 +1,91 @@
+//! Routes about routing.
+
+use axum::http::Method;
+use control::access::Permission;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use crate::admin::explain;
+use crate::admin::problem::Code;
+use crate::admin::route::{Gives, Parameter, Route, Takes, signed_in};
+use crate::admin::throttle::RateClass;
+
+/// A request may hold images; more than this says nothing about where it goes.
+const BODY_BYTES: usize = 4 << 20;
+
+fn question(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["key", "request"],
+        "additionalProperties": false,
+        "properties": {
+            "key": { "type": "string", "description": "The key's name, or its id." },
+            "request": { "type": "object", "description": "The body, as it would be sent." },
+            "headers": {
+                "type": "object",
+                "additionalProperties": { "type": "string" },
+                "description": "The headers; `x-llm-provider` is the one that matters.",
+            },
+            "surface": {
+                "enum": ["openai.chat", "anthropic.messages"],
+                "description": "Where it would be sent; `openai.chat` when absent.",
+            },
+        },
+    })
+}
+
+fn explanation(_: &mut SchemaGenerator) -> Schema {
+    let nullable = |kind: &str, what: &str| json!({ "type": [kind, "null"], "description": what });
+    let number = || json!({ "type": "number" });
+    let scores = json!({
+        "type": ["object", "null"],
+        "description": "What it was ranked by; null where the configured order holds.",
+        "properties": {
+            "state": { "enum": ["ready", "paced", "cooling", "benched"] },
+            "score": number(), "latency": number(), "cost": number(), "quality": number(), "availability": number(),
+            "expected_seconds": number(),
+        },
+    });
+    let text = || json!({ "type": "string" });
+    let excluded = json!({ "model": text(), "provider": text(), "reason": text(), "scores": scores });
+    let mut attempt = excluded.clone();
+    attempt["passed_over"] = nullable("string", "Why it would not be asked at the moment.");
+    let list = |properties: Value| json!({ "type": "array", "items": { "type": "object", "properties": properties } });
+    json_schema!({
+        "type": "object",
+        "required": ["attempts", "excluded", "policy", "estimated_cost", "baseline", "baseline_cost", "error"],
+        "properties": {
+            "attempts": list(attempt),
+            "excluded": list(excluded),
+            "policy": nullable("string", "The policy that chooses, if one does."),
+            "input_tokens": { "type": "integer", "description": "Roughly how many tokens the request has." },
+            "estimated_cost": nullable("string", "US dollars, of the first target, with an answer of 300 tokens at most."),
+            "baseline": nullable("string", "The model that savings are measured against."),
+            "baseline_cost": nullable("string", "What it would cost, in US dollars."),
+            "error": nullable("object", "What the caller would be told instead: `status`, `code`, `message`, `param`."),
+        },
+    })
+}
+
+/// Returns the routes.
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route {
+        method: Method::POST,
+        path: "/admin/v1/environments/{env}/route",
+        id: "explainRoute".to_owned(),
+        tag: "Routing",
+        permission: Permission::WriteKeys,
+        rate: RateClass::Read,
+        summary: "Says where a request of a key would go and why, without making it.".to_owned(),
+        parameters: vec![Parameter::path("env", "The environment's name.")],
+        takes: Takes::Json {
+            limit_bytes: BODY_BYTES,
+            optional: false,
+            schema: question,
+            example: || json!({ "key": "app", "request": { "model": "auto", "messages": [] } }),
+        },
+        gives: Gives { status: 200, meaning: "The plan.", body: Some(("application/json", explanation)), headers: &[] },
+        errors: &[Code::NotFound, Code::DependencyUnavailable],
+        handler: signed_in(explain::route),
+    }]
+}
