@@ -147,6 +147,9 @@ fn settlement(ms: u64, key: u64, charged: bool) -> Settlement {
         latency_us: 1_000,
         first_content_us: None,
         attempts: Vec::new(),
+        parties: Vec::new(),
+        held: None,
+        asked: 0,
         charge: charged.then(|| Charge::of(cost, Margin(55_000))),
     }
 }

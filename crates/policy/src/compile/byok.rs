@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_unreadable_is_said() {
-        let off = "api: byok.b.provider: the provider is switched off";
+        let off = "api: warning: byok.b.provider: the provider is switched off";
         check(|_| {}, &[off]);
         check(|spec| spec.provider = None, &["api: byok.b.provider: missing"]);
         check(

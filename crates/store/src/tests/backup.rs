@@ -77,7 +77,8 @@ fn damage_is_found() {
 fn migrations_say_what_they_did_and_refuse_what_is_newer() {
     let dir = Directory::new();
     let none = |file| Migrated { file, before: None, after: 0 };
-    assert_eq!(migrate(&dir).unwrap(), ["payloads.db", "idempotency.db", "records.db", "control.db"].map(none));
+    let files = ["payloads.db", "idempotency.db", "events.db", "records.db", "control.db"];
+    assert_eq!(migrate(&dir).unwrap(), files.map(none));
     drop(SqliteResources::open(&dir).unwrap());
     let done = migrate(&dir).unwrap();
     let control = done.iter().find(|one| one.file == "control.db").unwrap();

@@ -90,7 +90,7 @@ fn names_what_is_missing_or_unknown() {
         "a.yaml",
         "spec: {}\n",
         &[
-            "a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit, webhook, alert)",
+            "a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit, webhook, alert, byok)",
         ],
     );
     check("a.yaml", "kind: provder\nname: a\nspec: {}\n", &["a.yaml:1: kind: unknown kind (did you mean provider?)"]);
