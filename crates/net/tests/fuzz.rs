@@ -1,7 +1,7 @@
 //! A bounded run of the fuzzing target of HTTP/1.1, on a stable toolchain: changes of the seeds in `fuzz/seeds/http1`, the
 //! same ones on every machine.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "../../../fuzz/targets/http1.rs"]
 mod http1;

@@ -9,6 +9,7 @@ mod buffered;
 mod drain;
 mod inline;
 pub(crate) mod letter;
+mod log;
 mod rate_limits;
 mod streamed;
 pub(crate) mod watch;
@@ -170,7 +171,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         let now = || run.worker.gateway.clock.now();
         let held = || watch::held(configuration, &gated.key.compiled, plan, at, now());
         if let (0, Some(why), Some(next)) = (retries, held(), plan.attempts.get(at + 1)) {
-            log_failover(configuration, gated, planned.model, next.model, &why, at);
+            log::failover(configuration, gated, planned.model, next.model, &why, at);
             at += 1;
             continue;
         }
@@ -179,7 +180,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             if let Some(failure) = unsaid.filter(|_| retries > 0) {
                 return Err(told(&failure, said.as_ref()));
             }
-            log_skipped(configuration, gated, planned.model, &denial);
+            log::skipped(configuration, gated, planned.model, &denial);
             (at, unsaid, denied) = (at + 1, None, Some(sooner(denied, denial)));
             continue;
         }
@@ -192,12 +193,12 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             return Err(told(&failure, said.as_ref()));
         }
         if brought::gives_way(configuration, gated, &failure) {
-            log_failover(configuration, gated, planned.model, planned.model, &failure, at);
+            log::failover(configuration, gated, planned.model, planned.model, &failure, at);
             continue;
         }
         let next = plan.attempts.get(at + 1).filter(|_| leads_on(failure.class, &plan.on));
         if let Some(next) = next {
-            log_failover(configuration, gated, planned.model, next.model, &failure, at);
+            log::failover(configuration, gated, planned.model, next.model, &failure, at);
             (at, retries) = (at + 1, 0);
             let place = if failure.class == Class::Unsupported { &mut unsaid } else { &mut said };
             *place = Some(failure);
@@ -205,7 +206,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         }
         let budget = gated.target(planned.model).is_some_and(|target| may_retry(run, target, &failure, retries));
         if !budget {
-            log_exhausted(configuration, gated, planned.model, &failure);
+            log::exhausted(configuration, gated, planned.model, &failure);
             return Err(told(&failure, said.as_ref()));
         }
         let pause = Backoff::default().delay(retries, &mut fastrand::Rng::new());
@@ -375,39 +376,4 @@ pub(crate) fn route<'a>(
         policy,
         baseline: configuration.baseline.as_ref().map(|(slug, _)| &**slug),
     }
-}
-
-/// Logs a step of the failover, in the words and fields of the gateways that this one replaces.
-fn log_failover(
-    configuration: &Configuration,
-    gated: &Gated,
-    from: ModelIndex,
-    to: ModelIndex,
-    failure: &AttemptFailure,
-    at: usize,
-) {
-    let (request_id, error) = (gated.call.id, failure);
-    let message = if at == 0 { "Primary provider failed" } else { "Failover provider failed" };
-    let (provider, next) = (provider_name(configuration, from), provider_name(configuration, to));
-    tracing::warn!(component = "failover", requestId = %request_id, provider, error = %error, "{message}");
-    tracing::info!(component = "failover", requestId = %request_id, provider = next, "Attempting failover");
-}
-
-fn log_skipped(configuration: &Configuration, gated: &Gated, model: ModelIndex, denial: &Denial) {
-    let (request_id, provider) = (gated.call.id, provider_name(configuration, model));
-    let limit = &*denial.bound.limit.name;
-    tracing::info!(component = "limits", requestId = %request_id, provider, limit, "Target skipped: its limit is reached");
-}
-
-fn log_exhausted(configuration: &Configuration, gated: &Gated, model: ModelIndex, failure: &AttemptFailure) {
-    if client_failure(failure).fault == Fault::Caller {
-        return;
-    }
-    let (request_id, provider) = (gated.call.id, provider_name(configuration, model));
-    tracing::warn!(component = "dispatch", requestId = %request_id, provider, error = %failure, "Provider failed");
-}
-
-fn provider_name(configuration: &Configuration, model: ModelIndex) -> &str {
-    let provider = configuration.snapshot.model(model).and_then(|m| configuration.snapshot.provider(m.provider));
-    provider.map_or("", |provider| &*provider.name)
 }

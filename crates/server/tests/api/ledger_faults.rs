@@ -266,8 +266,8 @@ impl Upstreams {
         for (name, answers) in &self.0 {
             for (answer, received) in answers.iter().zip(gateway.provider(name).requests()) {
                 let text = String::from_utf8_lossy(&received.body).into_owned();
-                let at = text.find("number ").expect("a number") + 7;
-                let number = text[at..at + 5].parse().expect("a number");
+                let at = text.find("number ").unwrap() + 7;
+                let number = text[at..at + 5].parse().unwrap();
                 all.entry(number).or_default().push((*name, answer.clone(), received));
             }
         }
@@ -277,7 +277,7 @@ impl Upstreams {
 
 /// Serves some requests, and compares the ledger with what the upstreams say.
 async fn run(random: &mut Rng, sum: &mut Sum) {
-    let stream = sum.requests / CHUNK % 2 == 0;
+    let stream = (sum.requests / CHUNK).is_multiple_of(2);
     let upstreams = Upstreams::new(random, stream);
     let gateway = upstreams.start();
     top_up(&gateway, "1000", "a").await;
@@ -351,7 +351,7 @@ fn compare(
         sum.failed_over += usize::from(asked.len() > 1);
         match record.usage.origin.as_str() {
             "reported" => {
-                let (_, answer, received) = answered.expect("somebody reported it");
+                let (_, answer, received) = answered.unwrap();
                 assert_eq!((cost, charged), charge(answer.prompt, answer.completion), "{number}: {record:#?}");
                 assert!(received.sent >= answer.told_at, "{number}: reported before it was told");
                 (sum.reported, sum.reported_nanos) = (sum.reported + 1, sum.reported_nanos + charged);
@@ -359,7 +359,7 @@ fn compare(
             "estimated" => {
                 // Somebody left, or the usage was never told.
                 let left = record.outcome == "cancelled";
-                let (_, answer, received) = answered.expect("somebody was asked");
+                let (_, answer, received) = answered.unwrap();
                 assert!(left || !answer.good || answer.told_at == usize::MAX, "{number}: {record:#?}");
                 let made = answer.pieces.iter().filter(|end| **end <= received.sent).count() as u64;
                 (sum.estimated, sum.estimated_nanos) = (sum.estimated + 1, sum.estimated_nanos + charged);

@@ -158,9 +158,9 @@ fn frame(parts: Box<Parts>) -> Result<RequestHead, HeadError> {
     }
     let chunked = codings > 0;
     // Transfer-Encoding wins, and whoever sent both is not spoken to again on this connection (RFC 9112, section 6.3).
-    let keep_alive = !close && (!is_http10 || stay) && !(chunked && has_length);
+    let ends = close || (chunked && has_length) || (is_http10 && !stay);
     let length = if chunked { Length::Chunked } else { Length::Known(length.unwrap_or(0)) };
-    Ok(RequestHead { parts, length, keep_alive, expects_continue })
+    Ok(RequestHead { parts, length, keep_alive: !ends, expects_continue })
 }
 
 /// Reads a length; repeated values are accepted when they are all the same.

@@ -17,6 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::head::HeadError;
 use super::{Handler, RequestBody, serve};
@@ -139,7 +140,7 @@ impl Client {
         let (io, far) = duplex(room);
         let (echo, stop) = (Echo::default(), CancellationToken::new());
         let (handler, stopping) = (echo.clone(), stop.clone());
-        let served = tokio::spawn(async move { serve(Box::new(far), &handler, &stopping).await });
+        let served = TaskTracker::new().spawn(async move { serve(Box::new(far), &handler, &stopping).await });
         Self { io, echo, stop, served }
     }
 

@@ -1,3 +1,5 @@
+//! What webhooks and alerts are refused for, and what they become.
+
 use catalog::load::Vendors;
 use catalog::model::Catalogue;
 
