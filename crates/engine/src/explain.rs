@@ -103,7 +103,7 @@ pub fn explain(
         .enumerate()
         .filter_map(|(at, one)| {
             let own = configuration.brings(&key.compiled, one.model, &[]).is_some();
-            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(one, own))? })
+            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(one, own).into_owned())? })
         })
         .collect();
     let first = attempts.iter().position(|step| step.passed_over.is_none()).unwrap_or(0);

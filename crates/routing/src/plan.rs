@@ -7,6 +7,7 @@
 pub mod choice;
 mod names;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ir::failure::{Code, Failure, Fault};
@@ -96,19 +97,27 @@ pub enum Reason {
     NextBest(Goal),
 }
 
+impl Reason {
+    /// Returns it in words.
+    pub fn words(&self) -> Cow<'static, str> {
+        let words = match self {
+            Self::RequestedModel => "requested model",
+            Self::RequestedProvider => "requested provider",
+            Self::ForcedDefault => "provider's forced default model",
+            Self::Default => "default model",
+            Self::SameModel => "same model at another provider",
+            Self::Fallback => "fallback policy",
+            Self::NextProvider => "next configured provider",
+            Self::Policy(goal) => return format!("policy {goal}").into(),
+            Self::NextBest(goal) => return format!("policy {goal}, next best").into(),
+        };
+        words.into()
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RequestedModel => f.write_str("requested model"),
-            Self::RequestedProvider => f.write_str("requested provider"),
-            Self::ForcedDefault => f.write_str("provider's forced default model"),
-            Self::Default => f.write_str("default model"),
-            Self::SameModel => f.write_str("same model at another provider"),
-            Self::Fallback => f.write_str("fallback policy"),
-            Self::NextProvider => f.write_str("next configured provider"),
-            Self::Policy(goal) => write!(f, "policy {goal}"),
-            Self::NextBest(goal) => write!(f, "policy {goal}, next best"),
-        }
+        f.write_str(&self.words())
     }
 }
 

@@ -1,5 +1,6 @@
 //! With whose credential a target is asked: that of the caller, where it has brought one, else the platform's.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use routing::plan::Planned;
@@ -13,12 +14,15 @@ pub(super) fn bring(configuration: &Configuration, gated: &mut Gated, planned: &
     let own = configuration.brings(&gated.key.compiled, planned.model, &gated.brought.refused);
     gated.brought.used = own;
     gated.ticket.bring(own.is_some());
-    reason(planned, own.is_some()).into()
+    match reason(planned, own.is_some()) {
+        Cow::Borrowed(reason) => reason.into(),
+        Cow::Owned(reason) => reason.into(),
+    }
 }
 
 /// Returns why an attempt is made, and whether with a credential of the caller's own.
-pub(crate) fn reason(planned: &Planned, own: bool) -> String {
-    let reason = planned.reason.to_string();
+pub(crate) fn reason(planned: &Planned, own: bool) -> Cow<'static, str> {
+    let reason = planned.reason.words();
     if own { reason + ", own credential" } else { reason }
 }
 
