@@ -170,7 +170,9 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         let Some(planned) = plan.attempts.get(at) else { return Err(nobody(said, unsaid, denied)) };
         let now = || run.worker.gateway.clock.now();
         let held = || watch::held(configuration, &gated.key.compiled, plan, at, now());
-        if let (0, Some(why), Some(next)) = (retries, held(), plan.attempts.get(at + 1)) {
+        if let (0, Some(next)) = (retries, plan.attempts.get(at + 1))
+            && let Some(why) = held()
+        {
             log::failover(configuration, gated, planned.model, next.model, &why, at);
             at += 1;
             continue;
@@ -184,7 +186,8 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             (at, unsaid, denied) = (at + 1, None, Some(sooner(denied, denial)));
             continue;
         }
-        let failure = match attempt(run, configuration, gated, plan, *planned).await {
+        // In a place of its own: it is by far the largest of the futures here, and those around it are moved.
+        let failure = match Box::pin(attempt(run, configuration, gated, plan, *planned)).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
