@@ -96,9 +96,12 @@ pub async fn serve<H: Handler>(io: BoxIo, handler: &H, stop: &CancellationToken)
         let asked = Asked::of(&head);
         connection.begin(&head);
         let body = RequestBody(Arc::clone(&connection.line));
-        // Pinned where it is made: it is large, and would be copied on its way into another future.
-        let mut answer = pin!(handler.answer(head.parts, body));
-        let Some(reply) = connection.answered(answer.as_mut()).await else { return };
+        let reply = {
+            // Pinned where it is made: it is large, and would be copied on its way into another future.
+            let mut answer = pin!(handler.answer(head.parts, body));
+            connection.answered(answer.as_mut()).await
+        };
+        let Some(reply) = reply else { return };
         if !connection.reply(reply, asked, handler.unix_seconds(), !stop.is_cancelled()).await {
             return connection.close().await;
         }
