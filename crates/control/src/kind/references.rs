@@ -10,7 +10,7 @@ use crate::resource::Spec;
 /// A field that names resources of a kind.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// The field; `[]` at its end for a list of names.
+    /// The field; `[]` at its end for a list of names, `**.` before it for a member at any depth.
     pub(crate) field: &'static str,
     /// The plural name of the kind.
     pub(crate) kind: &'static str,
@@ -34,6 +34,10 @@ pub(crate) fn of(kind: &Kind, name: &str, spec: &Spec) -> Vec<Reference> {
         let mut add = |field: String, name: &str| {
             found.push(Reference { kind: rule.kind, name: normal(rule.kind, name), field });
         };
+        if let Some(member) = rule.field.strip_prefix("**.") {
+            deep("", spec, member, &mut add);
+            continue;
+        }
         match rule.field.strip_suffix("[]") {
             Some(list) => {
                 let items = spec.get(list).and_then(Value::as_array).into_iter().flatten();
@@ -51,6 +55,30 @@ pub(crate) fn of(kind: &Kind, name: &str, spec: &Spec) -> Vec<Reference> {
         }
     }
     found
+}
+
+/// Finds the members of a name, at any depth, and adds what they name.
+fn deep(path: &str, members: &Spec, wanted: &str, add: &mut dyn FnMut(String, &str)) {
+    let (name, list) = wanted.strip_suffix("[]").map_or((wanted, false), |name| (name, true));
+    for (member, value) in members {
+        let path = if path.is_empty() { member.clone() } else { format!("{path}.{member}") };
+        let named = member == name;
+        match value {
+            Value::String(text) if named && !list => add(path, text),
+            Value::Object(inner) => deep(&path, inner, wanted, add),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    match item {
+                        Value::String(text) if named && list => add(path, text),
+                        Value::Object(inner) => deep(&path, inner, wanted, add),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Returns the field of keys that is cleared when a resource of a kind is deleted.

@@ -192,7 +192,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
             return Err(told(&failure, said.as_ref()));
         }
-        if brought::gives_way(configuration, gated, &failure) {
+        if brought::gives_way(configuration, gated, planned, &failure) {
             log::failover(configuration, gated, planned.model, planned.model, &failure, at);
             continue;
         }
@@ -282,7 +282,7 @@ async fn attempt(
     let gone = || AttemptFailure::new(Class::Server, "the target is gone");
     let model = configuration.snapshot.model(planned.model).ok_or_else(gone)?;
     let provider = configuration.snapshot.provider(model.provider).ok_or_else(gone)?;
-    let reason = brought::bring(configuration, gated, &planned);
+    let reason = brought::bring(configuration, gated, plan, &planned);
     let target = configuration.asked(planned.model, gated.brought.used).ok_or_else(gone)?;
     let clock = &run.worker.gateway.clock;
     let signals = configuration.signals(planned.model).ok_or_else(gone)?;

@@ -49,6 +49,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         zone,
         billing: billing(&spec.billing, origin, report),
         default_plan: default_plan(specs, report),
+        policies: super::route::compile_policies(&spec.policies, spec.quality_bar, origin, report),
         bound,
         scoped,
     }
