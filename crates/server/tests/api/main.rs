@@ -49,6 +49,7 @@ mod provider_failures;
 mod rate_limits;
 mod refusals;
 mod revoking;
+mod routes;
 mod routing;
 mod scopes;
 mod simulation;
