@@ -1,11 +1,13 @@
-//! Documents that somebody owns: credentials that people bring for their own keys. Who does not see what everybody does
-//! sees and changes their own, and gives none away.
+//! Documents that somebody owns: credentials that people bring for their own keys, and the routes of keys, which are
+//! those of whoever has the key. Who does not see what everybody does sees and changes their own, and gives none away.
 
 use serde_json::Value;
+use store::resources::ResourceReader;
 
+use super::key_verbs::visible;
 use super::read::not_found;
 use crate::actor::Actor;
-use crate::kind::{BYOK, Kind};
+use crate::kind::{BYOK, KEYS, Kind, ROUTES};
 use crate::refusal::Refusal;
 use crate::resource::Spec;
 
@@ -14,13 +16,28 @@ fn is_owned(kind: &Kind) -> bool {
     kind.plural == BYOK
 }
 
-/// Whether somebody sees a document.
-pub(super) fn sees(actor: &Actor, kind: &Kind, spec: &Spec) -> bool {
+/// Whether documents of a kind belong to who has the key that they name.
+fn is_of_key(kind: &Kind) -> bool {
+    kind.plural == ROUTES
+}
+
+/// Whether somebody sees a document. What is for everybody without one of their own is seen by everybody.
+pub(super) fn sees(actor: &Actor, kind: &Kind, environment: &str, spec: &Spec, reader: &dyn ResourceReader) -> bool {
+    if is_of_key(kind) {
+        let key = spec.get("key").and_then(Value::as_str);
+        return actor.sees_all() || key.is_none_or(|key| reaches_key(actor, environment, key, reader));
+    }
     if !is_owned(kind) {
         return true;
     }
     let owner = spec.get("owner").and_then(Value::as_str).filter(|owner| !owner.is_empty());
     actor.through.is_none() && (actor.sees_all() || owner == Some(actor.name.as_str()))
+}
+
+/// Whether somebody may change a key.
+fn reaches_key(actor: &Actor, environment: &str, key: &str, reader: &dyn ResourceReader) -> bool {
+    let keys = crate::kind::kind(KEYS);
+    keys.is_some_and(|kind| visible(kind, actor, reader, environment, key).is_ok())
 }
 
 /// Checks that somebody may change documents of a kind at all.
@@ -29,7 +46,7 @@ pub(super) fn sees(actor: &Actor, kind: &Kind, spec: &Spec) -> bool {
 /// [`Refusal::Forbidden`].
 pub(super) fn check_may_change(actor: &Actor, kind: &Kind) -> Result<(), Refusal> {
     match actor.through {
-        None if is_owned(kind) => actor.check_may_change_keys(),
+        None if is_owned(kind) || is_of_key(kind) => actor.check_may_change_keys(),
         None => actor.check_may_configure(),
         Some(_) => Err(Refusal::Forbidden("a management key changes keys alone".to_owned())),
     }
@@ -45,15 +62,29 @@ pub(super) fn check_sees(
     environment: &str,
     name: &str,
     spec: &Spec,
+    reader: &dyn ResourceReader,
 ) -> Result<(), Refusal> {
-    if sees(actor, kind, spec) { Ok(()) } else { Err(not_found(kind, environment, name)) }
+    if sees(actor, kind, environment, spec, reader) { Ok(()) } else { Err(not_found(kind, environment, name)) }
 }
 
 /// Makes a document its writer's own, unless they may write for others.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`] for a team that is not theirs.
-pub(super) fn bind(actor: &Actor, kind: &Kind, environment: &str, spec: &mut Spec) -> Result<(), Refusal> {
+/// [`Refusal::Forbidden`] for a team or a key that is not theirs, and for what is everybody's.
+pub(super) fn bind(
+    actor: &Actor,
+    kind: &Kind,
+    environment: &str,
+    spec: &mut Spec,
+    reader: &dyn ResourceReader,
+) -> Result<(), Refusal> {
+    if is_of_key(kind) && !actor.sees_all() {
+        let key = spec.get("key").and_then(Value::as_str);
+        return match key.filter(|key| reaches_key(actor, environment, key, reader)) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::Forbidden("write routes of your own keys, or ask an operator".to_owned())),
+        };
+    }
     if !is_owned(kind) || actor.sees_all() {
         return Ok(());
     }

@@ -470,3 +470,40 @@ async fn callers_are_told_of_their_own_requests_alone() {
     assert_eq!(gateway.ask("GET /v1/route", &fields, "").await.status, 405);
     gateway.none().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn developers_route_their_own_keys() {
+    let gateway = working();
+    for name in ["ada", "bob"] {
+        let made = gateway
+            .api_as(
+                &format!("developer {name}"),
+                "POST /admin/v1/environments/default/keys",
+                &json!({ "name": name, "spec": {} }),
+            )
+            .await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    let ada = async |line: &str, body: Value| {
+        let reply = gateway.api_as("developer ada", line, &body).await;
+        (reply.status, reply.json())
+    };
+    let route = |key: &str| json!({ "name": key, "spec": { "key": key, "strategy": { "auto": {} } } });
+    assert_eq!(ada(&format!("POST {ROUTES}"), route("ada")).await.0, 201);
+    assert_eq!(ada(&format!("POST {ROUTES}"), route("bob")).await.0, 403);
+    let all = json!({ "name": "all", "spec": { "default": true, "strategy": { "auto": {} } } });
+    assert_eq!(ada(&format!("POST {ROUTES}"), all.clone()).await.0, 403);
+    made(&gateway, "all", all["spec"].clone()).await;
+    made(&gateway, "of-bob", route("bob")["spec"].clone()).await;
+    let list = ada(&format!("GET {ROUTES}"), json!({})).await.1;
+    let names: Vec<&str> = list["data"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ada", "all"], "what binds them is seen");
+    assert_eq!(ada(&format!("PATCH {ROUTES}/all"), json!({ "spec": { "active": false } })).await.0, 403);
+    assert_eq!(ada(&format!("PATCH {ROUTES}/of-bob"), json!({ "spec": { "active": false } })).await.0, 404);
+    assert_eq!(ada(&format!("PATCH {ROUTES}/ada"), json!({ "spec": { "key": "bob" } })).await.0, 403);
+    assert_eq!(ada(&format!("PATCH {ROUTES}/ada"), json!({ "spec": { "active": false } })).await.0, 200);
+    assert_eq!(ada(&format!("DELETE {ROUTES}/ada"), json!({})).await.0, 204);
+    let viewer = gateway.api_as("viewer vic", &format!("POST {ROUTES}"), &all).await;
+    assert_eq!(viewer.status, 403, "{}", viewer.text());
+    gateway.none().await;
+}
