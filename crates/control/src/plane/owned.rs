@@ -70,7 +70,7 @@ pub(super) fn check_sees(
 /// Makes a document its writer's own, unless they may write for others.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`] for a team or a key that is not theirs, and for what is everybody's.
+/// [`Refusal::Forbidden`] for a team that is not theirs, [`Refusal::BadParameter`] for a route that is not of a key of theirs.
 pub(super) fn bind(
     actor: &Actor,
     kind: &Kind,
@@ -82,7 +82,11 @@ pub(super) fn bind(
         let key = spec.get("key").and_then(Value::as_str);
         return match key.filter(|key| reaches_key(actor, environment, key, reader)) {
             Some(_) => Ok(()),
-            None => Err(Refusal::Forbidden("write routes of your own keys, or ask an operator".to_owned())),
+            // What they do not see is not there.
+            None => {
+                let message = "not a key of yours; the default route is for operators to write".to_owned();
+                Err(Refusal::BadParameter { field: "spec.key".to_owned(), message })
+            }
         };
     }
     if !is_owned(kind) || actor.sees_all() {
