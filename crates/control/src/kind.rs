@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::references::{OnDelete, Rule};
+use self::references::{OnDelete, Rule, SCOPE};
 use self::secrets::SecretPath;
 use crate::resource::Spec;
 
@@ -177,8 +177,11 @@ pub static KINDS: [Kind; 13] = [
         singular: "limit",
         filters: &["q"],
         secrets: &[],
-        // Targets and teams are part of a text: they are checked when the environment is compiled.
-        references: &[],
+        // Without its team or key it would bind nobody. Targets are checked when the environment is compiled.
+        references: &[
+            Rule { field: SCOPE, kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: SCOPE, kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
         name_field: None,
         add: |incoming, specs| specs.limits.push(incoming.entry()),
         of_file: |specs| filed(&specs.limits, None),
