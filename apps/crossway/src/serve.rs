@@ -31,10 +31,10 @@ use crate::shutdown::{Room, Stop};
 use crate::{greeting, logging, people, shutdown};
 
 /// How often the control database is asked whether another process changed it.
-const WATCH: Duration = Duration::from_millis(250);
+pub const WATCH: Duration = Duration::from_millis(40);
 
-/// How many times it is asked until the configuration file is looked at: once a second.
-const FILE_ROUNDS: u32 = 4;
+/// How many times it is asked until the ledger and the configuration file are looked at: once a second.
+const ROUNDS: u32 = 25;
 
 /// How long idle TCP connections to providers stay silent before they are probed.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -156,21 +156,22 @@ fn start_workers(
 fn watch(plane: Arc<Plane>, credits: Arc<Credits>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
         let (mut failing, mut behind) = (false, false);
-        for round in (0..FILE_ROUNDS).cycle() {
+        for round in (0..ROUNDS).cycle() {
             thread::park_timeout(WATCH);
             let result = plane.refresh();
             if let (false, Err(error)) = (failing, &result) {
                 tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
             failing = result.is_err();
+            if round > 0 {
+                continue;
+            }
             let result = credits.poll();
             if let (false, Err(error)) = (behind, &result) {
                 tracing::warn!(component = "credits", error = %error, "The ledger cannot be read: new credits do not count");
             }
             behind = result.is_err();
-            if round == 0 {
-                reload.poll(&plane);
-            }
+            reload.poll(&plane);
         }
     };
     thread::Builder::new().name("control".into()).spawn(watch)?;

@@ -127,8 +127,8 @@ const MAX_HEADER_BYTES: usize = 48 << 10;
 
 /// Refuses heads that two parsers could frame differently, and heads that are too large.
 ///
-/// Both servers drop Content-Length where Transfer-Encoding stands too, and close the connection after it (RFC 9112 section
-/// 6.3); what is left to refuse is a coding other than one `chunked`.
+/// The data listener has refused most of it already (`net::h1::serve::head`). The server of the admin listener drops
+/// Content-Length where Transfer-Encoding stands too, and closes the connection after it (RFC 9112, section 6.3).
 pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Failure> {
     let (mut size, mut hosts, mut codings) = (0, 0, Vec::new());
     for (name, value) in headers {
@@ -145,7 +145,8 @@ pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Fail
             return Some(Failure::new(Code::InvalidRequest, Fault::Caller, message));
         }
     }
-    if hosts > 1 {
+    // RFC 9112, section 3.2.
+    if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
         return Some(Failure::new(Code::InvalidRequest, Fault::Caller, "a request has one Host header"));
     }
     if size > MAX_HEADER_BYTES {

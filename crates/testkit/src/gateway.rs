@@ -369,7 +369,8 @@ impl Gateway {
     /// Asks the admin side.
     pub async fn admin(&self, line: &str, fields: &str) -> Reply {
         let mut client = self.admin_client("127.0.0.1:50000");
-        client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n")).await;
+        let host = if fields.contains("host:") { "" } else { "host: localhost\r\n" };
+        client.send(format!("{line} HTTP/1.1\r\n{host}{fields}\r\n")).await;
         client.reply().await
     }
 
