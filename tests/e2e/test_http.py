@@ -178,7 +178,7 @@ def test_too_many_and_too_long_headers(pair: Pair) -> None:
 
 
 def test_a_slow_head_is_not_waited_for_forever(pair: Pair) -> None:
-    """An open connection with half a head costs nobody else anything."""
+    """HTTP-06: An open connection with half a head costs nobody else anything."""
     pair.script(wire.answer)
     half = [Connection(pair.gateway.url) for _ in range(50)]
     for connection in half:

@@ -36,7 +36,7 @@ pub enum Command {
         #[arg(long)]
         name: String,
         /// The environment it belongs to
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         #[command(flatten)]
         spec: Box<SpecArgs>,
@@ -46,7 +46,7 @@ pub enum Command {
     /// List keys, revoked ones included
     List {
         /// One environment instead of all
-        #[arg(long)]
+        #[arg(short = 'E', long)]
         environment: Option<String>,
         /// What the list is written in
         #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -59,7 +59,7 @@ pub enum Command {
         /// Its name, id or prefix
         key: String,
         /// The environment it belongs to
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         /// How long the old secret works on: 90s, 15m, 24h or 7d; 0s ends it at once
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = args::duration)]
@@ -72,7 +72,7 @@ pub enum Command {
         /// Its name, id or prefix
         key: String,
         /// The environment it belongs to
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         #[command(flatten)]
         config: ConfigArgs,

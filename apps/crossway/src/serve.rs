@@ -24,10 +24,10 @@ use settle::journal::Journal;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-use crate::assemble::{Parts, USER_AGENT, assemble};
+use crate::assemble::{Parts, USER_AGENT, assemble, authorities};
 use crate::cli::{ConfigArgs, Failure};
 use crate::reload::Reload;
-use crate::shutdown::Stop;
+use crate::shutdown::{Room, Stop};
 use crate::{greeting, logging, people, shutdown};
 
 /// How often the control database is asked whether another process changed it.
@@ -61,7 +61,8 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
-    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
+    let connector = TcpConnector::new(Some(KEEPALIVE));
+    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(connector.trusting(authorities(&settings)?))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
     watch(Arc::clone(&plane), Arc::clone(&credits), reload)?;
@@ -100,11 +101,11 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let main = runtime::Builder::new_current_thread().enable_all().build()?;
     main.block_on(async {
         let listener = TcpListener::from_std(admin_listener)?;
-        let admin = server::admin::serve::serve(listener, router(admin), gateway.clock.clone());
+        let admin = server::admin::serve::serve(listener, router(admin), gateway.clock.clone(), Room::now().admin);
         // The admin side answers to the end: readiness is read while the data plane drains.
         tokio::select! {
             () = admin => {}
-            () = shutdown::drain(&gateway, &stop, settings.grace) => {}
+            () = shutdown::drain(&gateway, &stop, settings.drain_delay, settings.grace) => {}
             () = shutdown::note_hangups(&hangup) => {}
             () = outcomes.sweep() => {}
         }

@@ -25,6 +25,12 @@ pub const KEYS: &str = store::resources::KEYS;
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 
+/// The plural name of the kind of teams.
+pub const TEAMS: &str = "teams";
+
+/// The plural name of the kind of alerts.
+pub const ALERTS: &str = "alerts";
+
 /// The plural name of the kind of credentials that people bring for their own keys.
 pub const BYOK: &str = "byok";
 
@@ -122,7 +128,7 @@ pub static KINDS: [Kind; 13] = [
         of_file: |specs| filed(&specs.models, Some("slug")),
     },
     Kind {
-        plural: "teams",
+        plural: TEAMS,
         singular: "team",
         filters: &["q"],
         secrets: &[],
@@ -207,7 +213,7 @@ pub static KINDS: [Kind; 13] = [
         of_file: |_| Vec::new(),
     },
     Kind {
-        plural: "alerts",
+        plural: ALERTS,
         singular: "alert",
         filters: &["q"],
         secrets: &[],

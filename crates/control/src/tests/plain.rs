@@ -175,6 +175,7 @@ fn a_change_meant_for_another_version_is_refused() {
     assert!(matches!(delete, Err(Refusal::Stale { current: 2 })));
 }
 
+/// Acceptance DUR-07.
 #[test]
 fn two_writers_at_once_lose_nothing() {
     let rig = Rig::new();

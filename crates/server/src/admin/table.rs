@@ -6,6 +6,7 @@ mod billing;
 mod deliveries;
 mod health;
 mod legacy;
+mod pages;
 mod people;
 mod requests;
 mod resources;
@@ -15,6 +16,7 @@ mod system;
 /// Returns every route.
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
+    all.extend(pages::routes());
     all.extend(requests::routes());
     all.extend(billing::routes());
     all.extend(people::routes());

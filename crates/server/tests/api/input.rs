@@ -51,6 +51,7 @@ async fn what_is_not_json() {
     check(&REQUEST.replace(r#""hi""#, r#""\ud8""#).into_bytes(), None, "").await;
 }
 
+/// Acceptance DOS-03.
 #[tokio::test(start_paused = true)]
 async fn what_nests_too_deep_or_holds_too_much() {
     let nested = |open: &str, close: &str, depth| {
@@ -187,6 +188,7 @@ async fn what_is_declared_too_large_is_not_read() {
     }
 }
 
+/// Acceptance DOS-07.
 #[tokio::test(start_paused = true)]
 async fn a_strangers_body_is_not_read() {
     by_its_head(CHAT, "content-length: 1073741824\r\n", 401, "invalid_api_key").await;
@@ -221,6 +223,7 @@ async fn a_body_of_exactly_the_limit_is_read() {
     }
 }
 
+/// Acceptance DOS-01.
 #[tokio::test(start_paused = true)]
 async fn what_is_compressed_or_of_another_type_is_not_read() {
     for field in [
@@ -277,6 +280,7 @@ async fn unknown_paths_and_methods() {
     }
 }
 
+/// Acceptance HTTP-06.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stops_coming_is_given_up() {
     let gateway = gateway();
@@ -290,6 +294,7 @@ async fn a_body_that_stops_coming_is_given_up() {
     gateway.none().await;
 }
 
+/// Acceptance HTTP-06.
 #[tokio::test(start_paused = true)]
 async fn a_head_that_stops_coming_is_given_up() {
     let gateway = gateway();
@@ -316,6 +321,7 @@ async fn smuggled(fields: &str, body: &str) {
     gateway.none().await;
 }
 
+/// Acceptance HTTP-01.
 #[tokio::test(start_paused = true)]
 async fn ambiguous_framing_is_refused() {
     for (fields, body) in [
@@ -344,6 +350,7 @@ async fn an_old_version_has_no_coding() {
     gateway.none().await;
 }
 
+/// Acceptance HTTP-08.
 #[tokio::test(start_paused = true)]
 async fn heads_that_are_too_large_or_too_many_are_refused() {
     for fields in [format!("x-large: {}\r\n", "x".repeat(100 << 10)), "x-many: 1\r\n".repeat(500)] {
@@ -354,6 +361,7 @@ async fn heads_that_are_too_large_or_too_many_are_refused() {
     }
 }
 
+/// Acceptance OBS-03.
 #[tokio::test(start_paused = true)]
 async fn a_callers_request_id_is_not_taken_over() {
     let gateway = gateway();
@@ -365,6 +373,7 @@ async fn a_callers_request_id_is_not_taken_over() {
     gateway.records(2).await;
 }
 
+/// Acceptance HTTP-03.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_tunnelled() {
     for line in ["GET /v1/chat/completions", "POST /v1/unknown"] {

@@ -60,6 +60,7 @@ async fn a_head_that_comes_byte_by_byte_must_come_in_time() {
     gateway.none().await;
 }
 
+/// Acceptance HTTP-01.
 #[tokio::test(start_paused = true)]
 async fn requests_that_come_together_are_answered_in_order() {
     let gateway = Gateway::builder().provider("p", Script::echo()).start();
@@ -119,6 +120,7 @@ async fn a_chunked_body_is_read() {
     gateway.one().await;
 }
 
+/// Acceptance SHUT-01.
 #[tokio::test(start_paused = true)]
 async fn a_stop_lets_what_is_in_flight_finish() {
     let told = Arc::new(Notify::new());
