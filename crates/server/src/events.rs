@@ -18,9 +18,10 @@ use settle::events::post::Poster;
 use settle::events::pump::{self, Pump};
 use settle::events::{Audience, Audiences};
 
+mod accounts;
 mod audit;
 mod expiry;
-mod limits;
+pub(crate) mod limits;
 mod providers;
 mod requests;
 
@@ -70,6 +71,7 @@ impl Desk {
             sources: vec![
                 Box::new(audit::Audit::new(Arc::clone(plane))),
                 Box::new(requests::Requests::new(data_dir.clone(), Arc::clone(&self.seen))),
+                Box::new(accounts::Accounts::new(Arc::clone(gateway))),
                 Box::new(limits::Limits::new(Arc::clone(gateway))),
                 Box::new(providers::Providers::new(Arc::clone(gateway))),
                 Box::new(expiry::Expiry::new(Arc::clone(gateway))),

@@ -6,6 +6,7 @@ mod billing;
 mod deliveries;
 mod health;
 mod legacy;
+mod limits;
 mod people;
 mod requests;
 mod resources;
@@ -16,6 +17,7 @@ mod system;
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(requests::routes());
+    all.extend(limits::routes());
     all.extend(billing::routes());
     all.extend(people::routes());
     all.extend(resources::routes());

@@ -197,3 +197,59 @@ async fn credits_that_are_used_up_are_told_until_they_are_topped_up() {
     let asked = gateway.assembly.core.metrics.totals().requests.total;
     gateway.records(usize::try_from(asked).unwrap()).await;
 }
+
+/// Few credits are told once for each amount, until there are more again; that none are left is told apart.
+#[tokio::test(start_paused = true)]
+async fn few_credits_are_told_before_none_are_left() {
+    let config = "[environment]\nbilling = { enabled = true, low_credits = [\"0.0005\", \"0.001\"] }\n";
+    let gateway = listening(builder(vec![taken()]).config(config), &["credits.*"]).await;
+    let credit = async |amount: &str, reference: &str| {
+        let posted = json!({ "amount": amount, "reference": reference });
+        let reply = gateway.api("POST /admin/v1/environments/default/credits", &posted).await;
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        gateway.assembly.hands.advance(Duration::from_secs(2));
+        gateway.tell().await;
+    };
+    let low = || -> Vec<String> {
+        let of = |event: Value| {
+            let (kind, data) = (&event["type"], &event["data"]);
+            [kind, &data["threshold_usd"], &data["balance_usd"]].map(|one| one.to_string().replace('"', "")).join(" ")
+        };
+        told(&gateway).into_iter().map(of).collect()
+    };
+    credit("0.002", "one").await;
+    spend(&gateway, 19).await;
+    assert!(low().is_empty(), "0.00105 are left");
+    spend(&gateway, 1).await;
+    assert_eq!(low(), ["credits.low 0.001 0.001"]);
+    spend(&gateway, 3).await;
+    spend(&gateway, 8).await;
+    assert_eq!(low()[1..], ["credits.low 0.0005 0.00045"], "once each");
+    credit("0.0005", "two").await;
+    assert_eq!(low().len(), 2, "more than the smaller amount, and still no more than the larger");
+    spend(&gateway, 9).await;
+    assert_eq!(low()[2..], ["credits.low 0.0005 0.0005"], "and few again");
+    let asked = gateway.assembly.core.metrics.totals().requests.total;
+    gateway.records(usize::try_from(asked).unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_account_is_told_and_so_is_its_return() {
+    let gateway = listening(builder(vec![taken()]), &["account.*"]).await;
+    let path = "PATCH /admin/v1/environments/default";
+    let status = async |word: &str| {
+        let reply = gateway.api(path, &json!({ "spec": { "billing": { "status": word } } })).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        gateway.assembly.hands.advance(Duration::from_secs(2));
+        gateway.tell().await;
+        gateway.tell().await;
+    };
+    status("suspended").await;
+    assert_eq!(types(&told(&gateway)), ["account.suspended"]);
+    assert_eq!(told(&gateway)[0]["data"], json!({ "environment": "default" }));
+    assert_eq!(gateway.chat(SHORT).await.status, 403);
+    status("active").await;
+    assert_eq!(types(&told(&gateway)), ["account.suspended", "account.resumed"]);
+    assert_eq!(gateway.chat(SHORT).await.status, 200);
+    gateway.records(1).await;
+}
