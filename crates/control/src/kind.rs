@@ -25,6 +25,9 @@ pub const KEYS: &str = store::resources::KEYS;
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 
+/// The plural name of the kind of alerts.
+pub const ALERTS: &str = "alerts";
+
 /// The plural name of the kind of credentials that people bring for their own keys.
 pub const BYOK: &str = "byok";
 

@@ -49,6 +49,9 @@ pub const REQUEST_FAILED: &str = "request.failed";
 /// Somebody tries a webhook out.
 pub const WEBHOOK_TEST: &str = "webhook.test";
 
+/// Somebody tries an alert out. Nobody subscribes to it: it is sent to the addresses of that alert.
+pub const ALERT_TEST: &str = "alert.test";
+
 /// The shares at which limits that are budgets or quotas tell of themselves, in percent.
 pub const THRESHOLDS: [u8; 3] = [70, 90, 100];
 

@@ -253,3 +253,40 @@ async fn a_suspended_account_is_told_and_so_is_its_return() {
     assert_eq!(gateway.chat(SHORT).await.status, 200);
     gateway.records(1).await;
 }
+
+/// What became of emails is seen as with webhooks; a gateway that cannot send any says so.
+#[tokio::test(start_paused = true)]
+async fn emails_have_a_log_too() {
+    let gateway = listening(builder(vec![taken()]), &["key.*"]).await;
+    let spec = json!({ "emails": ["ops@example.com"], "events": ["key.*"] });
+    let made = gateway.api(&format!("POST {ALERTS}"), &json!({ "name": "keys", "spec": spec })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let key = json!({ "name": "k", "spec": {} });
+    assert_eq!(gateway.api("POST /admin/v1/environments/default/keys", &key).await.status, 201);
+    gateway.tell().await;
+    let list = async || gateway.api(&format!("GET {ALERTS}/keys/deliveries"), &Value::Null).await.json();
+    let sent = &list().await["data"][0];
+    assert_eq!((&sent["address"], &sent["type"]), (&json!("ops@example.com"), &json!("key.created")));
+    assert_eq!((&sent["status"], &sent["error"]), (&json!("waiting"), &json!("no [smtp] is configured")));
+    let hook = log(&gateway, "h", "").await;
+    assert_eq!((hook.len(), &hook[0]["address"]), (1, &Value::Null), "a webhook's log has its own alone");
+    let again = format!("POST {ALERTS}/keys/deliveries/{}/redeliver", sent["id"].as_str().unwrap());
+    assert_eq!(gateway.api(&again, &json!({})).await.status, 202);
+    let wrong = format!("POST {HOOKS}/h/deliveries/{}/redeliver", sent["id"].as_str().unwrap());
+    assert_eq!(gateway.api(&wrong, &json!({})).await.status, 404, "it is no webhook's");
+    // A day later it is given up, and may be sent once more, to the same address.
+    gateway.assembly.hands.advance(Duration::from_secs(86_400 * 2));
+    for _ in 0..3 {
+        gateway.tell().await;
+    }
+    assert_eq!(list().await["data"][0]["status"], "dead");
+    assert_eq!(gateway.api(&again, &json!({})).await.status, 202);
+    let once_more = list().await;
+    assert_eq!(once_more["data"][0]["address"], "ops@example.com");
+    assert_eq!(once_more["data"].as_array().unwrap().len(), 2);
+    let tried = gateway.api(&format!("POST {ALERTS}/keys/test"), &json!({})).await;
+    assert_eq!((tried.status, tried.json()["error"]["code"].as_str()), (409, Some("conflict")), "{}", tried.text());
+    assert!(tried.text().contains("[smtp]"), "{}", tried.text());
+    assert_eq!(gateway.api(&format!("POST {ALERTS}/nobody/test"), &json!({})).await.status, 404);
+    gateway.records(0).await;
+}

@@ -27,6 +27,7 @@ fn headline(kind: &str, data: &Value) -> String {
         }
         "budget.exceeded" => format!("{} `{}`{} is used up", capital(limit(data)), named("limit"), subject(data)),
         "budget.alert" | "usage.threshold" => format!("{}{} are used", used(), subject(data)),
+        "alert.test" => format!("A trial of the alert `{}`", named("alert")),
         "credits.low" => format!("{} US dollars of the prepaid credits are left", named("balance_usd")),
         "account.suspended" => "The account is suspended: no request is served".to_owned(),
         "account.resumed" => "The account is active again".to_owned(),
