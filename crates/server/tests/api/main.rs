@@ -34,6 +34,7 @@ mod keys;
 mod ledger_faults;
 mod limits;
 mod limits_budget;
+mod limits_changes;
 mod limits_restart;
 mod limits_subjects;
 mod limits_targets;
