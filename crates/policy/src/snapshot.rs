@@ -12,7 +12,7 @@ use catalog::model::{Mode, fold_name};
 use catalog::vendor::Vendor;
 use ir::failure::ErrorTypes;
 use ir::id::ResourceId;
-use ir::money::Prices;
+use ir::money::{NanoUsd, Prices};
 use url::Url;
 
 pub use self::network::{Network, NetworkFault};
@@ -166,6 +166,8 @@ pub struct Environment {
     pub zone: Zone,
     /// Whether usage is charged.
     pub billing: Billing,
+    /// How few credits somebody is told of, the most first.
+    pub low_credits: Vec<NanoUsd>,
     /// The plan of keys that name none.
     pub default_plan: Option<Arc<str>>,
     /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:

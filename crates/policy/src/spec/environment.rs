@@ -59,4 +59,6 @@ pub struct BillingSpec {
     pub status: Option<String>,
     /// The day of the month on which limits of the window `billing_period` begin anew, 1 to 28; 1 by default.
     pub period_day: Option<u32>,
+    /// How few credits somebody is told of, in US dollars, such as 50: at most ten amounts; none by default.
+    pub low_credits: Vec<Literal>,
 }
