@@ -27,6 +27,7 @@ mod failover;
 mod failover_streams;
 mod fetching;
 mod guarding;
+mod hedging;
 mod idempotency;
 mod input;
 mod journal;
