@@ -28,6 +28,7 @@ mod failover_streams;
 mod fetching;
 mod guarding;
 mod hedging;
+mod hedging_tail;
 mod idempotency;
 mod input;
 mod journal;
