@@ -15,6 +15,7 @@ use http::HeaderValue;
 use ir::id::ResourceId;
 use ir::money::Prices;
 use policy::snapshot::{CompiledKey, Model, ModelIndex, Provider, Snapshot};
+use routing::hedge::HedgeBudget;
 use routing::signal::Signals;
 use tokio_util::sync::CancellationToken;
 use upstream::target::Target;
@@ -66,6 +67,8 @@ pub struct Configuration {
     pub labels: Vec<Label>,
     /// The baseline's slug and prices.
     pub baseline: Option<(Arc<str>, Arc<Prices>)>,
+    /// What second requests have cost lately.
+    pub hedges: Arc<HedgeBudget>,
     /// What each model is like at the moment, in the snapshot's order; made when it is first asked.
     signals: Box<[OnceLock<Arc<Signals>>]>,
 }
@@ -96,7 +99,7 @@ impl Configuration {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let own = own::ready(&snapshot, user_agent);
         let signals = snapshot.models.iter().map(|_| OnceLock::new()).collect();
-        Self { serial, targets, responses, own, labels, baseline, signals, snapshot }
+        Self { serial, targets, responses, own, labels, baseline, hedges: Arc::default(), signals, snapshot }
     }
 
     /// Returns the live state of a model, to be added to.
@@ -112,6 +115,7 @@ impl Configuration {
     /// Takes over what is known of the models that are still served by the same provider, at the same address, with the
     /// same credentials. Whatever else changed, the others begin anew: a new credential is to be used at once.
     fn keep_signals(&mut self, before: &Self) {
+        self.hedges = Arc::clone(&before.hedges);
         let name = |snapshot: &Snapshot, model: &Model| {
             Some((Arc::clone(&snapshot.provider(model.provider)?.name), Arc::clone(&model.slug)))
         };

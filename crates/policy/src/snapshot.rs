@@ -16,7 +16,7 @@ use ir::money::{NanoUsd, Prices};
 use url::Url;
 
 pub use self::network::{Network, NetworkFault};
-pub use self::settings::{AccountStatus, Billing, LogContent, Retention, UnsupportedParams};
+pub use self::settings::{AccountStatus, Billing, Hedging, LogContent, Retention, UnsupportedParams};
 use crate::guard::scope::{Bound, Scoped};
 use crate::limit::rule::Limit;
 use crate::limit::zone::Zone;
@@ -170,6 +170,8 @@ pub struct Environment {
     pub low_credits: Vec<NanoUsd>,
     /// The plan of keys that name none.
     pub default_plan: Option<Arc<str>>,
+    /// When a second target is asked because the first is late.
+    pub hedging: Hedging,
     /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:
     /// whichever key asks.
     pub bound: Bound,

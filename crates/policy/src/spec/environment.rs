@@ -33,6 +33,18 @@ pub struct EnvironmentSpec {
     pub billing: BillingSpec,
     /// The plan of keys that name none.
     pub default_plan: Option<String>,
+    /// When a second target is asked because the first is late.
+    pub hedging: HedgingSpec,
+}
+
+/// When a second target is asked because the first is late.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HedgingSpec {
+    /// The policies whose requests may have a second one; `fastest` by default.
+    pub policies: Option<Vec<String>>,
+    /// How many tokens second requests may have, in percent of those of all these requests, 0 to 50; 5 by default.
+    pub extra_tokens_percent: Option<u32>,
 }
 
 /// How long is kept what is kept.

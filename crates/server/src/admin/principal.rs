@@ -156,7 +156,9 @@ fn stranger(admin: &Admin, knock: Knock<'_>) -> Problem {
     }
     if admin.token.is_none() {
         let ways = if admin.authenticators.is_empty() { "" } else { ", or sign in" };
-        return Problem::unauthorized(format!("no admin token is set: start the gateway with CROSSWAY_ADMIN_TOKEN{ways}"));
+        return Problem::unauthorized(format!(
+            "no admin token is set: start the gateway with CROSSWAY_ADMIN_TOKEN{ways}"
+        ));
     }
     Problem::unauthorized("the admin token is missing or wrong")
 }

@@ -28,6 +28,8 @@ mod failover;
 mod failover_streams;
 mod fetching;
 mod guarding;
+mod hedging;
+mod hedging_tail;
 mod idempotency;
 mod input;
 mod journal;
