@@ -85,7 +85,7 @@ pub(crate) struct Filed {
 }
 
 /// Every kind, in the order in which documents are exported.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 14] = [
     Kind {
         plural: ENVIRONMENTS,
         singular: "environment",
@@ -242,6 +242,25 @@ pub static KINDS: [Kind; 13] = [
         name_field: None,
         add: |incoming, specs| specs.byok.push(incoming.entry()),
         of_file: |_| Vec::new(),
+    },
+    Kind {
+        plural: "routes",
+        singular: "route",
+        filters: &["q", "key"],
+        secrets: &[],
+        references: &[
+            // A route of no key would be nobody's.
+            Rule { field: "key", kind: KEYS, on_delete: OnDelete::Restrict },
+            Rule { field: "**.model", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.then", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.otherwise", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.candidates[]", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.provider", kind: "providers", on_delete: OnDelete::Restrict },
+            Rule { field: "**.credential", kind: BYOK, on_delete: OnDelete::Restrict },
+        ],
+        name_field: None,
+        add: |incoming, specs| specs.routes.push(incoming.entry()),
+        of_file: |specs| filed(&specs.routes, None),
     },
     Kind {
         plural: KEYS,

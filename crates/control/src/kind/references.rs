@@ -16,7 +16,8 @@ pub(crate) const SCOPE: &str = "scope";
 /// A field that names resources of a kind.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// The field; `[]` at its end for a list of names. [`SCOPE`] names one of several kinds.
+    /// The field; `[]` at its end for a list of names, `**.` before it for a member at any depth. [`SCOPE`] names one of
+    /// several kinds.
     pub(crate) field: &'static str,
     /// The plural name of the kind.
     pub(crate) kind: &'static str,
@@ -44,6 +45,10 @@ pub(crate) fn of(kind: &Kind, name: &str, spec: &Spec) -> Vec<Reference> {
             if let Some((_, name)) = scoped(spec).filter(|(kind, _)| *kind == rule.kind) {
                 add(SCOPE.to_owned(), name);
             }
+            continue;
+        }
+        if let Some(member) = rule.field.strip_prefix("**.") {
+            deep("", spec, member, &mut add);
             continue;
         }
         match rule.field.strip_suffix("[]") {
@@ -81,6 +86,30 @@ fn scoped(spec: &Spec) -> Option<(&'static str, &str)> {
 
 fn spec_text<'a>(spec: &'a Spec, field: &str) -> &'a str {
     spec.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Finds the members of a name, at any depth, and adds what they name.
+fn deep(path: &str, members: &Spec, wanted: &str, add: &mut dyn FnMut(String, &str)) {
+    let (name, list) = wanted.strip_suffix("[]").map_or((wanted, false), |name| (name, true));
+    for (member, value) in members {
+        let path = if path.is_empty() { member.clone() } else { format!("{path}.{member}") };
+        let named = member == name;
+        match value {
+            Value::String(text) if named && !list => add(path, text),
+            Value::Object(inner) => deep(&path, inner, wanted, add),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    match item {
+                        Value::String(text) if named && list => add(path, text),
+                        Value::Object(inner) => deep(&path, inner, wanted, add),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Returns the field of keys that is cleared when a resource of a kind is deleted.

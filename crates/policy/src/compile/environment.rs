@@ -57,6 +57,7 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         low_credits: low_credits(&spec.billing, origin, report),
         default_plan: default_plan(specs, report),
         hedging: hedging(&spec.hedging, origin, report),
+        policies: super::route::compile_policies(&spec.policies, spec.quality_bar, origin, report),
         bound,
         scoped,
     }
