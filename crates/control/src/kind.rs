@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::references::{OnDelete, Rule};
+use self::references::{OnDelete, Rule, SCOPE};
 use self::secrets::SecretPath;
 use crate::resource::Spec;
 
@@ -24,6 +24,12 @@ pub const KEYS: &str = store::resources::KEYS;
 
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
+
+/// The plural name of the kind of teams.
+pub const TEAMS: &str = "teams";
+
+/// The plural name of the kind of alerts.
+pub const ALERTS: &str = "alerts";
 
 /// The plural name of the kind of credentials that people bring for their own keys.
 pub const BYOK: &str = "byok";
@@ -125,7 +131,7 @@ pub static KINDS: [Kind; 14] = [
         of_file: |specs| filed(&specs.models, Some("slug")),
     },
     Kind {
-        plural: "teams",
+        plural: TEAMS,
         singular: "team",
         filters: &["q"],
         secrets: &[],
@@ -180,8 +186,11 @@ pub static KINDS: [Kind; 14] = [
         singular: "limit",
         filters: &["q"],
         secrets: &[],
-        // Targets and teams are part of a text: they are checked when the environment is compiled.
-        references: &[],
+        // Without its team or key it would bind nobody. Targets are checked when the environment is compiled.
+        references: &[
+            Rule { field: SCOPE, kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: SCOPE, kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
         name_field: None,
         add: |incoming, specs| specs.limits.push(incoming.entry()),
         of_file: |specs| filed(&specs.limits, None),
@@ -207,7 +216,7 @@ pub static KINDS: [Kind; 14] = [
         of_file: |_| Vec::new(),
     },
     Kind {
-        plural: "alerts",
+        plural: ALERTS,
         singular: "alert",
         filters: &["q"],
         secrets: &[],

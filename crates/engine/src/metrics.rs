@@ -33,6 +33,8 @@ pub struct Metrics {
     cost_nanos: Counter,
     attempts: Counter,
     latency_us: Counter,
+    hedges: Counter,
+    hedges_won: Counter,
     /// What guardrails do.
     pub guardrails: GuardrailHits,
     /// What requests meet that are sent twice.
@@ -129,6 +131,16 @@ impl Metrics {
         self.rejected.inc();
     }
 
+    /// Counts a request for which a second target is asked, because the first is late.
+    pub fn hedged(&self) {
+        self.hedges.inc();
+    }
+
+    /// Counts one that the second target answered.
+    pub fn hedge_won(&self) {
+        self.hedges_won.inc();
+    }
+
     /// Counts a request whose content could not be kept.
     pub fn payload_dropped(&self) {
         self.payloads_dropped.inc();
@@ -151,6 +163,8 @@ impl Metrics {
             ("cost_nanodollars", "Cost of all requests in nano-dollars", &self.cost_nanos),
             ("attempts", "Attempts at targets", &self.attempts),
             ("latency_microseconds", "Sum of the latencies of all admitted requests", &self.latency_us),
+            ("hedges", "Second targets asked because the first was late", &self.hedges),
+            ("hedges_won", "Second targets that answered before the first", &self.hedges_won),
             (
                 "payloads_dropped",
                 "Requests whose content could not be kept: too much was waiting",

@@ -14,13 +14,13 @@ use catalog::model::{Mode, fold_name};
 use catalog::vendor::Vendor;
 use ir::failure::ErrorTypes;
 use ir::id::ResourceId;
-use ir::money::Prices;
+use ir::money::{NanoUsd, Prices};
 use url::Url;
 
 pub use self::fallback::{Fallback, FallbackOn};
 pub use self::network::{Network, NetworkFault};
 use self::route::{Policies, Routes};
-pub use self::settings::{AccountStatus, Billing, LogContent, Retention, UnsupportedParams};
+pub use self::settings::{AccountStatus, Billing, Hedging, LogContent, Retention, UnsupportedParams};
 use crate::guard::scope::{Bound, Scoped};
 use crate::limit::rule::Limit;
 use crate::limit::zone::Zone;
@@ -172,8 +172,12 @@ pub struct Environment {
     pub zone: Zone,
     /// Whether usage is charged.
     pub billing: Billing,
+    /// How few credits somebody is told of, the most first.
+    pub low_credits: Vec<NanoUsd>,
     /// The plan of keys that name none.
     pub default_plan: Option<Arc<str>>,
+    /// When a second target is asked because the first is late.
+    pub hedging: Hedging,
     /// The settings of the policies that choose a model.
     pub policies: Policies,
     /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:

@@ -74,7 +74,7 @@ impl Plane {
         let state = self.look();
         let mut found: Vec<Found<'_>> = state.all(kind, environment);
         found.retain(|found| after.is_none_or(|after| found.id() > after) && fits(found, query));
-        found.retain(|found| owned::sees(actor, kind, environment, found.spec(), &**reader));
+        found.retain(|found| owned::sees(actor, kind, environment, found.name(), found.spec(), &**reader));
         found.sort_by_key(Found::id);
         let more = found.len() > limit;
         found.truncate(limit);
@@ -94,7 +94,7 @@ impl Plane {
         let reader = self.reader();
         let state = self.look();
         let found = state.find(kind, environment, name)?;
-        owned::check_sees(actor, kind, environment, name, found.spec(), &**reader)?;
+        owned::check_sees(actor, kind, environment, found.name(), found.spec(), &**reader)?;
         Ok(state.resource(&found))
     }
 

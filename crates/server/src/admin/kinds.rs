@@ -37,7 +37,7 @@ pub struct Kind {
     pub item: &'static str,
     /// Who may read it.
     pub read: Permission,
-    /// Who may change it.
+    /// Who may make and delete it.
     pub write: Permission,
     /// Its schemas.
     pub schemas: Schemas,
@@ -47,6 +47,13 @@ pub struct Kind {
     pub patch: fn() -> Value,
     /// Its filters, and what they compare.
     pub filters: &'static [(&'static str, &'static str)],
+}
+
+impl Kind {
+    /// Who may change one that is there. Teams have admins of their own, who make none.
+    pub fn change(&self) -> Permission {
+        if self.write == Permission::WriteTeams { Permission::ManageTeams } else { self.write }
+    }
 }
 
 const Q: (&str, &str) = ("q", "Only those whose name holds this text, whatever the case.");
@@ -298,11 +305,39 @@ pub static KINDS: [Kind; 14] = [
         title: "Alert",
         collection: ALERTS.0,
         item: ALERTS.1,
-        read: Permission::ReadConfiguration,
-        write: Permission::WriteConfiguration,
+        read: Permission::ReadAlerts,
+        write: Permission::WriteAlerts,
         schemas: Schemas::of::<AlertSpec>(),
         example: || json!({ "name": "budgets", "spec": { "emails": ["ops@example.com"], "thresholds": [50, 100] } }),
         patch: || json!({ "spec": { "thresholds": [70, 90, 100] } }),
         filters: &[Q],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use policy::load::resources::kind::Kind as Written;
+
+    use super::*;
+
+    /// Three lists know the kinds: how they are served, what they mean, how they stand in files.
+    #[test]
+    fn every_list_of_kinds_holds_the_same() {
+        let served: BTreeSet<(&str, &str)> = KINDS.iter().map(|kind| (kind.name, kind.singular)).collect();
+        let known: BTreeSet<(&str, &str)> =
+            control::kind::KINDS.iter().map(|kind| (kind.plural, kind.singular)).collect();
+        assert_eq!(served, known);
+        let written: BTreeSet<&str> = Written::ALL.into_iter().map(Written::plural).collect();
+        assert_eq!(written, known.iter().map(|(plural, _)| *plural).collect());
+        for kind in &KINDS {
+            let meant =
+                control::kind::kind(kind.name).map(|kind| kind.filters.iter().copied().collect::<BTreeSet<_>>());
+            let offered: BTreeSet<&str> = kind.filters.iter().map(|(name, _)| *name).collect();
+            assert_eq!(Some(offered), meant, "{}", kind.name);
+            let collection = kind.collection.rsplit('/').next();
+            assert_eq!(collection, Some(kind.name));
+        }
+    }
+}

@@ -1,19 +1,17 @@
 //! With whose credential a target is asked: that of the caller, where it has brought one, else the platform's.
 
-use std::sync::Arc;
-
 use routing::plan::{Credential, Plan, Planned};
 use upstream::failure::{AttemptFailure, Class};
 
 use super::super::gate::Gated;
 use crate::state::Configuration;
 
-/// Chooses the credential for an attempt, and returns why the attempt is made, for the record.
-pub(super) fn bring(configuration: &Configuration, gated: &mut Gated, plan: &Plan, planned: &Planned) -> Arc<str> {
+/// Chooses the credential for an attempt, and returns which one of the caller's own it is, if any.
+pub(super) fn bring(configuration: &Configuration, gated: &mut Gated, planned: &Planned) -> Option<usize> {
     let own = configuration.credential(&gated.key.compiled, planned, &gated.brought.refused);
     gated.brought.used = own;
     gated.ticket.bring(own.is_some());
-    reason(plan, planned, own.is_some()).into()
+    own
 }
 
 /// Returns why an attempt is made, and whether with a credential of the caller's own.
