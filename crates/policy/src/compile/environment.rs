@@ -6,12 +6,12 @@ use ir::failure::ErrorTypes;
 use ir::money::{Margin, NanoUsd, SignedNanos};
 
 use super::text::{choice, log_content};
-use super::{Report, guard};
+use super::{RESERVED_NAMES, Report, guard};
 use crate::limit::zone::Zone;
 use crate::problem::{Origin, did_you_mean};
-use crate::snapshot::{AccountStatus, Billing, Environment, Retention, UnsupportedParams};
+use crate::snapshot::{AccountStatus, Billing, Environment, Hedging, Retention, UnsupportedParams};
 use crate::spec::Specs;
-use crate::spec::environment::{BillingSpec, EnvironmentSpec, RetentionSpec};
+use crate::spec::environment::{BillingSpec, EnvironmentSpec, HedgingSpec, RetentionSpec};
 use crate::spec::literal::Literal;
 
 /// The most days or months that anything is kept: a hundred years.
@@ -20,6 +20,9 @@ const MAX_MONTHS: u32 = 1_200;
 
 /// How many amounts of few credits somebody is told of at most.
 const MAX_LOW_CREDITS: usize = 10;
+
+/// The most tokens of second requests, in percent.
+const MAX_HEDGING_PERCENT: u32 = 50;
 
 /// What stands before `routerlink`'s words by default.
 const PREFIX: &str = "crossway_";
@@ -53,6 +56,8 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         billing: billing(&spec.billing, origin, report),
         low_credits: low_credits(&spec.billing, origin, report),
         default_plan: default_plan(specs, report),
+        hedging: hedging(&spec.hedging, origin, report),
+        policies: super::route::compile_policies(&spec.policies, spec.quality_bar, origin, report),
         bound,
         scoped,
     }
@@ -202,6 +207,22 @@ fn low_credits(spec: &BillingSpec, origin: &Origin, report: &mut Report) -> Vec<
     all.sort_unstable_by(|one, other| other.cmp(one));
     all.dedup();
     all
+}
+
+fn hedging(spec: &HedgingSpec, origin: &Origin, report: &mut Report) -> Hedging {
+    let usual = Hedging::default();
+    let names = RESERVED_NAMES.map(|name| (name, name));
+    let policies = spec.policies.as_ref().map(|words| {
+        let known =
+            |(at, word): (usize, &String)| choice(word, &names, origin, &format!("hedging.policies[{at}]"), report);
+        words.iter().enumerate().filter_map(known).collect()
+    });
+    let percent = spec.extra_tokens_percent;
+    if percent.is_some_and(|percent| percent > MAX_HEDGING_PERCENT) {
+        report.add(origin, "hedging.extra_tokens_percent", format!("must be from 0 to {MAX_HEDGING_PERCENT}"));
+    }
+    let per_mille = percent.map_or(usual.per_mille, |percent| percent.min(MAX_HEDGING_PERCENT) * 10);
+    Hedging { policies: policies.unwrap_or(usual.policies), per_mille }
 }
 
 /// Returns the days that so many months have at least on average: 146 097 days are 400 years of 12 months.

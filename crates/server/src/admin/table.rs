@@ -7,6 +7,7 @@ mod deliveries;
 mod health;
 mod legacy;
 mod limits;
+mod pages;
 mod people;
 mod requests;
 mod resources;
@@ -16,6 +17,7 @@ mod system;
 /// Returns every route.
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
+    all.extend(pages::routes());
     all.extend(requests::routes());
     all.extend(limits::routes());
     all.extend(billing::routes());
