@@ -64,7 +64,7 @@ impl Reply {
             (Surface::OpenaiChat, Dialect::OpenaiChat) => {
                 let mut reply = ChatResponse::decode(body.clone(), meta_key)?;
                 let (id, finish_reason) = (reply.id.take(), reply.finish_reason.take());
-                let (usage, content_bytes, service_tier) = (reply.usage, reply.choices_bytes, reply.service_tier);
+                let (usage, content_bytes, service_tier) = (reply.usage, reply.content_bytes, reply.service_tier);
                 let (form, blocked) = match guard.map_or(Ok(body.clone()), |guard| guard.chat(body.clone())) {
                     Err(blocked) => (Form::Blocked, Some(blocked)),
                     Ok(judged) if changed(&judged) => (Form::OpenaiChat(ChatResponse::decode(judged, meta_key)?), None),

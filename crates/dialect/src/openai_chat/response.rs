@@ -33,8 +33,8 @@ pub struct ChatResponse {
     pub usage: Option<Usage>,
     /// The service tier that it was answered in.
     pub service_tier: Option<ServiceTier>,
-    /// The bytes of the choices, for the estimate when there is no report.
-    pub choices_bytes: u64,
+    /// The bytes of what was said, for the estimate when there is no report; 0 when there is one.
+    pub content_bytes: u64,
 }
 
 impl ChatResponse {
@@ -50,13 +50,17 @@ impl ChatResponse {
             finish_reason: None,
             usage: None,
             service_tier: None,
-            choices_bytes: 0,
+            content_bytes: 0,
             body: Bytes::new(),
         };
         match reply.read(&body, meta_key).map_err(|error| NotAReply::Malformed(error.to_string()))? {
             (_, Some(report)) => Err(NotAReply::Error(report)),
             (false, None) => Err(NotAReply::Malformed("the answer has no choices".to_owned())),
             (true, None) => {
+                if reply.usage.is_none() {
+                    // What this cannot read, nothing could above.
+                    _ = said(&body, &mut reply.content_bytes);
+                }
                 reply.body = body;
                 Ok(reply)
             }
@@ -95,17 +99,15 @@ impl ChatResponse {
         Ok((choices, failed))
     }
 
-    /// Reads the choices: their finish reasons, and how long they are.
+    /// Reads the choices: their finish reasons.
     fn choices(&mut self, body: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         scanner.enter_array()?;
-        let start = scanner.position();
         let mut first = true;
         while scanner.element(first)? {
             scanner.enter_object()?;
             self.choice(body, scanner, first)?;
             first = false;
         }
-        self.choices_bytes = (scanner.position() - start) as u64;
         Ok(())
     }
 
@@ -148,6 +150,52 @@ impl ChatResponse {
     }
 }
 
+/// Adds up how long the messages of the choices are: everything in them but who speaks, and what is quoted from elsewhere.
+/// Log probabilities and the like stand beside a message, and are not said.
+fn said(body: &[u8], bytes: &mut u64) -> Result<(), JsonError> {
+    let mut scanner = Scanner::new(body, 0);
+    scanner.enter_object()?;
+    let mut first = true;
+    while let Some(name) = scanner.member_name(first)? {
+        first = false;
+        if body.get(name) != Some(b"choices") {
+            scanner.value()?;
+            continue;
+        }
+        scanner.enter_array()?;
+        let mut first = true;
+        while scanner.element(first)? {
+            first = false;
+            scanner.enter_object()?;
+            let mut first = true;
+            while let Some(name) = scanner.member_name(first)? {
+                first = false;
+                match body.get(name) {
+                    Some(b"message") => message(body, &mut scanner, bytes)?,
+                    _ => _ = scanner.value()?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn message(body: &[u8], scanner: &mut Scanner<'_>, bytes: &mut u64) -> Result<(), JsonError> {
+    if !scanner.enter_or_pass(b'{')? {
+        return Ok(());
+    }
+    let mut first = true;
+    while let Some(name) = scanner.member_name(first)? {
+        first = false;
+        let value = body.get(scanner.value()?).unwrap_or_default();
+        let unsaid = matches!(value, b"null" | b"\"\"" | b"[]" | b"{}");
+        if !unsaid && !matches!(body.get(name), Some(b"role" | b"annotations")) {
+            *bytes += value.len().saturating_sub(2) as u64;
+        }
+    }
+    Ok(())
+}
+
 /// Whether a choice calls tools.
 fn has_calls(choice: &[u8]) -> bool {
     let choice = std::str::from_utf8(choice).ok().and_then(wire::object);
@@ -175,6 +223,26 @@ mod tests {
         assert_eq!(reply.id.as_deref(), Some("chatcmpl-1"));
         assert_eq!(reply.finish_reason.as_deref(), Some("stop"));
         assert_eq!(reply.usage.map(|u| (u.input, u.output)), Some((9, 4)));
+        assert_eq!(reply.content_bytes, 0, "it is reported");
+    }
+
+    #[test]
+    fn without_a_report_what_was_said_is_measured() {
+        let check = |choices: &str, expect: u64| {
+            let reply = decode(&format!(r#"{{"id":"c","choices":[{choices}],"usage":null}}"#)).unwrap();
+            assert_eq!((reply.usage, reply.content_bytes), (None, expect), "{choices}");
+        };
+        check("", 0);
+        check(r#"{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}"#, 5);
+        check(r#"{"message":{"content":"Hello"},"logprobs":{"content":[{"token":"Hello","logprob":-0.1}]}}"#, 5);
+        check(r#"{"message":{"role":"assistant","content":null,"reasoning_content":"ab","refusal":""}}"#, 2);
+        check(
+            r#"{"message":{"content":"abc","annotations":[{"type":"url_citation"}]}},{"message":{"content":"de"}}"#,
+            5,
+        );
+        let call = r#"{"id":"1","function":{"name":"f","arguments":"{}"}}"#;
+        check(&format!(r#"{{"message":{{"content":"","tool_calls":[{call}]}}}}"#), call.len() as u64);
+        check(r#"{"message":null},{"message":"x"},{}"#, 0);
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod ledger_faults;
 mod limits;
 mod limits_budget;
 mod limits_changes;
+mod limits_reports;
 mod limits_restart;
 mod limits_subjects;
 mod limits_targets;
