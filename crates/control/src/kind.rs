@@ -25,6 +25,9 @@ pub const KEYS: &str = store::resources::KEYS;
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 
+/// The plural name of the kind of providers.
+pub const PROVIDERS: &str = "providers";
+
 /// The plural name of the kind of teams.
 pub const TEAMS: &str = "teams";
 
@@ -104,7 +107,7 @@ pub static KINDS: [Kind; 13] = [
         },
     },
     Kind {
-        plural: "providers",
+        plural: PROVIDERS,
         singular: "provider",
         filters: &["q", "kind"],
         secrets: &[
