@@ -118,7 +118,7 @@ def test_changes_under_load_drop_nothing(gateway: MakeGateway, upstream: MakeUps
     made = call(served.admin_url, "/admin/v1/environments/default/models?q=none", key=ADMIN_TOKEN)
     assert made.status == 200
     for round in range(25):
-        change("POST", "models", {"spec": {"slug": f"x{round}", "provider": "up", "input_price": round}})
+        change("POST", "models", {"spec": {"slug": f"x{round}", "provider": "up", "input_price": round, "output_price": 2}})
         change("POST", "keys", {"name": f"k{round}", "spec": {}})
         change("PATCH", f"models/x{round}", {"spec": {"output_price": 3, "enabled": round % 2 == 0}})
         change("POST", f"keys/k{round}/revoke")
