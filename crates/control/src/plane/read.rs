@@ -238,6 +238,10 @@ impl State {
                 status.insert("in_effect".to_owned(), (found.snapshot.is_some() && found.problems.is_empty()).into());
             }
         }
+        if kind.plural == "routes" {
+            let found = self.environments.get(environment).and_then(|found| found.snapshot.as_ref());
+            status.insert("state".to_owned(), found.map_or("unknown", |found| found.routes.state_of(name)).into());
+        }
         if let Some(document) = document.filter(|document| !document.kind.secrets.is_empty()) {
             let stored: Vec<&String> = document.sealed.keys().collect();
             status.insert("secrets".to_owned(), json!(stored));

@@ -7,6 +7,7 @@ use dialect::lane::asked::Asked;
 use ir::failure::{Code, Failure, Fault};
 use ir::settlement::Subject;
 use policy::guard::observe::Observer;
+use policy::guard::reply::ReplyWatch;
 use policy::guard::scope::Bound;
 use policy::snapshot::ModelIndex;
 use upstream::target::Target;
@@ -63,6 +64,11 @@ impl Gated {
     /// Returns the guards and the prompt that bind the request.
     pub fn bound(&self) -> &Bound {
         self.scoped.as_deref().unwrap_or(&self.configuration.snapshot.environment.bound)
+    }
+
+    /// Returns who watches what the answer says, if anybody does.
+    pub fn watch(&self, gateway: &Arc<Gateway>) -> Option<ReplyWatch> {
+        self.bound().guards.watch_reply(|| self.observer(gateway))
     }
 
     /// Returns who takes note of what guardrails see that only observe.

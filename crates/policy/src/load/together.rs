@@ -90,6 +90,7 @@ fn written(specs: &Specs) -> Vec<(Kind, String, Origin)> {
     let mut found = all(Kind::Provider, &specs.providers, |entry| Some(&entry.name));
     found.extend(all(Kind::Model, &specs.models, |entry| entry.spec.slug.as_deref()));
     found.extend(all(Kind::Fallback, &specs.fallbacks, |entry| entry.spec.model.as_deref()));
+    found.extend(all(Kind::Route, &specs.routes, |entry| Some(&entry.name)));
     found.extend(all(Kind::Guardrail, &specs.guardrails, |entry| Some(&entry.name)));
     found.extend(all(Kind::Prompt, &specs.prompts, |entry| Some(&entry.name)));
     found.extend(all(Kind::Limit, &specs.limits, |entry| Some(&entry.name)));

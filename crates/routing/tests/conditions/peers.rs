@@ -23,13 +23,13 @@ pub trait Policy {
     /// Notes that it was given up.
     fn dropped(&mut self, _attempt: Attempt, _endpoint: usize, _at: f64) {}
     /// Notes that a request arrives.
-    fn earn(&mut self) {}
+    fn earn(&mut self, _at: f64) {}
     /// After how many seconds a second endpoint is asked as well.
     fn hedge_after(&mut self, _first: usize, _second: usize, _at: f64) -> Option<f64> {
         None
     }
     /// Takes the right to do so, once it is time.
-    fn may_hedge(&mut self) -> bool {
+    fn may_hedge(&mut self, _at: f64) -> bool {
         false
     }
 }

@@ -13,6 +13,7 @@ use policy::spec::model::ModelSpec;
 use policy::spec::plan::PlanSpec;
 use policy::spec::prompt::PromptSpec;
 use policy::spec::provider::ProviderSpec;
+use policy::spec::route::RouteSpec;
 use policy::spec::team::TeamSpec;
 use policy::spec::webhook::WebhookSpec;
 use serde_json::{Value, json};
@@ -68,6 +69,7 @@ const MODELS: (&str, &str) = paths!("models");
 const KEYS: (&str, &str) = paths!("keys");
 const TEAMS: (&str, &str) = paths!("teams");
 const FALLBACKS: (&str, &str) = paths!("fallbacks");
+const ROUTES: (&str, &str) = paths!("routes");
 const GUARDRAILS: (&str, &str) = paths!("guardrails");
 const LIMITS: (&str, &str) = paths!("limits");
 const PLANS: (&str, &str) = paths!("plans");
@@ -77,7 +79,7 @@ const ALERTS: (&str, &str) = paths!("alerts");
 const BYOK: (&str, &str) = paths!("byok");
 
 /// Every kind.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 14] = [
     Kind {
         name: ENVIRONMENTS,
         singular: "environment",
@@ -175,6 +177,24 @@ pub static KINDS: [Kind; 13] = [
         example: || json!({ "name": "m", "spec": { "model": "m", "fallbacks": ["small"] } }),
         patch: || json!({ "spec": { "on": ["5xx", "timeout"] } }),
         filters: &[Q, ("model", "Only those of this model.")],
+    },
+    Kind {
+        name: "routes",
+        singular: "route",
+        title: "Route",
+        collection: ROUTES.0,
+        item: ROUTES.1,
+        read: Permission::ReadConfiguration,
+        write: Permission::WriteConfiguration,
+        schemas: Schemas::of::<RouteSpec>(),
+        example: || {
+            json!({
+                "name": "everybody",
+                "spec": { "default": true, "strategy": { "fallback": { "targets": [{ "model": "m" }] } } },
+            })
+        },
+        patch: || json!({ "spec": { "active": false } }),
+        filters: &[Q, ("key", "Only that of this key.")],
     },
     Kind {
         name: "guardrails",

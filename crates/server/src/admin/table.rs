@@ -6,6 +6,7 @@ mod billing;
 mod deliveries;
 mod health;
 mod legacy;
+mod limits;
 mod pages;
 mod people;
 mod requests;
@@ -18,6 +19,7 @@ pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
     all.extend(pages::routes());
     all.extend(requests::routes());
+    all.extend(limits::routes());
     all.extend(billing::routes());
     all.extend(people::routes());
     all.extend(resources::routes());
