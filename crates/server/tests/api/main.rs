@@ -52,6 +52,7 @@ mod property;
 mod provider_failures;
 mod rate_limits;
 mod refusals;
+mod replay;
 mod revoking;
 mod routing;
 mod scopes;
