@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::runtime;
 use tokio::time::timeout_at;
 
+use crate::assemble::authorities;
 use crate::cli::{ConfigArgs, Failure, variable};
 
 /// How long a call may take.
@@ -55,6 +56,13 @@ pub struct Answer {
 }
 
 impl ServerArgs {
+    /// Returns what reaches the gateway. Only where it is encrypted does it matter whom the configuration trusts.
+    fn connector(&self, tls: bool) -> Result<TcpConnector, Failure> {
+        let read = if tls { self.config.read(false).ok() } else { None };
+        let authorities = read.map(|read| authorities(&read.settings)).transpose()?.unwrap_or_default();
+        Ok(TcpConnector::default().trusting(authorities))
+    }
+
     /// Returns the gateway that is meant.
     ///
     /// # Errors
@@ -82,7 +90,8 @@ impl ServerArgs {
             writeln!(stderr(), "warning: the token and what is sent travel to {} unencrypted", base.origin)?;
         }
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Remote { base, token, runtime, connector: TcpConnector::default() })
+        let connector = self.connector(base.origin.tls)?;
+        Ok(Remote { base, token, runtime, connector })
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::references::{OnDelete, Rule};
+use self::references::{OnDelete, Rule, SCOPE};
 use self::secrets::SecretPath;
 use crate::resource::Spec;
 
@@ -24,6 +24,12 @@ pub const KEYS: &str = store::resources::KEYS;
 
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
+
+/// The plural name of the kind of teams.
+pub const TEAMS: &str = "teams";
+
+/// The plural name of the kind of alerts.
+pub const ALERTS: &str = "alerts";
 
 /// The plural name of the kind of credentials that people bring for their own keys.
 pub const BYOK: &str = "byok";
@@ -79,7 +85,7 @@ pub(crate) struct Filed {
 }
 
 /// Every kind, in the order in which documents are exported.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 14] = [
     Kind {
         plural: ENVIRONMENTS,
         singular: "environment",
@@ -122,7 +128,7 @@ pub static KINDS: [Kind; 13] = [
         of_file: |specs| filed(&specs.models, Some("slug")),
     },
     Kind {
-        plural: "teams",
+        plural: TEAMS,
         singular: "team",
         filters: &["q"],
         secrets: &[],
@@ -177,8 +183,11 @@ pub static KINDS: [Kind; 13] = [
         singular: "limit",
         filters: &["q"],
         secrets: &[],
-        // Targets and teams are part of a text: they are checked when the environment is compiled.
-        references: &[],
+        // Without its team or key it would bind nobody. Targets are checked when the environment is compiled.
+        references: &[
+            Rule { field: SCOPE, kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: SCOPE, kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
         name_field: None,
         add: |incoming, specs| specs.limits.push(incoming.entry()),
         of_file: |specs| filed(&specs.limits, None),
@@ -204,7 +213,7 @@ pub static KINDS: [Kind; 13] = [
         of_file: |_| Vec::new(),
     },
     Kind {
-        plural: "alerts",
+        plural: ALERTS,
         singular: "alert",
         filters: &["q"],
         secrets: &[],
@@ -233,6 +242,25 @@ pub static KINDS: [Kind; 13] = [
         name_field: None,
         add: |incoming, specs| specs.byok.push(incoming.entry()),
         of_file: |_| Vec::new(),
+    },
+    Kind {
+        plural: "routes",
+        singular: "route",
+        filters: &["q", "key"],
+        secrets: &[],
+        references: &[
+            // A route of no key would be nobody's.
+            Rule { field: "key", kind: KEYS, on_delete: OnDelete::Restrict },
+            Rule { field: "**.model", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.then", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.otherwise", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.candidates[]", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.provider", kind: "providers", on_delete: OnDelete::Restrict },
+            Rule { field: "**.credential", kind: BYOK, on_delete: OnDelete::Restrict },
+        ],
+        name_field: None,
+        add: |incoming, specs| specs.routes.push(incoming.entry()),
+        of_file: |specs| filed(&specs.routes, None),
     },
     Kind {
         plural: KEYS,

@@ -4,10 +4,12 @@
 //!
 //! Each run has a cap, a price list and 1 to 256 callers on threads of their own number, drawn at random. Every request
 //! reserves what it may use at most, uses some of that, and settles; some fail, some are raised as a stream is, some
-//! are dropped. What was spent is summed beside the counter.
+//! are dropped. What was spent is summed beside the counter. Then rolling windows are checked against the instants of
+//! what was admitted, and admission is measured.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a measurement that a person runs")]
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -127,6 +129,50 @@ fn run(seed: u64, size: Size, sum: &mut Sum) {
     }
 }
 
+/// What rolling windows amount to.
+#[derive(Default)]
+struct Windows {
+    asked: u64,
+    admitted: u64,
+    /// How many an exact window would have let in of what was asked.
+    exact: u64,
+    /// The fullest windows that were seen, as many as were exactly full.
+    full: u64,
+}
+
+/// Lets requests arrive at random under a limit on a rolling window, and looks at every window that ends with one that was
+/// admitted: no other can hold more.
+fn rolling(seed: u64, sum: &mut Windows) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (window_ms, amount) = (random.u64(1_000..3_600_000), random.u64(1..200));
+    // From a fifth of what the limit allows to five times as much, alone or in bursts.
+    let pause = (window_ms * random.u64(20..500) / 100 / amount).max(1);
+    let counter = bound(Meter::Requests, &Window::Rolling(Duration::from_millis(window_ms)), amount);
+    let binding = Binding::new(vec![counter]);
+    let (mut at, mut admitted, mut exact) = (1_000_000_000, VecDeque::new(), VecDeque::new());
+    for _ in 0..amount * 12 {
+        at += if random.u8(0..4) == 0 { random.u64(0..pause * 8) } else { random.u64(0..pause) };
+        let now = Now { monotonic_ms: at, unix_ms: 1_795_000_000_000 + at };
+        for all in [&mut admitted, &mut exact] {
+            while all.front().is_some_and(|first| first + window_ms <= at) {
+                all.pop_front();
+            }
+        }
+        sum.asked += 1;
+        if (exact.len() as u64) < amount {
+            exact.push_back(at);
+            sum.exact += 1;
+        }
+        if let Ok(taken) = Reservation::take(&binding, &Amounts::default(), now) {
+            taken.settle(&Amounts::default());
+            admitted.push_back(at);
+            sum.admitted += 1;
+            assert!(admitted.len() as u64 <= amount, "limit + 1: seed {seed}");
+            sum.full += u64::from(admitted.len() as u64 == amount);
+        }
+    }
+}
+
 fn amounts(nanos: u64) -> Amounts {
     Amounts { nanos, ..Amounts::default() }
 }
@@ -184,6 +230,18 @@ fn main() {
             sum.least_spent as f64 / 10.0
         );
     }
+    let mut windows = Windows::default();
+    for seed in 0..runs {
+        rolling(seed, &mut windows);
+    }
+    println!(
+        "{runs} rolling windows of 1 s to 1 h, limits of 1 to 199: {} requests, {} admitted ({:.2} % of what exact windows \
+         admit), {} times a window was full, none held one more",
+        windows.asked,
+        windows.admitted,
+        windows.admitted as f64 * 100.0 / windows.exact.max(1) as f64,
+        windows.full
+    );
     for limits in [0, 1, 3, 5, 10] {
         let (alone, two) = (admission(limits, 1, &clock), admission(limits, 2, &clock));
         println!("{limits:>2} limits: take and settle {alone:?}; on two threads at once {two:?}");

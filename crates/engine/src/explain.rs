@@ -8,8 +8,10 @@ use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
 use ir::failure::Failure;
 use ir::money::NanoUsd;
+use policy::condition::facts::Header;
 use policy::snapshot::{Model, ModelIndex};
 use routing::plan::choice::expected_cost;
+use routing::plan::{By, Routed};
 use routing::rank::Terms;
 
 use crate::gateway::Gateway;
@@ -28,6 +30,8 @@ pub struct Question {
     pub body: Bytes,
     /// Its `x-llm-provider`.
     pub provider: Option<String>,
+    /// All its headers, by their names in lower case.
+    pub headers: Vec<Header>,
 }
 
 /// A plan in words.
@@ -39,12 +43,42 @@ pub struct Explanation {
     pub excluded: Vec<Step>,
     /// The policy that chooses, if one does.
     pub policy: Option<&'static str>,
+    /// What the key's route has to say, where one binds it.
+    pub route: Option<Decided>,
     /// What the first target that would be asked is expected to cost, where its price is known.
     pub estimated_cost: Option<NanoUsd>,
     /// The model that savings are measured against, and what it would cost.
     pub baseline: Option<(Arc<str>, Option<NanoUsd>)>,
     /// Roughly how many tokens the request has.
     pub input_tokens: u64,
+}
+
+/// What a route has to say. Rules are counted from 1.
+#[derive(Debug)]
+pub struct Decided {
+    /// The route.
+    pub route: Arc<str>,
+    /// What of it decided: `always`, `rule`, `otherwise` or `nothing`.
+    pub by: &'static str,
+    /// The rule that did.
+    pub rule: Option<usize>,
+    /// The rules that could not be held against the request, and why.
+    pub failed: Vec<(usize, String)>,
+    /// The targets that cannot be asked at all, and why.
+    pub skipped: Vec<(Box<str>, &'static str)>,
+}
+
+impl Decided {
+    fn of(routed: Routed) -> Self {
+        let (by, rule) = match routed.by {
+            By::Always => ("always", None),
+            By::Rule(at) => ("rule", Some(at + 1)),
+            By::Otherwise => ("otherwise", None),
+            By::Nothing => ("nothing", None),
+        };
+        let failed = routed.failed.into_iter().map(|(at, why)| (at + 1, why)).collect();
+        Self { route: routed.route, by, rule, failed, skipped: routed.broken }
+    }
 }
 
 /// One target.
@@ -78,9 +112,13 @@ pub fn explain(
         configuration,
         key: &key.compiled,
         provider: question.provider.as_deref(),
+        headers: &question.headers,
         input_tokens: demand.likely_input(),
         now: gateway.clock.now(),
+        unix_ms: &|| gateway.clock.unix_ms(),
         seed: 0,
+        takes: false,
+        failed: &|_, _, _| {},
     };
     let plan = decide(&around, &mut request)?;
     let snapshot = &configuration.snapshot;
@@ -102,8 +140,8 @@ pub fn explain(
         .iter()
         .enumerate()
         .filter_map(|(at, one)| {
-            let own = configuration.brings(&key.compiled, one.model, &[]).is_some();
-            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(one, own))? })
+            let own = configuration.credential(&key.compiled, one, &[]).is_some();
+            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(&plan, one, own))? })
         })
         .collect();
     let first = attempts.iter().position(|step| step.passed_over.is_none()).unwrap_or(0);
@@ -116,5 +154,6 @@ pub fn explain(
         baseline: baseline.map(|model| (Arc::clone(&model.slug), cost(model))),
         input_tokens: around.input_tokens,
         attempts,
+        route: plan.route.map(|routed| Decided::of(*routed)),
     })
 }

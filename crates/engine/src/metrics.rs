@@ -3,6 +3,7 @@
 pub mod guardrails;
 pub mod idempotency;
 pub mod providers;
+pub mod routes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use self::guardrails::GuardrailHits;
 use self::idempotency::Repeats;
 use self::providers::{LastError, ProviderTotals, Providers};
+use self::routes::FailedRules;
 
 /// The gateway's counters.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub guardrails: GuardrailHits,
     /// What requests meet that are sent twice.
     pub idempotency: Repeats,
+    /// Rules of routes that could not be held against a request.
+    pub routes: FailedRules,
     providers: Providers,
     payloads_dropped: Counter,
 }
@@ -172,6 +176,7 @@ impl Metrics {
         }
         self.guardrails.register(&mut registry);
         self.idempotency.register(&mut registry);
+        self.routes.register(&mut registry);
         let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
         gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);

@@ -5,6 +5,7 @@
 
 mod keys;
 pub mod own;
+pub mod turns;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use upstream::target::Target;
 
 pub use self::keys::{Keys, SecretHash, Slot};
+use self::turns::Turns;
 use crate::limits::Cache;
 use crate::printable::header;
 
@@ -69,6 +71,8 @@ pub struct Configuration {
     pub baseline: Option<(Arc<str>, Arc<Prices>)>,
     /// What second requests have cost lately.
     pub hedges: Arc<HedgeBudget>,
+    /// Whose turn it is where targets share requests.
+    pub turns: Turns,
     /// What each model is like at the moment, in the snapshot's order; made when it is first asked.
     signals: Box<[OnceLock<Arc<Signals>>]>,
 }
@@ -99,7 +103,9 @@ impl Configuration {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let own = own::ready(&snapshot, user_agent);
         let signals = snapshot.models.iter().map(|_| OnceLock::new()).collect();
-        Self { serial, targets, responses, own, labels, baseline, hedges: Arc::default(), signals, snapshot }
+        let turns = Turns::of(&snapshot.routes);
+        let hedges = Arc::default();
+        Self { serial, targets, responses, own, labels, baseline, hedges, turns, signals, snapshot }
     }
 
     /// Returns the live state of a model, to be added to.
@@ -116,6 +122,7 @@ impl Configuration {
     /// same credentials. Whatever else changed, the others begin anew: a new credential is to be used at once.
     fn keep_signals(&mut self, before: &Self) {
         self.hedges = Arc::clone(&before.hedges);
+        self.turns.keep(&self.snapshot.routes, &before.turns, &before.snapshot.routes);
         let name = |snapshot: &Snapshot, model: &Model| {
             Some((Arc::clone(&snapshot.provider(model.provider)?.name), Arc::clone(&model.slug)))
         };

@@ -1,6 +1,7 @@
 //! The compiled configuration: immutable, swapped whole, read by every request.
 
 mod network;
+pub mod route;
 mod settings;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,10 +13,11 @@ use catalog::model::{Mode, fold_name};
 use catalog::vendor::Vendor;
 use ir::failure::ErrorTypes;
 use ir::id::ResourceId;
-use ir::money::Prices;
+use ir::money::{NanoUsd, Prices};
 use url::Url;
 
 pub use self::network::{Network, NetworkFault};
+use self::route::{Policies, Routes};
 pub use self::settings::{AccountStatus, Billing, Hedging, LogContent, Retention, UnsupportedParams};
 use crate::guard::scope::{Bound, Scoped};
 use crate::limit::rule::Limit;
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub provider_names: HashMap<Box<str>, ProviderIndex>,
     /// Fallback policies by the slug of their primary model.
     pub fallbacks: HashMap<Box<str>, Fallback>,
+    /// Route configurations.
+    pub routes: Routes,
     /// The model that savings are measured against.
     pub baseline: Option<ModelIndex>,
     /// The environment's limits, those of its teams, users and so on included.
@@ -166,10 +170,14 @@ pub struct Environment {
     pub zone: Zone,
     /// Whether usage is charged.
     pub billing: Billing,
+    /// How few credits somebody is told of, the most first.
+    pub low_credits: Vec<NanoUsd>,
     /// The plan of keys that name none.
     pub default_plan: Option<Arc<str>>,
     /// When a second target is asked because the first is late.
     pub hedging: Hedging,
+    /// The settings of the policies that choose a model.
+    pub policies: Policies,
     /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:
     /// whichever key asks.
     pub bound: Bound,

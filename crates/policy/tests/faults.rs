@@ -55,6 +55,7 @@ fn settings() {
     );
 }
 
+/// Acceptance AUTH-08.
 #[test]
 fn empty_secret_variables() {
     let env = |name: &str| matches!(name, "CROSSWAY_ADMIN_TOKEN" | "CROSSWAY_LOG").then(String::new);

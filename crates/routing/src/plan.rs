@@ -1,16 +1,21 @@
 //! The plan: which targets are tried, in which order, and why.
 //!
-//! Precedence: `x-llm-provider`, then the request's `model` (a policy, a slug, an alias or `provider/slug`), then,
-//! without one, every provider's default model in the configured order. The key's rights filter always. Where several
-//! providers serve the model that was asked for, and where a policy chooses the model, the live state decides the order.
+//! Precedence: the key's active route; `x-llm-provider`; the environment's default route, unless the key has one that is
+//! not active; the request's `model` (a policy, a slug, an alias or `provider/slug`); then, without one, every provider's
+//! default model in the configured order. The key's rights filter always. Where several providers serve the model that was
+//! asked for, and where a policy chooses the model, the live state decides the order.
 
 pub mod choice;
 mod names;
+mod route;
+mod share;
 
 use std::fmt;
+use std::sync::Arc;
 
 use ir::failure::{Code, Failure, Fault};
 use policy::clock::Monotonic;
+use policy::condition::Facts;
 use policy::snapshot::{CompiledKey, FallbackOn, ModelIndex, Snapshot};
 
 use self::names::Named;
@@ -34,6 +39,8 @@ pub struct Wish<'a> {
     pub input_tokens: u64,
     /// The most tokens that the answer may have, where somebody said.
     pub max_tokens: Option<u64>,
+    /// What the conditions of a route may know of it, where one binds the key.
+    pub facts: Option<&'a Facts<'a>>,
 }
 
 impl<'a> Wish<'a> {
@@ -64,6 +71,10 @@ pub struct Live<'a> {
     pub seed: u64,
     /// What is waited for.
     pub kind: Kind,
+    /// Returns the number of the request among those that share targets, by the slot of the level.
+    pub turn: &'a dyn Fn(usize) -> u64,
+    /// Told of every rule that could not be held against the request: the route, the rule's place from 0, and why.
+    pub failed: &'a dyn Fn(&Arc<str>, usize, &str),
 }
 
 impl Live<'_> {
@@ -94,6 +105,16 @@ pub enum Reason {
     Policy(Goal),
     /// Its next one.
     NextBest(Goal),
+    /// The only target of a route.
+    Target,
+    /// A target of a chain, by its priority.
+    Priority(u32),
+    /// It is its turn in a split.
+    Split,
+    /// The caller always gets it.
+    Sticky,
+    /// Another target of the split.
+    NextInSplit,
 }
 
 impl fmt::Display for Reason {
@@ -108,6 +129,11 @@ impl fmt::Display for Reason {
             Self::NextProvider => f.write_str("next configured provider"),
             Self::Policy(goal) => write!(f, "policy {goal}"),
             Self::NextBest(goal) => write!(f, "policy {goal}, next best"),
+            Self::Target => f.write_str("target"),
+            Self::Priority(priority) => write!(f, "priority {priority}"),
+            Self::Split => f.write_str("split"),
+            Self::Sticky => f.write_str("split, sticky"),
+            Self::NextInSplit => f.write_str("split, next"),
         }
     }
 }
@@ -119,6 +145,27 @@ pub struct Planned {
     pub model: ModelIndex,
     /// Why it is tried.
     pub reason: Reason,
+    /// Whose credential it is asked with.
+    pub credential: Credential,
+}
+
+impl Planned {
+    /// Returns a target that is asked with the usual credential.
+    pub fn new(model: ModelIndex, reason: Reason) -> Self {
+        Self { model, reason, credential: Credential::Usual }
+    }
+}
+
+/// Whose credential a target is asked with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Credential {
+    /// The caller's own where there is one, else the operator's.
+    #[default]
+    Usual,
+    /// The operator's.
+    Platform,
+    /// One of the caller's own, by its place in the snapshot.
+    Own(usize),
 }
 
 /// One target that was left out.
@@ -154,16 +201,77 @@ pub struct Plan {
     pub policy: Option<&'static str>,
     /// The failures that lead to the next target.
     pub on: FallbackOn,
+    /// The route that decided, or was asked.
+    pub route: Option<Box<Routed>>,
+}
+
+/// What a route had to say about a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routed {
+    /// The route.
+    pub route: Arc<str>,
+    /// What of it decided.
+    pub by: By,
+    /// The rules that could not be held against the request, by their places from 0, and why.
+    pub failed: Vec<(usize, String)>,
+    /// The targets that cannot be asked at all, and why.
+    pub broken: Vec<(Box<str>, &'static str)>,
+}
+
+/// What of a route decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// It treats all requests alike.
+    Always,
+    /// A rule, by its place from 0.
+    Rule(usize),
+    /// What it does when no rule applies.
+    Otherwise,
+    /// Nothing: the request goes where it says itself.
+    Nothing,
+}
+
+impl fmt::Display for Routed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "route {}", self.route)?;
+        for (at, why) in &self.failed {
+            write!(f, ", rule {} failed: {why}", at + 1)?;
+        }
+        match self.by {
+            By::Always => Ok(()),
+            By::Rule(at) => write!(f, ", rule {}", at + 1),
+            By::Otherwise => f.write_str(", otherwise"),
+            By::Nothing => f.write_str(", no rule"),
+        }
+    }
+}
+
+impl Plan {
+    /// Says why a target is tried.
+    pub fn reason(&self, planned: &Planned) -> String {
+        match &self.route {
+            None => planned.reason.to_string(),
+            Some(routed) => format!("{routed}: {}", planned.reason),
+        }
+    }
 }
 
 /// Plans a request. The same arguments give the same plan.
 ///
 /// # Errors
 /// 400 `unknown_model` for a model or provider that does not exist, 403 when every target is one that the key may not
-/// use or that is switched off, 503 when nothing is configured or nothing can serve the request.
+/// use or that is switched off, 503 when nothing is configured, nothing can serve the request, or a route leaves no target.
 pub fn plan(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>, live: &Live<'_>) -> Result<Plan, Failure> {
+    match snapshot.routes.route_of(&key.name, wish.provider.is_some()) {
+        Some(route) => route::follow(snapshot, key, &wish, route, live),
+        None => requested(snapshot, key, &wish, live),
+    }
+}
+
+/// Plans a request as it says itself.
+fn requested(snapshot: &Snapshot, key: &CompiledKey, wish: &Wish<'_>, live: &Live<'_>) -> Result<Plan, Failure> {
     if let Some(goal) = wish.goal() {
-        return choice::choose(snapshot, key, &wish, goal, live);
+        return choice::choose(snapshot, key, wish, &choice::Settings::of(goal, snapshot), live);
     }
     let named = wish.named();
     let policy = (wish.provider.is_none() && named.is_none()).then_some(Goal::Auto.name());
@@ -177,7 +285,7 @@ pub fn plan(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>, live: &Live<
         return Err(nothing_left(snapshot, &excluded));
     }
     let scores = balance(&mut found, live);
-    Ok(Plan { attempts: found.list, excluded, scores, policy, on: found.on })
+    Ok(Plan { attempts: found.list, excluded, scores, policy, on: found.on, route: None })
 }
 
 /// Takes out what the key may not use, and what is there twice.
@@ -206,6 +314,11 @@ fn balance(found: &mut Named, live: &Live<'_>) -> Vec<Score> {
     let alike =
         |family: &&mut [Planned]| family.len() > 1 && family.iter().all(|one| one.reason != Reason::ForcedDefault);
     let Some(family) = found.list.get_mut(..found.family).filter(alike) else { return Vec::new() };
+    balance_family(family, live)
+}
+
+/// Orders the providers of one model by their live state. The reasons stay where they are.
+fn balance_family(family: &mut [Planned], live: &Live<'_>) -> Vec<Score> {
     let candidate = |planned: &Planned| Candidate {
         reading: live.read(planned.model),
         nanos: None,
@@ -219,7 +332,7 @@ fn balance(found: &mut Named, live: &Live<'_>) -> Vec<Score> {
     let order: Vec<ModelIndex> = ranked.iter().filter_map(|one| Some(family.get(one.at)?.model)).collect();
     let reasons: Vec<Reason> = family.iter().map(|planned| planned.reason).collect();
     for ((planned, model), reason) in family.iter_mut().zip(&order).zip(reasons) {
-        *planned = Planned { model: *model, reason };
+        *planned = Planned { model: *model, reason, ..*planned };
     }
     scores(&ranked, &order)
 }

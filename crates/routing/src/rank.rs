@@ -3,7 +3,8 @@
 //! The score weighs four terms between 0 and 1. Latency is the expected time to success, failures charged what they
 //! cost: a target that fails quickly is not a fast one. All terms stay with the result, for explanations.
 
-use crate::goal::Weights;
+use policy::snapshot::route::Weights;
+
 use crate::signal::{Reading, Standing};
 
 /// Expected times that differ by less than this are the same, in seconds: no estimate is finer.

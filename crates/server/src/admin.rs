@@ -1,7 +1,7 @@
 //! The admin listener: health, metrics, and the admin API.
 //!
 //! Every route is a row of [`table`]; the router, the OpenAPI document and the matrix of roles are made from it, and
-//! [`frame`] stands around each: nothing is reached that a row does not declare.
+//! `frame` stands around each: nothing is reached that a row does not declare.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -73,7 +73,7 @@ impl Plane {
         let state = self.look();
         let mut found: Vec<Found<'_>> = state.all(kind, environment);
         found.retain(|found| after.is_none_or(|after| found.id() > after) && fits(found, query));
-        found.retain(|found| owned::sees(actor, kind, found.spec()));
+        found.retain(|found| owned::sees(actor, kind, environment, found.name(), found.spec()));
         found.sort_by_key(Found::id);
         let more = found.len() > limit;
         found.truncate(limit);
@@ -92,7 +92,7 @@ impl Plane {
         }
         let state = self.look();
         let found = state.find(kind, environment, name)?;
-        owned::check_sees(actor, kind, environment, name, found.spec())?;
+        owned::check_sees(actor, kind, environment, found.name(), found.spec())?;
         Ok(state.resource(&found))
     }
 
@@ -237,6 +237,10 @@ impl State {
             if whole {
                 status.insert("in_effect".to_owned(), (found.snapshot.is_some() && found.problems.is_empty()).into());
             }
+        }
+        if kind.plural == "routes" {
+            let found = self.environments.get(environment).and_then(|found| found.snapshot.as_ref());
+            status.insert("state".to_owned(), found.map_or("unknown", |found| found.routes.state_of(name)).into());
         }
         if let Some(document) = document.filter(|document| !document.kind.secrets.is_empty()) {
             let stored: Vec<&String> = document.sealed.keys().collect();

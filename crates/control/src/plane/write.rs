@@ -192,6 +192,7 @@ impl Plane {
             |problem: &&Problem| !current.problems.contains(problem) || labels.iter().any(|l| **l == *problem.file);
         let before = problems.len();
         problems.extend(outcome.errors.iter().filter(blamed).cloned());
+        problems.extend(newly_stale(&current.warnings, &outcome.warnings, edits));
         if problems.len() > before {
             // Keys of the same plan are checked against what it would be, as far as that is known.
             let environment = Environment { documents, ..Environment::default() };
@@ -307,6 +308,16 @@ impl Plane {
         }
         self.tell(prospect.changes);
     }
+}
+
+/// Returns what forbids to write what is written: it names something that is switched off, and did not before.
+fn newly_stale(before: &[Problem], after: &[Problem], edits: &[&Edit]) -> Vec<Problem> {
+    let written: Vec<String> =
+        edits.iter().filter_map(|edit| edit.after.as_ref()).map(|document| document.label()).collect();
+    let stale = |problem: &&Problem| {
+        problem.stale && !before.contains(problem) && written.iter().any(|label| **label == *problem.file)
+    };
+    after.iter().filter(stale).cloned().collect()
 }
 
 /// Returns the key under which a document is among those of its environment.

@@ -208,7 +208,7 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
             return Err(told(&failure, said.as_ref()));
         }
-        if brought::gives_way(configuration, gated, &failure) {
+        if brought::gives_way(configuration, gated, planned, &failure) {
             log::failover(configuration, gated, planned.model, planned.model, &failure, at);
             continue;
         }

@@ -158,6 +158,7 @@ fn header(name: &str) -> (String, Value) {
         "Location" => "Where the new resource is.",
         "Retry-After" => "How many seconds to wait.",
         "Set-Cookie" => "The session.",
+        "Content-Security-Policy" => "What the page may load: what is its own.",
         _ => "The request's id, to be quoted in reports.",
     };
     (name.to_owned(), json!({ "description": description, "schema": { "type": "string" } }))

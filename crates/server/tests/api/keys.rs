@@ -62,6 +62,7 @@ async fn from(gateway: &Gateway, peer: &str, line: &str, fields: &str) -> Reply 
     client.reply().await
 }
 
+/// Acceptance AUTH-09.
 #[tokio::test(start_paused = true)]
 async fn a_key_calls_its_surfaces_alone() {
     for (surfaces, chat, messages) in [
@@ -162,6 +163,8 @@ fallbacks = ["dear"]
 "#;
 
 /// Whatever a caller writes into `model` and `x-llm-provider`, and whatever fails: only what the key may use is asked.
+///
+/// Acceptance AUTHZ-09.
 #[tokio::test(start_paused = true)]
 async fn only_allowed_models_are_ever_dispatched() {
     let asked = [

@@ -96,6 +96,7 @@ async fn what_a_provider_makes_of_them_is_bounded() {
     check("openai-compatible", "x-ratelimit-limit-requests: \u{e9}\r\n", &[], &[]).await;
 }
 
+/// Acceptance RATE-06.
 #[tokio::test(start_paused = true)]
 async fn a_failure_has_its_wait_and_no_limits() {
     let fields = "retry-after: 3\r\nx-ratelimit-limit-requests: 60\r\n";

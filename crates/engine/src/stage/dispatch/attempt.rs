@@ -43,7 +43,7 @@ impl<'a> Aim<'a> {
     /// When it is not configured any more.
     pub fn of(
         configuration: &'a Configuration,
-        planned: &Planned,
+        (plan, planned): (&Plan, &Planned),
         own: Option<usize>,
         started: Monotonic,
     ) -> Result<Self, AttemptFailure> {
@@ -55,7 +55,7 @@ impl<'a> Aim<'a> {
                 provider: configuration.snapshot.provider(model.provider)?,
                 target: configuration.asked(planned.model, own)?,
                 signals: configuration.signals(planned.model)?,
-                reason: brought::reason(planned, own.is_some()).into(),
+                reason: brought::reason(plan, planned, own.is_some()).into(),
                 own: own.is_some(),
                 started,
             })
@@ -154,7 +154,7 @@ pub(super) async fn attempt(
 ) -> Result<Answer, AttemptFailure> {
     let own = brought::bring(configuration, gated, &planned);
     let clock = &run.worker.gateway.clock;
-    let aim = Aim::of(configuration, &planned, own, clock.now())?;
+    let aim = Aim::of(configuration, (plan, &planned), own, clock.now())?;
     let ended = match write(run, gated, &aim).await {
         // Only now it is asked: what it cannot be told costs nothing.
         Ok(letter) => {

@@ -59,7 +59,7 @@ pub(super) fn worth(
     let read = |planned: &Planned| {
         configuration.known(planned.model).map_or_else(|| Reading::unknown(kind), |signals| signals.read(kind, now))
     };
-    let platforms = |planned: &Planned| configuration.brings(&gated.key.compiled, planned.model, &[]).is_none();
+    let platforms = |planned: &Planned| configuration.credential(&gated.key.compiled, planned, &[]).is_none();
     let first = plan.attempts.get(at).filter(|first| platforms(first))?;
     let priced = |planned: &Planned| configuration.snapshot.model(planned.model).is_some_and(limits::is_priced);
     let ready = |planned: &Planned| {
@@ -95,7 +95,7 @@ pub(super) async fn attempt(
     let (planned, second) = plan.attempts.get(at).zip(plan.attempts.get(hedge.second)).ok_or_else(gone)?;
     gated.brought.used = None;
     gated.ticket.bring(false);
-    let aim = Aim::of(configuration, planned, None, clock.now())?;
+    let aim = Aim::of(configuration, (plan, planned), None, clock.now())?;
     let letter = match write(run, gated, &aim).await {
         Ok(letter) => letter,
         Err(failure) => return conclude(gated, &aim, (Err(failure), clock.now())),
@@ -111,7 +111,7 @@ pub(super) async fn attempt(
         drop(first);
         return conclude(gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
     }
-    let Some(other) = begin(run, configuration, second, (request, ticket, demand)) else {
+    let Some(other) = begin(run, configuration, (plan, second), (request, ticket, demand)) else {
         let ended = first.await;
         return conclude(gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
     };
@@ -188,14 +188,14 @@ pub(super) async fn attempt(
 fn begin<'a>(
     run: &Run<'_>,
     configuration: &'a Configuration,
-    second: &Planned,
+    (plan, second): (&Plan, &Planned),
     (request, ticket, demand): (&mut Asked, &mut Ticket, &Demand),
 ) -> Option<Aim<'a>> {
     if run.abandoned.load(Ordering::Relaxed) || request.canonical().map_or(true, |request| acts(request)) {
         return None;
     }
     let now = run.worker.gateway.clock.now();
-    let aim = Aim::of(configuration, second, None, now).ok()?.because("hedge");
+    let aim = Aim::of(configuration, (plan, second), None, now).ok()?.because("hedge");
     let (tokens, per_mille) = (demand.likely_input(), configuration.snapshot.environment.hedging.per_mille);
     if !configuration.hedges.take(now, tokens, per_mille) {
         return None;

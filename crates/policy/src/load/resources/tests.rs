@@ -253,7 +253,7 @@ fn the_same_resource_in_two_files_names_both() {
     std::os::unix::fs::symlink("/etc/hostname", folder.join("out.yaml")).unwrap();
     std::os::unix::fs::symlink(".", folder.join("loop")).unwrap();
     let resources = read(&[PathBuf::from("r"), PathBuf::from("r/a.yaml")], &folder, &|_| None);
-    assert_eq!(resources.problems[0].to_string(), "r: cannot be read: entity not found");
+    assert_eq!(resources.problems[0].to_string(), "r: cannot be read: there is no such file or folder");
     let name = folder.display().to_string();
     let resources = read(&[folder.clone(), folder.join("a.yaml")], Path::new("/"), &|_| None);
     std::fs::remove_dir_all(&folder).unwrap();

@@ -25,7 +25,7 @@ fn question(_: &mut SchemaGenerator) -> Schema {
             "headers": {
                 "type": "object",
                 "additionalProperties": { "type": "string" },
-                "description": "The headers; `x-llm-provider` is the one that matters.",
+                "description": "The headers; `x-llm-provider` matters, and what the rules of the key's route look at.",
             },
             "surface": {
                 "enum": ["openai.chat", "anthropic.messages"],
@@ -54,11 +54,22 @@ fn explanation(_: &mut SchemaGenerator) -> Schema {
     let list = |properties: Value| json!({ "type": "array", "items": { "type": "object", "properties": properties } });
     json_schema!({
         "type": "object",
-        "required": ["attempts", "excluded", "policy", "estimated_cost", "baseline", "baseline_cost", "error"],
+        "required": ["attempts", "excluded", "policy", "route", "estimated_cost", "baseline", "baseline_cost", "error"],
         "properties": {
             "attempts": list(attempt),
             "excluded": list(excluded),
             "policy": nullable("string", "The policy that chooses, if one does."),
+            "route": {
+                "type": ["object", "null"],
+                "description": "The route that binds the key, and what of it decided.",
+                "properties": {
+                    "name": text(),
+                    "decided_by": { "enum": ["always", "rule", "otherwise", "nothing"] },
+                    "rule": { "type": ["integer", "null"], "description": "The rule that did, from 1." },
+                    "failed_rules": list(json!({ "rule": { "type": "integer" }, "reason": text() })),
+                    "skipped": list(json!({ "model": text(), "reason": text() })),
+                },
+            },
             "input_tokens": { "type": "integer", "description": "Roughly how many tokens the request has." },
             "estimated_cost": nullable("string", "US dollars, of the first target, with an answer of 300 tokens at most."),
             "baseline": nullable("string", "The model that savings are measured against."),
