@@ -1,8 +1,8 @@
 //! Where requests of the past would go under another configuration: both plans are made by the function that plans
 //! requests, at the same moment and with the same live state, so that what differs is the configuration. Nobody is asked.
 //!
-//! What a request asked for is known as far as its record says it: the model, whether it was a stream, what it used.
-//! Which capabilities it needs is not.
+//! What a request asked for is known as far as its record says it: the model, whether it was a stream, what it used, its
+//! key and when it was. Which capabilities it needs, its headers, its user and its session are not.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use ir::id::RequestId;
 use ir::money::{NanoUsd, ServiceTier};
 use ir::usage::Usage;
 use policy::clock::Monotonic;
+use policy::condition::Facts;
 use policy::snapshot::{CompiledKey, Model, ModelIndex, Snapshot};
 use routing::plan::{Live, Wish};
 use routing::signal::{Kind, Signals};
@@ -29,6 +30,10 @@ pub struct Past<'a> {
     pub model: &'a str,
     /// Its `x-llm-provider`, if any.
     pub provider: Option<&'a str>,
+    /// The surface that was called.
+    pub surface: &'a str,
+    /// Its number among those that are replayed: targets that share requests take turns by it.
+    pub turn: u64,
     /// Whether its answer was asked for as a stream.
     pub stream: bool,
     /// What it used.
@@ -91,15 +96,29 @@ impl<'a> Replay<'a> {
         signals: &'b dyn Fn(ModelIndex) -> Option<&'b Signals>,
         past: &Past<'_>,
     ) -> Result<Way, Failure> {
+        let input_tokens = past.usage.input_tokens();
+        let facts = Facts {
+            model: past.model,
+            provider: past.provider.unwrap_or_default(),
+            surface: past.surface,
+            stream: past.stream,
+            input_tokens,
+            key: Some(past.key),
+            time: snapshot.environment.zone.civil(past.id.unix_ms()),
+            ..Facts::default()
+        };
         let wish = Wish {
             model: Some(past.model).filter(|model| !model.is_empty()),
             provider: past.provider,
             needs: &[],
-            input_tokens: past.usage.input_tokens(),
+            input_tokens,
             max_tokens: None,
+            facts: Some(&facts),
         };
         let kind = if past.stream { Kind::Stream } else { Kind::Whole };
-        let live = Live { signals, now: self.now, seed: 0, kind };
+        let failed = |_: &Arc<str>, _: usize, _: &str| {};
+        let (known, turn) = (|index| signals(index), |_| past.turn);
+        let live = Live { signals: &known, now: self.now, seed: past.turn, kind, turn: &turn, failed: &failed };
         let plan = routing::plan::plan(snapshot, past.key, wish, &live)?;
         let held = |index: ModelIndex| signals(index).is_some_and(|signals| signals.held(self.now).is_some());
         let asked = plan.attempts.iter().find(|one| !held(one.model)).or_else(|| plan.attempts.first());
@@ -108,7 +127,7 @@ impl<'a> Replay<'a> {
             Some(Way {
                 model: Arc::clone(&model.slug),
                 provider: Arc::clone(&snapshot.provider(model.provider)?.name),
-                reason: one.reason.to_string(),
+                reason: plan.reason(one),
                 cost: model.prices.as_ref().and_then(|prices| prices.cost(&past.usage, ServiceTier::Standard)),
                 seconds: signals(one.model).map(|signals| signals.read(kind, self.now).wait_for_s),
                 quality: model.quality,

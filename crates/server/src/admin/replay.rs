@@ -154,7 +154,7 @@ fn compared(admin: &Admin, current: &Configuration, draft: &Arc<Snapshot>, recor
     };
     let (mut before, mut after, mut gone, mut recorded_nanos) = (Sums::default(), Sums::default(), 0_u64, 0_u64);
     let (mut moves, mut moved): (BTreeMap<Move, Moved>, u64) = (BTreeMap::new(), 0);
-    for record in records {
+    for (turn, record) in (0_u64..).zip(records) {
         let key: Option<&CompiledKey> = match record.key.id {
             None => Some(&anonymous),
             Some(id) => state.keys.by_id(id).map(|key: &Arc<LiveKey>| &key.compiled),
@@ -164,7 +164,7 @@ fn compared(admin: &Admin, current: &Configuration, draft: &Arc<Snapshot>, recor
             continue;
         };
         recorded_nanos = recorded_nanos.saturating_add(record.cost_usd.map_or(0, |cost| cost.0));
-        let (now, then) = replay.of(&past(record, key));
+        let (now, then) = replay.of(&past(record, key, turn));
         before.add(&now);
         after.add(&then);
         let place =
@@ -208,7 +208,7 @@ fn shown((from, to, reason): &Move, moved: &Moved) -> Value {
 }
 
 /// Returns what a record says of its request.
-fn past<'a>(record: &'a RequestRecord, key: &'a CompiledKey) -> Past<'a> {
+fn past<'a>(record: &'a RequestRecord, key: &'a CompiledKey, turn: u64) -> Past<'a> {
     let used = &record.usage;
     let cached = used.cached_input_tokens.saturating_add(used.cache_write_tokens);
     let usage = Usage {
@@ -228,6 +228,8 @@ fn past<'a>(record: &'a RequestRecord, key: &'a CompiledKey) -> Past<'a> {
         key,
         model: &record.requested_model,
         provider: first.map(|first| &*first.provider),
+        surface: &record.surface,
+        turn,
         stream: record.stream,
         usage,
     }
