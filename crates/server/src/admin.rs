@@ -40,6 +40,7 @@ pub mod people;
 pub mod principal;
 mod probe;
 pub mod problem;
+mod replay;
 mod requests;
 mod resources;
 pub mod route;

@@ -1,5 +1,7 @@
 //! How the installation is doing.
 
+mod live;
+
 use axum::http::StatusCode;
 use control::access::Permission;
 use control::actor::Actor;
@@ -8,7 +10,7 @@ use control::resource::ListQuery;
 use engine::state::{Configuration, DEFAULT_ENVIRONMENT};
 use policy::clock::Monotonic;
 use policy::problem::{Problem, Severity};
-use policy::snapshot::Provider;
+use policy::snapshot::{Provider, ProviderIndex};
 use serde_json::{Value, json};
 use store::records::read::RecordsReader;
 
@@ -73,17 +75,21 @@ fn word(healthy: bool) -> &'static str {
     if healthy { "ok" } else { "unavailable" }
 }
 
-fn environment(admin: &Admin, name: &str, live: &Configuration) -> Value {
-    let snapshot = &live.snapshot;
-    let shown = |provider: &Provider| {
+fn environment(admin: &Admin, name: &str, configuration: &Configuration) -> Value {
+    let snapshot = &configuration.snapshot;
+    let now = admin.gateway.clock.now();
+    let shown = |(at, provider): (usize, &Provider)| {
         let mut shown = connection::of(&admin.gateway, name, &provider.name);
         shown["name"] = json!(&*provider.name);
         shown["kind"] = json!(&*provider.vendor.kind);
+        shown["health"] = live::provider(configuration, ProviderIndex(at), now);
         shown
     };
-    let providers: Vec<Value> = snapshot.providers.iter().map(shown).collect();
+    let providers: Vec<Value> = snapshot.providers.iter().enumerate().map(shown).collect();
     let enabled = snapshot.models.iter().filter(|model| model.enabled).count();
-    json!({ "name": name, "providers": providers, "models_enabled": enabled })
+    json!({
+        "name": name, "providers": providers, "models_enabled": enabled, "models": live::models(configuration, now),
+    })
 }
 
 /// Returns what is wrong with what is stored, by environment. Who may not read the configuration sees how much it is.
