@@ -12,6 +12,7 @@ use ir::report::Report;
 use ir::usage::Usage;
 
 use super::{error, finish, said, usage, wire};
+use crate::guard::openai_chat::reply::Reading;
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::slot::Slot;
 use crate::splice::{Patch, apply};
@@ -43,6 +44,17 @@ impl ChatResponse {
     /// # Errors
     /// When it is not a whole JSON object with `choices`, or when it holds an error.
     pub fn decode(body: Bytes, meta_key: &str) -> Result<Self, NotAReply> {
+        Self::decode_and_read(body, meta_key, None)
+    }
+
+    /// Does so, and reads for a guard what the reply says: in the same pass, as it costs no second one.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_and_read(body: Bytes, meta_key: &str, mut reading: Option<&mut Reading>) -> Result<Self, NotAReply> {
+        if let Some(reading) = &mut reading {
+            reading.begin(&body);
+        }
         let mut reply = Self {
             slot: Slot { empty: true, ..Slot::default() },
             patches: Vec::new(),
@@ -53,7 +65,7 @@ impl ChatResponse {
             content_bytes: 0,
             body: Bytes::new(),
         };
-        match reply.read(&body, meta_key).map_err(|error| NotAReply::Malformed(error.to_string()))? {
+        match reply.read(&body, meta_key, reading).map_err(|error| NotAReply::Malformed(error.to_string()))? {
             (_, Some(report)) => Err(NotAReply::Error(report)),
             (false, None) => Err(NotAReply::Malformed("the answer has no choices".to_owned())),
             (true, None) => {
@@ -68,16 +80,22 @@ impl ChatResponse {
     }
 
     /// Reads the members. Returns whether there are choices, and the error, if it is one.
-    fn read(&mut self, body: &[u8], meta_key: &str) -> Result<(bool, Option<Report>), JsonError> {
-        let (mut choices, mut failed) = (false, None);
+    fn read(
+        &mut self,
+        body: &[u8],
+        meta_key: &str,
+        mut reading: Option<&mut Reading>,
+    ) -> Result<(bool, Option<Report>), JsonError> {
+        let (mut choices, mut failed, mut odd) = (false, None, false);
         let mut scanner = Scanner::new(body, 0);
         scanner.enter_object()?;
         while let Some(name) = scanner.member_name(self.slot.empty)? {
             self.slot.empty = false;
-            match body.get(name).unwrap_or_default() {
+            let name = body.get(name).unwrap_or_default();
+            match name {
                 b"choices" => {
                     choices = true;
-                    self.choices(body, &mut scanner)?;
+                    self.choices(body, &mut scanner, reading.as_deref_mut())?;
                 }
                 b"usage" => self.usage = usage::scan(body, &mut scanner)?.or(self.usage),
                 b"service_tier" => {
@@ -90,35 +108,57 @@ impl ChatResponse {
                 }
                 name if name == meta_key.as_bytes() => self.slot.taken = Some(scanner.value()?),
                 _ => {
+                    odd |= name.contains(&b'\\');
                     scanner.value()?;
                 }
             }
         }
         self.slot.end = scanner.position() - 1;
         scanner.end()?;
+        // A guard reads `choices` however the name is spelled.
+        if let Some(reading) = reading.filter(|_| odd) {
+            reading.read(body, "message")?;
+        }
         Ok((choices, failed))
     }
 
     /// Reads the choices: their finish reasons.
-    fn choices(&mut self, body: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+    fn choices(
+        &mut self,
+        body: &[u8],
+        scanner: &mut Scanner<'_>,
+        mut reading: Option<&mut Reading>,
+    ) -> Result<(), JsonError> {
         scanner.enter_array()?;
         let mut first = true;
         while scanner.element(first)? {
             scanner.enter_object()?;
-            self.choice(body, scanner, first)?;
+            self.choice(body, scanner, first, reading.as_deref_mut())?;
             first = false;
         }
         Ok(())
     }
 
-    fn choice(&mut self, body: &[u8], scanner: &mut Scanner<'_>, is_first: bool) -> Result<(), JsonError> {
+    fn choice(
+        &mut self,
+        body: &[u8],
+        scanner: &mut Scanner<'_>,
+        is_first: bool,
+        reading: Option<&mut Reading>,
+    ) -> Result<(), JsonError> {
         let start = scanner.position() - 1;
         let (mut empty, mut odd) = (true, None);
+        let mut read = reading.map(|reading| (reading.begin_choice(), reading));
+        let mut pass = |scanner: &mut Scanner<'_>, name: &[u8]| match &mut read {
+            Some((choice, reading)) => reading.read_member(body, scanner, name, "message", choice),
+            None => scanner.value(),
+        };
         while let Some(name) = scanner.member_name(empty)? {
             empty = false;
-            match body.get(name).unwrap_or_default() {
+            let name = body.get(name).unwrap_or_default();
+            match name {
                 b"finish_reason" => {
-                    let range = scanner.value()?;
+                    let range = pass(scanner, name)?;
                     let value = body.get(range.clone()).unwrap_or_default();
                     if is_first {
                         self.finish_reason = string(value);
@@ -127,9 +167,12 @@ impl ChatResponse {
                 }
                 b"usage" => self.usage = self.usage.or(usage::scan(body, scanner)?),
                 _ => {
-                    scanner.value()?;
+                    pass(scanner, name)?;
                 }
             }
+        }
+        if let Some((choice, reading)) = read {
+            reading.end_choice(choice);
         }
         if let Some((value, range)) = odd {
             let calls = has_calls(body.get(start..scanner.position()).unwrap_or_default());
