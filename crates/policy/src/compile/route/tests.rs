@@ -57,7 +57,10 @@ fn strategy(text: &str) -> Routing {
     load(&with(text)).unwrap().0.routes.all[0].strategy.clone()
 }
 
-fn levels(text: &str) -> (Vec<Vec<(String, u32, usize)>>, bool, Option<Sticky>) {
+/// What the tests look at of the targets of a level.
+type Level = Vec<(String, u32, usize)>;
+
+fn levels(text: &str) -> (Vec<Level>, bool, Option<Sticky>) {
     let Routing::Always(Pick::Targets { levels, split, sticky }) = strategy(text) else { panic!("{text}") };
     let told = levels
         .iter()

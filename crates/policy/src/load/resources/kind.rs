@@ -56,7 +56,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub enum Typed {
     /// An environment.
-    Environment(EnvironmentSpec),
+    Environment(Box<EnvironmentSpec>),
     /// A provider.
     Provider(ProviderSpec),
     /// A model.
@@ -192,7 +192,7 @@ impl Kind {
         problems: &mut Vec<Problem>,
     ) -> Typed {
         match self {
-            Self::Environment => Typed::Environment(read(members, origin, problems)),
+            Self::Environment => Typed::Environment(Box::new(read(members, origin, problems))),
             Self::Provider => Typed::Provider(read(members, origin, problems)),
             Self::Model => {
                 let mut spec: ModelSpec = read(members, origin, problems);
