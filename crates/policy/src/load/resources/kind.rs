@@ -56,7 +56,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub enum Typed {
     /// An environment.
-    Environment(EnvironmentSpec),
+    Environment(Box<EnvironmentSpec>),
     /// A provider.
     Provider(ProviderSpec),
     /// A model.
@@ -192,7 +192,7 @@ impl Kind {
         problems: &mut Vec<Problem>,
     ) -> Typed {
         match self {
-            Self::Environment => Typed::Environment(read(members, origin, problems)),
+            Self::Environment => Typed::Environment(Box::new(read(members, origin, problems))),
             Self::Provider => Typed::Provider(read(members, origin, problems)),
             Self::Model => {
                 let mut spec: ModelSpec = read(members, origin, problems);
@@ -225,7 +225,7 @@ impl super::Document {
             Entry { name: document.name.clone(), spec: spec.clone(), origin: document.origin.clone() }
         }
         match &self.typed {
-            Typed::Environment(spec) => specs.environment = entry(self, spec),
+            Typed::Environment(spec) => specs.environment = entry(self, &**spec),
             Typed::Provider(spec) => specs.providers.push(entry(self, spec)),
             Typed::Model(spec) => specs.models.push(entry(self, &**spec)),
             Typed::Fallback(spec) => specs.fallbacks.push(entry(self, spec)),
