@@ -25,6 +25,9 @@ pub const KEYS: &str = store::resources::KEYS;
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 
+/// The plural name of the kind of providers.
+pub const PROVIDERS: &str = "providers";
+
 /// The plural name of the kind of teams.
 pub const TEAMS: &str = "teams";
 
@@ -107,7 +110,7 @@ pub static KINDS: [Kind; 14] = [
         },
     },
     Kind {
-        plural: "providers",
+        plural: PROVIDERS,
         singular: "provider",
         filters: &["q", "kind"],
         secrets: &[

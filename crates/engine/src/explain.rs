@@ -180,7 +180,7 @@ pub fn explain(
         .enumerate()
         .filter_map(|(at, one)| {
             let own = configuration.credential(&key.compiled, one, &[]).is_some();
-            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(&plan, one, own))? })
+            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(&plan, one, own).into_owned())? })
         })
         .collect();
     let first = attempts.iter().position(|step| step.passed_over.is_none()).unwrap_or(0);

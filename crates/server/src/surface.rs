@@ -11,7 +11,7 @@ use engine::body::ReplyBody;
 use engine::capture::Capture;
 use engine::count::count_tokens;
 use engine::gateway::Gateway;
-use engine::native::manage;
+use engine::native::{feedback, manage};
 use engine::pipeline::{Arrival, chat};
 use engine::refusal::Refusal;
 use engine::worker::Worker;
@@ -33,6 +33,7 @@ enum Route<'a> {
     Models,
     Model(&'a str),
     Explain,
+    Feedback,
     Native,
 }
 
@@ -51,6 +52,7 @@ fn route(path: &str) -> Option<Route<'_>> {
         "/chat/completions" if !prefix.starts_with("/api") => Some(Route::Chat),
         "/messages" if !prefix.is_empty() => Some(Route::Messages),
         "/messages/count_tokens" if !prefix.is_empty() => Some(Route::CountTokens),
+        "/feedback" if !prefix.is_empty() => Some(Route::Feedback),
         "/models" => Some(Route::Models),
         "/route" if !prefix.is_empty() => Some(Route::Explain),
         rest => rest.strip_prefix("/models/").filter(|id| !id.is_empty() && !id.contains("..")).map(Route::Model),
@@ -72,7 +74,7 @@ fn by_path(path: &str, is_anthropic: impl FnOnce() -> bool) -> Surface {
         Some(Route::Chat) => Surface::OpenaiChat,
         Some(Route::Messages) => Surface::AnthropicMessages,
         Some(Route::CountTokens) => Surface::AnthropicCount,
-        Some(Route::Native) => Surface::OpenaiChat,
+        Some(Route::Native | Route::Feedback) => Surface::OpenaiChat,
         Some(Route::Models | Route::Model(_) | Route::Explain) | None => {
             if path.starts_with("/api/anthropic/") || is_anthropic() {
                 Surface::AnthropicMessages
@@ -96,8 +98,11 @@ where
         (Some(Route::Models), &Method::GET) => models::list(worker, surface, &arrival),
         (Some(Route::Model(name)), &Method::GET) => models::one(worker, surface, &arrival, name),
         (Some(Route::Explain), &Method::POST) => explain::own(worker, surface, arrival).await,
+        (Some(Route::Feedback), &Method::POST) => feedback(&worker.gateway, arrival).await,
         (Some(Route::Native), _) => manage(&worker.gateway, arrival).await,
-        (Some(Route::Chat | Route::Messages | Route::CountTokens | Route::Explain), _) => Err(method(id, "POST")),
+        (Some(Route::Chat | Route::Messages | Route::CountTokens | Route::Explain | Route::Feedback), _) => {
+            Err(method(id, "POST"))
+        }
         (Some(_), _) => Err(method(id, "GET")),
         (None, _) => Err(Refusal::closing(id, not_found(uri.path()))),
     };
@@ -153,6 +158,8 @@ mod tests {
         check("/v1/models/", None);
         check("/v1/route", Some(Route::Explain));
         check("/route", None);
+        check("/v1/feedback", Some(Route::Feedback));
+        check("/feedback", None);
         check("/v1//messages", None);
         check("/api/v1/keys", Some(Route::Native));
         check("/api/v1", None);

@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 pub mod audit;
 pub mod backup;
 pub mod events;
+pub mod feedback;
 pub mod idempotency;
 pub mod payloads;
 pub mod people;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::problem::Problem;
+use policy::snapshot::Snapshot;
 use serde_json::Value;
 use store::resources::row::{AuditRow, Row, SecretRow};
 use store::resources::{ResourceReader, Transaction};
@@ -101,6 +102,34 @@ impl Plane {
             let sequence = transaction.commit()?;
             self.put_into_effect(sequence, prospect);
             return Ok(plan.answer);
+        }
+        Err(Refusal::Conflict("another process changes the configuration all the time: try again".to_owned()))
+    }
+
+    /// Works out a change and returns what an environment would be after it. Nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Plane::write`]; [`Refusal::NotFound`] when there would be no such environment.
+    pub(super) fn foresee<R>(
+        &self,
+        environment: &str,
+        mut plan: impl FnMut(&State, &dyn ResourceReader) -> Result<Plan<R>, Refusal>,
+    ) -> Result<Arc<Snapshot>, Refusal> {
+        let mut writer = self.writer();
+        for _ in 0..ATTEMPTS {
+            let transaction = writer.begin()?;
+            if transaction.sequence()? != self.look().sequence {
+                drop(transaction);
+                self.catch_up(&**writer)?;
+                continue;
+            }
+            let state = self.look();
+            let plan = plan(&state, &*transaction)?;
+            let mut prospect = self.prospect(&state, &*transaction, &plan)?;
+            let current = || state.environments.get(environment).cloned();
+            let found = prospect.environments.remove(environment).unwrap_or_else(current);
+            let missing = || Refusal::NotFound(format!("there is no environment {environment} that works"));
+            return found.and_then(|found| found.snapshot).ok_or_else(missing);
         }
         Err(Refusal::Conflict("another process changes the configuration all the time: try again".to_owned()))
     }

@@ -61,6 +61,10 @@ fn record(_: &mut SchemaGenerator) -> Schema {
             "latency_ms": text("number"),
             "time_to_first_content_ms": nullable("number"),
             "attempts": { "type": "array", "items": object() },
+            "feedback": {
+                "type": ["object", "null"],
+                "description": "What the caller said of the answer (`POST /v1/feedback`); of a single request alone.",
+            },
         },
     })
 }
