@@ -225,7 +225,7 @@ impl super::Document {
             Entry { name: document.name.clone(), spec: spec.clone(), origin: document.origin.clone() }
         }
         match &self.typed {
-            Typed::Environment(spec) => specs.environment = entry(self, spec),
+            Typed::Environment(spec) => specs.environment = entry(self, &**spec),
             Typed::Provider(spec) => specs.providers.push(entry(self, spec)),
             Typed::Model(spec) => specs.models.push(entry(self, &**spec)),
             Typed::Fallback(spec) => specs.fallbacks.push(entry(self, spec)),
