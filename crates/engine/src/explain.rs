@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::limits::{self, Demand};
 use crate::stage::dispatch::brought::reason;
 use crate::stage::dispatch::watch::held;
-use crate::stage::plan::{Circumstances, decide};
+use crate::stage::plan::{Circumstances, decide, prefix};
 use crate::state::{Configuration, LiveKey};
 
 /// A request that is not made.
@@ -108,6 +108,7 @@ pub fn explain(
 ) -> Result<Explanation, Failure> {
     let mut request = Asked::decode(question.surface, question.body.clone())?;
     let demand = Demand::of(&request, limits::of_key(gateway, key, configuration).is_some());
+    let prefix = prefix(configuration, &request);
     let around = Circumstances {
         configuration,
         key: &key.compiled,
@@ -118,6 +119,7 @@ pub fn explain(
         unix_ms: &|| gateway.clock.unix_ms(),
         seed: 0,
         takes: false,
+        prefix: prefix.as_ref(),
         failed: &|_, _, _| {},
     };
     let plan = decide(&around, &mut request)?;

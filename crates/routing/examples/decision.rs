@@ -33,6 +33,7 @@ fn main() {
             quality: Some((at * 13 % 100) as f64),
             output_tokens: 300,
             family: at as u32 / 3,
+            warm: false,
         }));
         rank(&candidates, &Goal::Auto.weights(), seed, &mut out);
         black_box(out.first());
