@@ -121,7 +121,17 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
 }
 
 fn listen(address: SocketAddr) -> Result<StdListener, Failure> {
-    bind(address).map_err(|error| format!("cannot listen on {address}: {error}").into())
+    bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                ": another process does, this gateway perhaps; stop it, or set listen and admin_listen"
+            }
+            std::io::ErrorKind::PermissionDenied => ": ports below 1024 need a right that this process does not have",
+            std::io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
+            _ => "",
+        };
+        format!("cannot listen on {address}: {error}{hint}").into()
+    })
 }
 
 fn start_workers(

@@ -25,6 +25,9 @@ pub const KEYS: &str = store::resources::KEYS;
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 
+/// The plural name of the kind of providers.
+pub const PROVIDERS: &str = "providers";
+
 /// The plural name of the kind of teams.
 pub const TEAMS: &str = "teams";
 
@@ -33,6 +36,9 @@ pub const ALERTS: &str = "alerts";
 
 /// The plural name of the kind of credentials that people bring for their own keys.
 pub const BYOK: &str = "byok";
+
+/// The plural name of the kind of route configurations.
+pub const ROUTES: &str = "routes";
 
 /// A kind of resource.
 pub struct Kind {
@@ -104,7 +110,7 @@ pub static KINDS: [Kind; 14] = [
         },
     },
     Kind {
-        plural: "providers",
+        plural: PROVIDERS,
         singular: "provider",
         filters: &["q", "kind"],
         secrets: &[
@@ -244,7 +250,7 @@ pub static KINDS: [Kind; 14] = [
         of_file: |_| Vec::new(),
     },
     Kind {
-        plural: "routes",
+        plural: ROUTES,
         singular: "route",
         filters: &["q", "key"],
         secrets: &[],
@@ -327,8 +333,8 @@ fn without_empty(spec: Spec) -> Spec {
         };
         let says = match &value {
             Value::Null => false,
-            // The one switch that is on when nothing is said.
-            Value::Bool(on) => *on || name == "enabled",
+            // The switches that are on when nothing is said.
+            Value::Bool(on) => *on || name == "enabled" || name == "active",
             Value::Array(list) => !list.is_empty(),
             Value::Object(map) => !map.is_empty(),
             _ => true,

@@ -16,6 +16,8 @@ use bytes::Bytes;
 use ir::chat::response::Response;
 use ir::guard::{Blocked, Watch};
 
+use self::openai_chat::reply::Reading;
+
 /// Judges whole replies. Every watch that has seen nothing is one.
 pub trait ReplyGuard {
     /// Judges the body of a chat completion. See [`openai_chat::reply::judge`].
@@ -23,6 +25,12 @@ pub trait ReplyGuard {
     /// # Errors
     /// When it is blocked.
     fn chat(&self, body: Bytes) -> Result<Bytes, Blocked>;
+
+    /// Judges the body of a chat completion by what it says. See [`openai_chat::reply::judge_read`].
+    ///
+    /// # Errors
+    /// When it is blocked.
+    fn chat_read(&self, body: Bytes, reading: &Reading) -> Result<Bytes, Blocked>;
 
     /// Judges the body of a message. See [`anthropic::reply::judge`].
     ///
@@ -40,6 +48,10 @@ pub trait ReplyGuard {
 impl<W: Watch + Clone> ReplyGuard for W {
     fn chat(&self, body: Bytes) -> Result<Bytes, Blocked> {
         openai_chat::reply::judge(body, self)
+    }
+
+    fn chat_read(&self, body: Bytes, reading: &Reading) -> Result<Bytes, Blocked> {
+        openai_chat::reply::judge_read(body, reading, self)
     }
 
     fn messages(&self, body: Bytes) -> Result<Bytes, Blocked> {

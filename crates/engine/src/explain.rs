@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
+use http_body::Body;
 use ir::failure::Failure;
 use ir::money::NanoUsd;
 use policy::condition::facts::Header;
@@ -14,12 +15,19 @@ use routing::plan::choice::expected_cost;
 use routing::plan::{By, Routed};
 use routing::rank::Terms;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Options};
 use crate::limits::{self, Demand};
+use crate::pipeline::Arrival;
+use crate::refusal::Refusal;
+use crate::stage::authenticate::{Authenticated, authenticate};
+use crate::stage::decode;
 use crate::stage::dispatch::brought::reason;
 use crate::stage::dispatch::watch::held;
 use crate::stage::plan::{Circumstances, decide, prefix};
 use crate::state::{Configuration, LiveKey};
+
+/// The largest request that is explained to its caller: it may hold images; more says nothing about where it goes.
+const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// A request that is not made.
 #[derive(Debug)]
@@ -94,6 +102,36 @@ pub struct Step {
     pub scores: Option<(&'static str, Terms)>,
     /// Why it would be passed over at the moment.
     pub passed_over: Option<String>,
+    /// Whether the key's rights, or a switch, leave it out: then it is no business of who asks with the key.
+    pub of_rights: bool,
+}
+
+/// Explains a request to who would make it, with their own key.
+///
+/// # Errors
+/// As [`authenticate`]; 413 and 408 for the body. What would be refused is part of the explanation.
+pub async fn explain_own<B>(
+    gateway: &Gateway,
+    surface: Surface,
+    arrival: Arrival<B>,
+) -> Result<Result<Explanation, Failure>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let id = arrival.id;
+    let Authenticated { arrival, identity } = authenticate(gateway, surface, arrival)?;
+    let peer = arrival.peer.ip();
+    let headers = decode::all(arrival.headers());
+    let provider = headers.iter().find(|(name, _)| **name == *"x-llm-provider").map(|(_, value)| value.to_string());
+    let options = Options { body_limit: MAX_BODY_BYTES, ..gateway.options.clone() };
+    let body = decode::read(arrival, None, &options).await;
+    let body = body.map_err(|failure| Refusal::closing(id, failure).of(gateway, &identity, peer))?;
+    let provider = provider.filter(|name| !name.is_empty());
+    let question = Question { surface, body, provider, headers: headers.into() };
+    Ok(explain(gateway, &identity.key, &identity.configuration, &question).map(|mut explanation| {
+        explanation.excluded.retain(|step| !step.of_rights);
+        explanation
+    }))
 }
 
 /// Explains a request of a key.
@@ -133,6 +171,7 @@ pub fn explain(
             reason,
             scores: scored.map(|score| (score.tier.name(), score.terms)),
             passed_over: None,
+            of_rights: false,
         })
     };
     let passed_over =
@@ -143,14 +182,18 @@ pub fn explain(
         .enumerate()
         .filter_map(|(at, one)| {
             let own = configuration.credential(&key.compiled, one, &[]).is_some();
-            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(&plan, one, own))? })
+            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(&plan, one, own).into_owned())? })
         })
         .collect();
     let first = attempts.iter().position(|step| step.passed_over.is_none()).unwrap_or(0);
     let cost = |model: &Model| expected_cost(model, around.input_tokens, request.max_tokens());
     let baseline = snapshot.baseline.and_then(|index| snapshot.model(index));
     Ok(Explanation {
-        excluded: plan.excluded.iter().filter_map(|one| step(one.model, one.why.to_string())).collect(),
+        excluded: plan
+            .excluded
+            .iter()
+            .filter_map(|one| Some(Step { of_rights: one.why.is_right(), ..step(one.model, one.why.to_string())? }))
+            .collect(),
         policy: plan.policy,
         estimated_cost: plan.attempts.get(first).and_then(|one| snapshot.model(one.model)).and_then(cost),
         baseline: baseline.map(|model| (Arc::clone(&model.slug), cost(model))),

@@ -6,7 +6,6 @@ pub mod providers;
 pub mod routes;
 
 use std::fmt;
-use std::sync::Arc;
 
 use ir::settlement::{Outcome, Settlement};
 use prometheus_client::encoding::text::encode;
@@ -17,7 +16,7 @@ use serde::Serialize;
 
 use self::guardrails::GuardrailHits;
 use self::idempotency::Repeats;
-use self::providers::{LastError, ProviderTotals, Providers};
+use self::providers::{ProviderTotals, Providers, Standing};
 use self::routes::FailedRules;
 
 /// The gateway's counters.
@@ -121,9 +120,9 @@ impl Metrics {
         }
     }
 
-    /// Returns what last went wrong with a provider of an environment since the process started.
-    pub fn last_error(&self, environment: &str, provider: &str) -> Option<Arc<LastError>> {
-        self.providers.last_error(environment, provider)
+    /// Returns how a provider of an environment has done since the process started.
+    pub fn standing(&self, environment: &str, provider: &str) -> Standing {
+        self.providers.standing(environment, provider)
     }
 
     /// Counts a request that was refused before the gate.

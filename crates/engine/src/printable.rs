@@ -1,6 +1,7 @@
 //! Names in headers: whatever a name holds, the header holds printable ASCII, and one name is not taken for two.
 
 use http::HeaderValue;
+use ir::money::digits;
 use percent_encoding::{AsciiSet, CONTROLS, PercentEncode, utf8_percent_encode};
 
 /// What is escaped besides controls and everything that is not ASCII.
@@ -15,6 +16,13 @@ pub(crate) fn printable(name: &str) -> PercentEncode<'_> {
 pub(crate) fn header(name: &str) -> HeaderValue {
     HeaderValue::from_maybe_shared(bytes::Bytes::from(printable(name).to_string()))
         .unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Returns a header of a number. `HeaderValue::from` asks for memory twice.
+pub(crate) fn number(value: u64) -> HeaderValue {
+    let (digits, first) = digits(value);
+    let text = digits.get(first..).unwrap_or_default();
+    HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// Returns a header of several names, cut at a length.
@@ -36,6 +44,13 @@ pub(crate) fn list(names: &[String], max_bytes: usize) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_decimal() {
+        for value in [0, 7, 10, 1_795_000_065, u64::MAX] {
+            assert_eq!(number(value), value.to_string());
+        }
+    }
 
     #[test]
     fn nothing_but_printable_ascii() {

@@ -128,7 +128,7 @@ impl<'a> Replay<'a> {
             Some(Way {
                 model: Arc::clone(&model.slug),
                 provider: Arc::clone(&snapshot.provider(model.provider)?.name),
-                reason: plan.reason(one),
+                reason: plan.reason(one).into_owned(),
                 cost: model.prices.as_ref().and_then(|prices| prices.cost(&past.usage, ServiceTier::Standard)),
                 seconds: signals(one.model).map(|signals| signals.read(kind, self.now).wait_for_s),
                 quality: model.quality,

@@ -59,14 +59,22 @@ impl fmt::Display for NanoUsd {
 
 /// Appends a number in decimal.
 pub fn push_digits(out: &mut Vec<u8>, number: u64) {
-    let mut unit = 1;
-    while number / unit >= 10 {
-        unit *= 10;
+    let (digits, first) = digits(number);
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+}
+
+/// Returns a number in decimal: the digits stand at the end, from the place that is returned beside them on.
+pub fn digits(mut number: u64) -> ([u8; 20], usize) {
+    let (mut digits, mut first) = ([b'0'; 20], 20);
+    for place in digits.iter_mut().rev() {
+        *place = digit(number);
+        first -= 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
     }
-    while unit > 0 {
-        out.push(digit(number / unit % 10));
-        unit /= 10;
-    }
+    (digits, first)
 }
 
 /// Returns a digit's character.

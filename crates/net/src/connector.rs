@@ -26,7 +26,7 @@ use crate::io::BoxIo;
 use crate::url_guard::is_public;
 
 /// Where requests go: scheme, host and port.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// Whether the connection is encrypted (https).
     pub tls: bool,

@@ -7,7 +7,7 @@
 //! It opens nothing, it does not limit connections in use, and it has no clock: time is a parameter, in nanoseconds of
 //! one monotonic clock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ impl Default for PoolOptions {
 /// The idle connections of one worker.
 pub struct Pool {
     options: PoolOptions,
-    idle: Mutex<HashMap<Origin, VecDeque<Idle>>>,
+    /// There are few origins, so that to compare some names is less work than to hash one.
+    idle: Mutex<BTreeMap<Origin, VecDeque<Idle>>>,
 }
 
 /// One connection; those of an origin are ordered by the time they came back.
@@ -101,7 +102,7 @@ impl Pool {
         u128::from(now_nanos.saturating_sub(idle.since_nanos)) >= self.options.idle_timeout.as_nanos()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, VecDeque<Idle>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Origin, VecDeque<Idle>>> {
         // No operation leaves the map half changed, so a panic elsewhere does not spoil it.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,6 +10,7 @@ mod names;
 mod route;
 mod share;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -125,24 +126,32 @@ pub enum Reason {
     NextInSplit,
 }
 
+impl Reason {
+    /// Returns it in words.
+    pub fn words(&self) -> Cow<'static, str> {
+        let words = match self {
+            Self::RequestedModel => "requested model",
+            Self::RequestedProvider => "requested provider",
+            Self::ForcedDefault => "provider's forced default model",
+            Self::Default => "default model",
+            Self::SameModel => "same model at another provider",
+            Self::Fallback => "fallback policy",
+            Self::NextProvider => "next configured provider",
+            Self::Policy(goal) => return format!("policy {goal}").into(),
+            Self::NextBest(goal) => return format!("policy {goal}, next best").into(),
+            Self::Target => "target",
+            Self::Priority(priority) => return format!("priority {priority}").into(),
+            Self::Split => "split",
+            Self::Sticky => "split, sticky",
+            Self::NextInSplit => "split, next",
+        };
+        words.into()
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RequestedModel => f.write_str("requested model"),
-            Self::RequestedProvider => f.write_str("requested provider"),
-            Self::ForcedDefault => f.write_str("provider's forced default model"),
-            Self::Default => f.write_str("default model"),
-            Self::SameModel => f.write_str("same model at another provider"),
-            Self::Fallback => f.write_str("fallback policy"),
-            Self::NextProvider => f.write_str("next configured provider"),
-            Self::Policy(goal) => write!(f, "policy {goal}"),
-            Self::NextBest(goal) => write!(f, "policy {goal}, next best"),
-            Self::Target => f.write_str("target"),
-            Self::Priority(priority) => write!(f, "priority {priority}"),
-            Self::Split => f.write_str("split"),
-            Self::Sticky => f.write_str("split, sticky"),
-            Self::NextInSplit => f.write_str("split, next"),
-        }
+        f.write_str(&self.words())
     }
 }
 
@@ -256,10 +265,10 @@ impl fmt::Display for Routed {
 
 impl Plan {
     /// Says why a target is tried.
-    pub fn reason(&self, planned: &Planned) -> String {
+    pub fn reason(&self, planned: &Planned) -> Cow<'static, str> {
         match &self.route {
-            None => planned.reason.to_string(),
-            Some(routed) => format!("{routed}: {}", planned.reason),
+            None => planned.reason.words(),
+            Some(routed) => format!("{routed}: {}", planned.reason).into(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod blocking;
 mod body;
 pub mod call;
 mod catalogue;
+mod connection;
 mod deliveries;
 mod denied;
 mod documents;

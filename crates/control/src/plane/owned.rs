@@ -1,12 +1,13 @@
-//! Documents that are not everybody's: credentials that people bring for their own keys, teams, and what tells a team's
-//! people. Who does not see what everybody does sees and changes their own, and gives none away.
+//! Documents that are not everybody's: credentials that people bring for their own keys, the routes of keys, teams, and
+//! what tells a team's people. Who does not see what everybody does sees and changes their own, and gives none away.
 
 use serde_json::Value;
+use store::resources::ResourceReader;
 
-use super::key_verbs::administered;
+use super::key_verbs::{administered, visible};
 use super::read::not_found;
 use crate::actor::{Actor, Role};
-use crate::kind::{ALERTS, BYOK, Kind, TEAMS};
+use crate::kind::{ALERTS, BYOK, KEYS, Kind, ROUTES, TEAMS};
 use crate::refusal::Refusal;
 use crate::resource::Spec;
 
@@ -24,6 +25,8 @@ enum Whose {
     Team,
     /// The teams' that they name.
     Teams,
+    /// Theirs who have the key that they name; what names none is everybody's.
+    Key,
 }
 
 fn whose(kind: &Kind) -> Whose {
@@ -31,12 +34,20 @@ fn whose(kind: &Kind) -> Whose {
         BYOK => Whose::Persons,
         TEAMS => Whose::Team,
         ALERTS => Whose::Teams,
+        ROUTES => Whose::Key,
         _ => Whose::Everybodys,
     }
 }
 
 /// Whether somebody sees a document.
-pub(super) fn sees(actor: &Actor, kind: &Kind, environment: &str, name: &str, spec: &Spec) -> bool {
+pub(super) fn sees(
+    actor: &Actor,
+    kind: &Kind,
+    environment: &str,
+    name: &str,
+    spec: &Spec,
+    reader: &dyn ResourceReader,
+) -> bool {
     match whose(kind) {
         Whose::Everybodys => true,
         Whose::Persons => {
@@ -45,6 +56,47 @@ pub(super) fn sees(actor: &Actor, kind: &Kind, environment: &str, name: &str, sp
         }
         Whose::Team => actor.sees_all() || belongs(actor, environment, name),
         Whose::Teams => actor.sees_all() || is_about_own_teams(actor, environment, spec),
+        Whose::Key => actor.sees_all() || key_of(spec).is_none() || is_of_own_key(actor, environment, spec, reader),
+    }
+}
+
+fn key_of(spec: &Spec) -> Option<&str> {
+    spec.get("key").and_then(Value::as_str)
+}
+
+/// Whether a document names a key that somebody may change.
+fn is_of_own_key(actor: &Actor, environment: &str, spec: &Spec, reader: &dyn ResourceReader) -> bool {
+    let (Some(kind), Some(key)) = (crate::kind::kind(KEYS), key_of(spec)) else { return false };
+    visible(kind, actor, reader, environment, key).is_ok()
+}
+
+/// Checks that a document belongs to who would change or delete it.
+///
+/// # Errors
+/// [`Refusal::BadParameter`].
+fn check_of_own_key(actor: &Actor, environment: &str, spec: &Spec, reader: &dyn ResourceReader) -> Result<(), Refusal> {
+    if is_of_own_key(actor, environment, spec, reader) {
+        return Ok(());
+    }
+    // What they do not see is not there.
+    let message = "not a key of yours; the default route is for operators to write".to_owned();
+    Err(Refusal::BadParameter { field: "spec.key".to_owned(), message })
+}
+
+/// Checks that somebody may delete a document that they see.
+///
+/// # Errors
+/// As [`bind`].
+pub(super) fn check_may_delete(
+    actor: &Actor,
+    kind: &Kind,
+    environment: &str,
+    spec: &Spec,
+    reader: &dyn ResourceReader,
+) -> Result<(), Refusal> {
+    match whose(kind) {
+        Whose::Key if !actor.sees_all() => check_of_own_key(actor, environment, spec, reader),
+        _ => Ok(()),
     }
 }
 
@@ -77,7 +129,7 @@ pub(super) fn check_may_make(actor: &Actor, kind: &Kind) -> Result<(), Refusal> 
 pub(super) fn check_may_change(actor: &Actor, kind: &Kind) -> Result<(), Refusal> {
     match (&actor.through, whose(kind)) {
         (Some(_), _) => Err(Refusal::Forbidden("a management key changes keys alone".to_owned())),
-        (None, Whose::Persons) => actor.check_may_change_keys(),
+        (None, Whose::Persons | Whose::Key) => actor.check_may_change_keys(),
         (None, Whose::Team | Whose::Teams) if actor.role == Role::TeamAdmin => Ok(()),
         (None, _) => actor.check_may_configure(),
     }
@@ -93,20 +145,23 @@ pub(super) fn check_sees(
     environment: &str,
     name: &str,
     spec: &Spec,
+    reader: &dyn ResourceReader,
 ) -> Result<(), Refusal> {
-    if sees(actor, kind, environment, name, spec) { Ok(()) } else { Err(not_found(kind, environment, name)) }
+    if sees(actor, kind, environment, name, spec, reader) { Ok(()) } else { Err(not_found(kind, environment, name)) }
 }
 
 /// Makes a document its writer's own, unless they may write for others. `before` is what it says now.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`] for a team that is not theirs, and for what is not theirs to say.
+/// [`Refusal::Forbidden`] for a team that is not theirs, and for what is not theirs to say, [`Refusal::BadParameter`] for a
+/// key that is not.
 pub(super) fn bind(
     actor: &Actor,
     kind: &Kind,
     environment: &str,
     before: Option<&Spec>,
     spec: &mut Spec,
+    reader: &dyn ResourceReader,
 ) -> Result<(), Refusal> {
     if actor.sees_all() {
         return Ok(());
@@ -124,6 +179,9 @@ pub(super) fn bind(
         }
         Whose::Team => check_own_fields(before, spec),
         Whose::Teams => check_about_own_teams(actor, environment, spec),
+        Whose::Key => {
+            before.into_iter().chain([&*spec]).try_for_each(|spec| check_of_own_key(actor, environment, spec, reader))
+        }
     }
 }
 

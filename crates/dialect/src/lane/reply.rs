@@ -12,6 +12,7 @@ use super::proofs::Proofs;
 use super::{Surface, proofs};
 use crate::anthropic::response::MessagesResponse;
 use crate::guard::ReplyGuard;
+use crate::guard::openai_chat::reply::Reading;
 use crate::openai_chat::response::ChatResponse;
 use crate::translate::{Label, NotAReply};
 use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
@@ -62,10 +63,14 @@ impl Reply {
         let changed = |judged: &Bytes| judged.as_ptr() != body.as_ptr();
         match (surface, dialect) {
             (Surface::OpenaiChat, Dialect::OpenaiChat) => {
-                let mut reply = ChatResponse::decode(body.clone(), meta_key)?;
+                let mut said = guard.map(|_| Reading::default());
+                let mut reply = ChatResponse::decode_and_read(body.clone(), meta_key, said.as_mut())?;
                 let (id, finish_reason) = (reply.id.take(), reply.finish_reason.take());
-                let (usage, content_bytes, service_tier) = (reply.usage, reply.choices_bytes, reply.service_tier);
-                let (form, blocked) = match guard.map_or(Ok(body.clone()), |guard| guard.chat(body.clone())) {
+                let (usage, content_bytes, service_tier) = (reply.usage, reply.content_bytes, reply.service_tier);
+                let judged = guard
+                    .zip(said)
+                    .map_or_else(|| Ok(body.clone()), |(guard, said)| guard.chat_read(body.clone(), &said));
+                let (form, blocked) = match judged {
                     Err(blocked) => (Form::Blocked, Some(blocked)),
                     Ok(judged) if changed(&judged) => (Form::OpenaiChat(ChatResponse::decode(judged, meta_key)?), None),
                     Ok(_) => (Form::OpenaiChat(reply), None),

@@ -4,7 +4,11 @@
 //! that the bytes of the body bound what is written in it; what it only refers to (a picture by its address, a file by
 //! its id) is added, and a picture in base64 weighs what a picture weighs.
 
+mod words;
+
 use memchr::memmem;
+
+use self::words::Words;
 
 /// The most tokens that a picture costs anywhere: 2,833 and 8 tiles of 5,667 each
 /// (<https://platform.openai.com/docs/guides/images-vision#calculating-costs>, `gpt-4o-mini`).
@@ -51,14 +55,11 @@ pub struct Weight {
 
 /// Weighs the body of a request.
 pub fn weigh(body: &[u8]) -> Weight {
-    let mut weight = Weight {
-        audio: has(body, b"input_audio") || has(body, b"\"audio\""),
-        caches: has(body, b"cache_control"),
-        searches: has(body, b"web_search"),
-        ..Weight::default()
-    };
+    let words = Words::of(body);
+    let mut weight =
+        Weight { audio: words.sound, caches: words.caches, searches: words.searches > 0, ..Weight::default() };
     let (mut text, mut at) = (body.len() as u64, 0);
-    for marker in memmem::find_iter(body, b"base64") {
+    for marker in words::blobs(body) {
         // The next blob is looked for behind this one.
         if marker < at {
             continue;
@@ -76,11 +77,13 @@ pub fn weigh(body: &[u8]) -> Weight {
         };
         weight.add(estimate, bound);
     }
-    let pictures = addresses(body);
-    weight.images |= pictures > 0;
-    let documents = count(body, b"\"file_id\"") + count(body, b"web_search");
-    weight.add(pictures * PICTURE + documents * DOCUMENT, pictures * PICTURE_BOUND + documents * DOCUMENT_BOUND);
-    if has(body, b"\"tools\"") || has(body, b"\"functions\"") {
+    weight.images |= words.pictures > 0;
+    let documents = words.files + words.searches;
+    weight.add(
+        words.pictures * PICTURE + documents * DOCUMENT,
+        words.pictures * PICTURE_BOUND + documents * DOCUMENT_BOUND,
+    );
+    if words.tools {
         weight.add(0, TOOLS);
     }
     weight.add(ir::usage::estimate_tokens(text), text);
@@ -113,21 +116,8 @@ fn blob(body: &[u8], marker: usize) -> Option<(usize, usize)> {
     (end - start >= SHORT).then_some((start, end))
 }
 
-/// Counts what stands for a picture or a document by its address: `"url":"https://…"`, `"image_url":"https://…"`.
-fn addresses(body: &[u8]) -> u64 {
-    let found = memmem::find_iter(body, b"\"http").filter(|at| {
-        let before = body.get(..*at).unwrap_or_default().trim_ascii_end();
-        before.strip_suffix(b":").is_some_and(|name| name.trim_ascii_end().ends_with(b"url\""))
-    });
-    found.count() as u64
-}
-
 fn has(text: &[u8], what: &[u8]) -> bool {
     memmem::find(text, what).is_some()
-}
-
-fn count(text: &[u8], what: &[u8]) -> u64 {
-    memmem::find_iter(text, what).count() as u64
 }
 
 #[cfg(test)]

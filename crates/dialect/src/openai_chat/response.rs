@@ -12,6 +12,7 @@ use ir::report::Report;
 use ir::usage::Usage;
 
 use super::{error, finish, usage, wire};
+use crate::guard::openai_chat::reply::Reading;
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::slot::Slot;
 use crate::splice::{Patch, apply};
@@ -33,8 +34,8 @@ pub struct ChatResponse {
     pub usage: Option<Usage>,
     /// The service tier that it was answered in.
     pub service_tier: Option<ServiceTier>,
-    /// The bytes of the choices, for the estimate when there is no report.
-    pub choices_bytes: u64,
+    /// The bytes of what was said, for the estimate when there is no report; 0 when there is one.
+    pub content_bytes: u64,
 }
 
 impl ChatResponse {
@@ -43,6 +44,17 @@ impl ChatResponse {
     /// # Errors
     /// When it is not a whole JSON object with `choices`, or when it holds an error.
     pub fn decode(body: Bytes, meta_key: &str) -> Result<Self, NotAReply> {
+        Self::decode_and_read(body, meta_key, None)
+    }
+
+    /// Does so, and reads for a guard what the reply says: in the same pass, as it costs no second one.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_and_read(body: Bytes, meta_key: &str, mut reading: Option<&mut Reading>) -> Result<Self, NotAReply> {
+        if let Some(reading) = &mut reading {
+            reading.begin(&body);
+        }
         let mut reply = Self {
             slot: Slot { empty: true, ..Slot::default() },
             patches: Vec::new(),
@@ -50,13 +62,17 @@ impl ChatResponse {
             finish_reason: None,
             usage: None,
             service_tier: None,
-            choices_bytes: 0,
+            content_bytes: 0,
             body: Bytes::new(),
         };
-        match reply.read(&body, meta_key).map_err(|error| NotAReply::Malformed(error.to_string()))? {
+        match reply.read(&body, meta_key, reading).map_err(|error| NotAReply::Malformed(error.to_string()))? {
             (_, Some(report)) => Err(NotAReply::Error(report)),
             (false, None) => Err(NotAReply::Malformed("the answer has no choices".to_owned())),
             (true, None) => {
+                if reply.usage.is_none() {
+                    // What this cannot read, nothing could above.
+                    _ = said(&body, &mut reply.content_bytes);
+                }
                 reply.body = body;
                 Ok(reply)
             }
@@ -64,16 +80,22 @@ impl ChatResponse {
     }
 
     /// Reads the members. Returns whether there are choices, and the error, if it is one.
-    fn read(&mut self, body: &[u8], meta_key: &str) -> Result<(bool, Option<Report>), JsonError> {
-        let (mut choices, mut failed) = (false, None);
+    fn read(
+        &mut self,
+        body: &[u8],
+        meta_key: &str,
+        mut reading: Option<&mut Reading>,
+    ) -> Result<(bool, Option<Report>), JsonError> {
+        let (mut choices, mut failed, mut odd) = (false, None, false);
         let mut scanner = Scanner::new(body, 0);
         scanner.enter_object()?;
         while let Some(name) = scanner.member_name(self.slot.empty)? {
             self.slot.empty = false;
-            match body.get(name).unwrap_or_default() {
+            let name = body.get(name).unwrap_or_default();
+            match name {
                 b"choices" => {
                     choices = true;
-                    self.choices(body, &mut scanner)?;
+                    self.choices(body, &mut scanner, reading.as_deref_mut())?;
                 }
                 b"usage" => self.usage = usage::scan(body, &mut scanner)?.or(self.usage),
                 b"service_tier" => {
@@ -86,37 +108,57 @@ impl ChatResponse {
                 }
                 name if name == meta_key.as_bytes() => self.slot.taken = Some(scanner.value()?),
                 _ => {
+                    odd |= name.contains(&b'\\');
                     scanner.value()?;
                 }
             }
         }
         self.slot.end = scanner.position() - 1;
         scanner.end()?;
+        // A guard reads `choices` however the name is spelled.
+        if let Some(reading) = reading.filter(|_| odd) {
+            reading.read(body, "message")?;
+        }
         Ok((choices, failed))
     }
 
-    /// Reads the choices: their finish reasons, and how long they are.
-    fn choices(&mut self, body: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+    /// Reads the choices: their finish reasons.
+    fn choices(
+        &mut self,
+        body: &[u8],
+        scanner: &mut Scanner<'_>,
+        mut reading: Option<&mut Reading>,
+    ) -> Result<(), JsonError> {
         scanner.enter_array()?;
-        let start = scanner.position();
         let mut first = true;
         while scanner.element(first)? {
             scanner.enter_object()?;
-            self.choice(body, scanner, first)?;
+            self.choice(body, scanner, first, reading.as_deref_mut())?;
             first = false;
         }
-        self.choices_bytes = (scanner.position() - start) as u64;
         Ok(())
     }
 
-    fn choice(&mut self, body: &[u8], scanner: &mut Scanner<'_>, is_first: bool) -> Result<(), JsonError> {
+    fn choice(
+        &mut self,
+        body: &[u8],
+        scanner: &mut Scanner<'_>,
+        is_first: bool,
+        reading: Option<&mut Reading>,
+    ) -> Result<(), JsonError> {
         let start = scanner.position() - 1;
         let (mut empty, mut odd) = (true, None);
+        let mut read = reading.map(|reading| (reading.begin_choice(), reading));
+        let mut pass = |scanner: &mut Scanner<'_>, name: &[u8]| match &mut read {
+            Some((choice, reading)) => reading.read_member(body, scanner, name, "message", choice),
+            None => scanner.value(),
+        };
         while let Some(name) = scanner.member_name(empty)? {
             empty = false;
-            match body.get(name).unwrap_or_default() {
+            let name = body.get(name).unwrap_or_default();
+            match name {
                 b"finish_reason" => {
-                    let range = scanner.value()?;
+                    let range = pass(scanner, name)?;
                     let value = body.get(range.clone()).unwrap_or_default();
                     if is_first {
                         self.finish_reason = string(value);
@@ -125,9 +167,12 @@ impl ChatResponse {
                 }
                 b"usage" => self.usage = self.usage.or(usage::scan(body, scanner)?),
                 _ => {
-                    scanner.value()?;
+                    pass(scanner, name)?;
                 }
             }
+        }
+        if let Some((choice, reading)) = read {
+            reading.end_choice(choice);
         }
         if let Some((value, range)) = odd {
             let calls = has_calls(body.get(start..scanner.position()).unwrap_or_default());
@@ -146,6 +191,52 @@ impl ChatResponse {
         patches.sort_by_key(|patch| patch.range.start);
         apply(&self.body, patches)
     }
+}
+
+/// Adds up how long the messages of the choices are: everything in them but who speaks, and what is quoted from elsewhere.
+/// Log probabilities and the like stand beside a message, and are not said.
+fn said(body: &[u8], bytes: &mut u64) -> Result<(), JsonError> {
+    let mut scanner = Scanner::new(body, 0);
+    scanner.enter_object()?;
+    let mut first = true;
+    while let Some(name) = scanner.member_name(first)? {
+        first = false;
+        if body.get(name) != Some(b"choices") {
+            scanner.value()?;
+            continue;
+        }
+        scanner.enter_array()?;
+        let mut first = true;
+        while scanner.element(first)? {
+            first = false;
+            scanner.enter_object()?;
+            let mut first = true;
+            while let Some(name) = scanner.member_name(first)? {
+                first = false;
+                match body.get(name) {
+                    Some(b"message") => message(body, &mut scanner, bytes)?,
+                    _ => _ = scanner.value()?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn message(body: &[u8], scanner: &mut Scanner<'_>, bytes: &mut u64) -> Result<(), JsonError> {
+    if !scanner.enter_or_pass(b'{')? {
+        return Ok(());
+    }
+    let mut first = true;
+    while let Some(name) = scanner.member_name(first)? {
+        first = false;
+        let value = body.get(scanner.value()?).unwrap_or_default();
+        let unsaid = matches!(value, b"null" | b"\"\"" | b"[]" | b"{}");
+        if !unsaid && !matches!(body.get(name), Some(b"role" | b"annotations")) {
+            *bytes += value.len().saturating_sub(2) as u64;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a choice calls tools.
@@ -175,6 +266,26 @@ mod tests {
         assert_eq!(reply.id.as_deref(), Some("chatcmpl-1"));
         assert_eq!(reply.finish_reason.as_deref(), Some("stop"));
         assert_eq!(reply.usage.map(|u| (u.input, u.output)), Some((9, 4)));
+        assert_eq!(reply.content_bytes, 0, "it is reported");
+    }
+
+    #[test]
+    fn without_a_report_what_was_said_is_measured() {
+        let check = |choices: &str, expect: u64| {
+            let reply = decode(&format!(r#"{{"id":"c","choices":[{choices}],"usage":null}}"#)).unwrap();
+            assert_eq!((reply.usage, reply.content_bytes), (None, expect), "{choices}");
+        };
+        check("", 0);
+        check(r#"{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}"#, 5);
+        check(r#"{"message":{"content":"Hello"},"logprobs":{"content":[{"token":"Hello","logprob":-0.1}]}}"#, 5);
+        check(r#"{"message":{"role":"assistant","content":null,"reasoning_content":"ab","refusal":""}}"#, 2);
+        check(
+            r#"{"message":{"content":"abc","annotations":[{"type":"url_citation"}]}},{"message":{"content":"de"}}"#,
+            5,
+        );
+        let call = r#"{"id":"1","function":{"name":"f","arguments":"{}"}}"#;
+        check(&format!(r#"{{"message":{{"content":"","tool_calls":[{call}]}}}}"#), call.len() as u64);
+        check(r#"{"message":null},{"message":"x"},{}"#, 0);
     }
 
     #[test]

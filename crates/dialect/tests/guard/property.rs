@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use dialect::guard::canonical::stream::{EventGate, EventGuarding};
 use dialect::guard::{anthropic, canonical, openai_chat};
+use dialect::openai_chat::response::ChatResponse;
 use ir::chat::event::{Delta, Event, Opening};
 use ir::chat::fold::Fold;
 use ir::chat::message::Content;
@@ -214,6 +215,10 @@ proptest! {
         let input = chat_reply(&case);
         let found = openai_chat::reply::judge(reply_body(&input), &case.rules.watch());
         prop_assert_eq!(found.is_err(), case.is_blocked());
+        let mut reading = openai_chat::reply::Reading::default();
+        ChatResponse::decode_and_read(reply_body(&input), "crossway", Some(&mut reading)).unwrap();
+        let read = openai_chat::reply::judge_read(reply_body(&input), &reading, &case.rules.watch());
+        prop_assert_eq!(&read, &found);
         if let Ok(body) = found {
             let value: Value = serde_json::from_slice(&body).unwrap();
             let read = |choice: &Value| {

@@ -126,8 +126,7 @@ impl Demand {
             let input = within(self.weight.bound);
             let searches = if self.weight.searches { SEARCHES.saturating_mul(self.choices.max(1)) } else { 0 };
             let usage = Usage { input, output: output_tokens, searches, requests: self.choices, ..Usage::default() };
-            let dearest = Prices::flat(self.dearest(prices, input));
-            dearest.cost(&usage, ServiceTier::Standard).map_or(u64::MAX, |cost| cost.0)
+            self.dearest(prices, input).cost(&usage).map_or(u64::MAX, |cost| cost.0)
         });
         let charge = if self.free { 0 } else { Charge::of(NanoUsd(nanos), self.margin).total().0 };
         Amounts { input_tokens: within(self.weight.estimate), output_tokens, nanos, charge }

@@ -3,9 +3,12 @@
 //! Three families of names, because clients of three kinds read them: `X-RateLimit-*` with Unix seconds, `RateLimit-*`
 //! with the seconds to go, and OpenAI's `x-ratelimit-remaining-*`.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::Entry;
+use http::{HeaderMap, HeaderName};
 use policy::limit::reservation::Bound;
 use policy::limit::{Meter, Now};
+
+use crate::printable::number;
 
 const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -70,15 +73,16 @@ impl Standing {
     /// Writes the headers. Where a provider has said of its own limits that less is left, that stays.
     pub fn write(&self, headers: &mut HeaderMap) {
         if let Some(Share { amount, left, resets_ms }) = self.requests {
-            headers.insert(X_LIMIT, HeaderValue::from(amount));
-            headers.insert(LIMIT, HeaderValue::from(amount));
-            headers.insert(X_REMAINING, HeaderValue::from(left));
-            headers.insert(REMAINING, HeaderValue::from(left));
+            let (all, rest) = (number(amount), number(left));
+            headers.insert(X_LIMIT, all.clone());
+            headers.insert(LIMIT, all);
+            headers.insert(X_REMAINING, rest.clone());
+            headers.insert(REMAINING, rest);
             if let Some(resets_ms) = resets_ms {
                 // Rounded up: who comes back then finds that it is so.
                 let at_ms = self.unix_ms.saturating_add(resets_ms);
-                headers.insert(X_RESET, HeaderValue::from(at_ms.div_ceil(1_000)));
-                headers.insert(RESET, HeaderValue::from(resets_ms.div_ceil(1_000)));
+                headers.insert(X_RESET, number(at_ms.div_ceil(1_000)));
+                headers.insert(RESET, number(resets_ms.div_ceil(1_000)));
             }
             lower(headers, REMAINING_REQUESTS, left);
         }
@@ -90,9 +94,16 @@ impl Standing {
 
 /// Sets a header, unless it says less already.
 fn lower(headers: &mut HeaderMap, name: HeaderName, left: u64) {
-    let said = headers.get(&name).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-    if said.is_none_or(|said| left < said) {
-        headers.insert(name, HeaderValue::from(left));
+    match headers.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(number(left));
+        }
+        Entry::Occupied(mut place) => {
+            let said = place.get().to_str().ok().and_then(|said| said.trim().parse::<u64>().ok());
+            if said.is_none_or(|said| left < said) {
+                place.insert(number(left));
+            }
+        }
     }
 }
 
@@ -101,6 +112,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use http::HeaderValue;
     use policy::limit::counter::Counter;
     use policy::limit::reservation::{Binding, Reservation};
     use policy::limit::{Amounts, Window};

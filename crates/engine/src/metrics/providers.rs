@@ -1,6 +1,6 @@
 //! What providers did. Their names come from the configuration, never from traffic.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering as Order;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,9 +14,9 @@ const UNREACHABLE: [&str; 6] = ["connect", "timeout", "broken", "malformed", "ov
 /// Classes of failures that say that it does not want to answer us.
 const DENIED: [&str; 2] = ["auth", "payment"];
 
-/// Counts by environment and provider. Nobody waits for anybody: a provider that was never asked makes a new map.
+/// Counts by environment and provider. Nobody waits for anybody: a provider that was never asked makes a new list.
 #[derive(Debug, Default)]
-pub(super) struct Providers(ArcSwap<BTreeMap<Place, Arc<Counts>>>);
+pub(super) struct Providers(ArcSwap<Vec<(Place, Arc<Counts>)>>);
 
 /// An environment and a provider of it.
 type Place = (Arc<str>, Arc<str>);
@@ -31,6 +31,33 @@ struct Counts {
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
     last_error: ArcSwapOption<LastError>,
+    /// When the request that it answered last was admitted, Unix milliseconds; 0 for none.
+    last_answer_ms: AtomicU64,
+}
+
+/// How a provider has done since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When the request that it answered last was admitted, Unix milliseconds.
+    pub last_answer_ms: Option<u64>,
+    /// What last went wrong.
+    pub last_error: Option<Arc<LastError>>,
+}
+
+impl Standing {
+    /// Returns it in a word: `unused`, `connected` when its last request was answered, else `credential_refused` or
+    /// `failing`.
+    pub fn word(&self) -> &'static str {
+        match (&self.last_error, self.last_answer_ms) {
+            (None, None) => "unused",
+            (None, Some(_)) => "connected",
+            (Some(error), Some(answer)) if answer >= error.at_ms => "connected",
+            (Some(error), _) => {
+                let class = error.message.split(':').next().unwrap_or_default();
+                if DENIED.contains(&class) { "credential_refused" } else { "failing" }
+            }
+        }
+    }
 }
 
 /// The last failure of a provider since the process started.
@@ -70,58 +97,76 @@ pub struct ProviderTotals {
     pub output_tokens: u64,
 }
 
+/// Returns where a provider stands in the list, or where it belongs.
+fn find(known: &[(Place, Arc<Counts>)], environment: &str, provider: &str) -> Result<usize, usize> {
+    known.binary_search_by(|((of, name), _)| match (**of).cmp(environment) {
+        Order::Equal => (**name).cmp(provider),
+        order => order,
+    })
+}
+
+impl Counts {
+    /// Counts a failure. What is written down of it begins with its class.
+    fn failed(&self, message: &str, status: Option<u16>, at_ms: u64) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        let class = message.split(':').next().unwrap_or_default();
+        self.unreachable.fetch_add(u64::from(UNREACHABLE.contains(&class)), Ordering::Relaxed);
+        self.denied.fetch_add(u64::from(DENIED.contains(&class)), Ordering::Relaxed);
+        self.last_error.store(Some(Arc::new(LastError { at_ms, message: message.to_owned(), status })));
+    }
+}
+
 impl Providers {
     /// Counts a settlement.
     pub(super) fn settled(&self, settlement: &Settlement) {
         let environment = &settlement.subject.environment;
         for attempt in &settlement.attempts {
-            let counts = self.of(environment, &attempt.provider);
-            counts.attempts.fetch_add(1, Ordering::Relaxed);
-            let Some(message) = &attempt.error else { continue };
-            // To be slower than another is no failure.
-            if message.starts_with("superseded") {
-                continue;
-            }
-            counts.errors.fetch_add(1, Ordering::Relaxed);
-            // What is written down begins with the class of the failure.
-            let class = message.split(':').next().unwrap_or_default();
-            counts.unreachable.fetch_add(u64::from(UNREACHABLE.contains(&class)), Ordering::Relaxed);
-            counts.denied.fetch_add(u64::from(DENIED.contains(&class)), Ordering::Relaxed);
-            let at_ms = settlement.subject.admitted_unix_ms;
-            counts.last_error.store(Some(Arc::new(LastError {
-                at_ms,
-                message: message.clone(),
-                status: attempt.status,
-            })));
+            self.count(environment, &attempt.provider, |counts| {
+                counts.attempts.fetch_add(1, Ordering::Relaxed);
+                // To be slower than another is no failure.
+                let failed = attempt.error.as_ref().filter(|message| !message.starts_with("superseded"));
+                if let Some(message) = failed {
+                    counts.failed(message, attempt.status, settlement.subject.admitted_unix_ms);
+                }
+            });
         }
         if let Some(provider) = &settlement.provider {
-            let counts = self.of(environment, provider);
-            counts.answers.fetch_add(1, Ordering::Relaxed);
-            counts.input_tokens.fetch_add(settlement.usage.input_tokens(), Ordering::Relaxed);
-            counts.output_tokens.fetch_add(settlement.usage.output_tokens(), Ordering::Relaxed);
+            self.count(environment, provider, |counts| {
+                counts.answers.fetch_add(1, Ordering::Relaxed);
+                counts.last_answer_ms.fetch_max(settlement.subject.admitted_unix_ms, Ordering::Relaxed);
+                counts.input_tokens.fetch_add(settlement.usage.input_tokens(), Ordering::Relaxed);
+                counts.output_tokens.fetch_add(settlement.usage.output_tokens(), Ordering::Relaxed);
+            });
         }
     }
 
-    fn of(&self, environment: &Arc<str>, provider: &Arc<str>) -> Arc<Counts> {
-        let place = (Arc::clone(environment), Arc::clone(provider));
-        if let Some(counts) = self.0.load().get(&place) {
-            return Arc::clone(counts);
+    /// Lets the counts of a provider be changed.
+    fn count(&self, environment: &Arc<str>, provider: &Arc<str>, change: impl FnOnce(&Counts)) {
+        let known = self.0.load();
+        if let Some((_, counts)) = find(&known, environment, provider).ok().and_then(|at| known.get(at)) {
+            return change(counts);
         }
-        let counts: Arc<Counts> = Arc::default();
-        let made = Arc::clone(&counts);
+        drop(known);
         self.0.rcu(|before| {
-            let mut after = BTreeMap::clone(before);
-            after.entry(place.clone()).or_insert_with(|| Arc::clone(&made));
+            let mut after = Vec::clone(before);
+            if let Err(at) = find(&after, environment, provider) {
+                after.insert(at, ((Arc::clone(environment), Arc::clone(provider)), Arc::default()));
+            }
             after
         });
-        self.0.load().get(&place).map_or(counts, Arc::clone)
+        let known = self.0.load();
+        if let Some((_, counts)) = find(&known, environment, provider).ok().and_then(|at| known.get(at)) {
+            change(counts);
+        }
     }
 
-    /// Returns what last went wrong with a provider, if anything did.
-    pub(super) fn last_error(&self, environment: &str, provider: &str) -> Option<Arc<LastError>> {
-        let counts = self.0.load();
-        let place = counts.iter().find(|((of, name), _)| **of == *environment && **name == *provider);
-        place.and_then(|(_, counts)| counts.last_error.load_full())
+    /// Returns how a provider has done.
+    pub(super) fn standing(&self, environment: &str, provider: &str) -> Standing {
+        let known = self.0.load();
+        let place = find(&known, environment, provider).ok().and_then(|at| known.get(at));
+        let Some((_, counts)) = place else { return Standing::default() };
+        let answered = counts.last_answer_ms.load(Ordering::Relaxed);
+        Standing { last_answer_ms: (answered > 0).then_some(answered), last_error: counts.last_error.load_full() }
     }
 
     /// Returns what they did, by environment and name.
@@ -140,5 +185,26 @@ impl Providers {
             output_tokens: read(&counts.output_tokens),
         });
         totals.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_says_how_the_last_request_went() {
+        let check = |answer: Option<u64>, error: Option<(u64, &str)>, word: &str| {
+            let last_error =
+                error.map(|(at_ms, message)| Arc::new(LastError { at_ms, message: message.to_owned(), status: None }));
+            assert_eq!(Standing { last_answer_ms: answer, last_error }.word(), word);
+        };
+        check(None, None, "unused");
+        check(Some(5), None, "connected");
+        check(Some(5), Some((4, "server_error: 500")), "connected");
+        check(Some(5), Some((6, "server_error: 500")), "failing");
+        check(None, Some((6, "connect: connection refused")), "failing");
+        check(Some(5), Some((6, "auth: 401")), "credential_refused");
+        check(None, Some((6, "payment: 402")), "credential_refused");
     }
 }

@@ -161,7 +161,7 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: b
 }
 
 /// Returns all headers that are text. Of one that stands there several times, the first counts.
-fn all(headers: &HeaderMap) -> Box<[Header]> {
+pub(crate) fn all(headers: &HeaderMap) -> Box<[Header]> {
     let text =
         |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().into(), value.to_str().ok()?.trim().into()));
     headers.iter().filter_map(text).collect()

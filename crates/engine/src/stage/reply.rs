@@ -13,7 +13,7 @@ use super::gate::Gated;
 use crate::body::ReplyBody;
 use crate::body::stream::StreamBody;
 use crate::gateway::Gateway;
-use crate::printable::list;
+use crate::printable::{list, number};
 use crate::worker::Worker;
 
 /// `x-request-id`, on every response.
@@ -45,7 +45,7 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
         Answered::Whole { gated, trail, account, parts } => {
             let mut response = Response::new(ReplyBody::parts(parts));
             let headers = response.headers_mut();
-            headers.reserve(8 + trail.headers.len());
+            headers.reserve(room(&gated, &trail));
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             label(headers, &worker.gateway, &gated, trail);
             if let Some(cost) = account.cost {
@@ -60,7 +60,7 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
         Answered::Begun { gated, trail, begun, deadline } => {
             let mut response = Response::new(ReplyBody::full(Bytes::new()));
             let headers = response.headers_mut();
-            headers.reserve(9 + trail.headers.len());
+            headers.reserve(room(&gated, &trail));
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(ACCEL, HeaderValue::from_static("no"));
@@ -73,6 +73,12 @@ pub fn reply(worker: &Arc<Worker>, answered: Answered) -> Response<ReplyBody> {
     }
 }
 
+/// How many headers a reply has at most: with room for all of them the map is made once.
+fn room(gated: &Gated, trail: &Trail) -> usize {
+    let of_limits = if gated.ticket.limits().is_some() { 8 } else { 0 };
+    12 + trail.headers.len() + of_limits
+}
+
 fn label(headers: &mut HeaderMap, gateway: &Gateway, gated: &Gated, trail: Trail) {
     let id = id_value(gated.call.id);
     if gated.request.surface() == Surface::AnthropicMessages {
@@ -83,7 +89,7 @@ fn label(headers: &mut HeaderMap, gateway: &Gateway, gated: &Gated, trail: Trail
         headers.insert(MODEL, label.model.clone());
         headers.insert(PROVIDER, label.provider.clone());
     }
-    headers.insert(ATTEMPTS, HeaderValue::from(trail.attempts));
+    headers.insert(ATTEMPTS, number(trail.attempts as u64));
     headers.insert(CACHE, HeaderValue::from_static("bypass"));
     if !trail.dropped.is_empty() {
         headers.insert(DROPPED, list(&trail.dropped, MAX_DROPPED_BYTES));
@@ -92,7 +98,7 @@ fn label(headers: &mut HeaderMap, gateway: &Gateway, gated: &Gated, trail: Trail
         headers.append(name, value);
     }
     if let Some(cap) = gated.cap {
-        headers.insert(MAX_TOKENS, HeaderValue::from(cap));
+        headers.insert(MAX_TOKENS, number(cap));
     }
     if let Some(standing) = gated.ticket.standing(&gateway.clock) {
         standing.write(headers);

@@ -26,8 +26,8 @@ pub struct Reserved(pub Planned);
 /// cannot be written.
 pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refusal> {
     let Planned { mut gated, mut plan } = planned;
-    let (configuration, key) = (Arc::clone(&gated.configuration), Arc::clone(&gated.key));
-    if !configuration.own.is_empty() {
+    if !gated.configuration.own.is_empty() {
+        let (configuration, key) = (Arc::clone(&gated.configuration), Arc::clone(&gated.key));
         let free = |planned: &routing::plan::Planned| configuration.is_free(&key.compiled, planned);
         if plan.attempts.iter().all(free) {
             gated.demand = gated.demand.free();
@@ -36,16 +36,12 @@ pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refu
         let own = first.is_some_and(|planned| configuration.credential(&key.compiled, planned, &[]).is_some());
         gated.ticket.bring(own);
     }
-    if let Some(bindings) = gated.ticket.limits().cloned() {
-        let taken = leave_out_unpriced(&gated, &mut plan, &bindings)
-            .and_then(|()| take(&mut gated, &plan, &bindings).map_err(|denial| limits::failure(&denial)));
-        if let Err(failure) = taken {
-            return Err(gated.ticket.refuse(failure));
-        }
-    }
+    let dearest = match bounded(&mut gated, &mut plan) {
+        Ok(dearest) => dearest,
+        Err(failure) => return Err(gated.ticket.refuse(failure)),
+    };
     gated.ticket.serve_as(gated.demand.tier());
     let snapshot = &gated.configuration.snapshot;
-    let dearest = dearest(&gated.demand, &models(snapshot, &plan));
     if let Some(reservation) = gated.ticket.reservation() {
         reservation.extend(dearest.input_tokens.saturating_add(dearest.output_tokens), NanoUsd(dearest.nanos));
         reservation.output_tokens = dearest.output_tokens;
@@ -66,6 +62,21 @@ pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refu
         }
     }
     Ok(Reserved(Planned { gated, plan }))
+}
+
+/// Returns the most that any of the planned attempts may use, after it was taken from the limits that bind.
+fn bounded(gated: &mut Gated, plan: &mut Plan) -> Result<Amounts, Failure> {
+    let bindings = gated.ticket.limits().cloned();
+    if let Some(bindings) = &bindings {
+        leave_out_unpriced(gated, plan, bindings)?;
+    }
+    let configuration = Arc::clone(&gated.configuration);
+    let models = models(&configuration.snapshot, plan);
+    let most = dearest(&gated.demand, &models);
+    match bindings {
+        Some(bindings) => take(gated, &models, &bindings, most).map_err(|denial| limits::failure(&denial)),
+        None => Ok(most),
+    }
 }
 
 fn models<'a>(snapshot: &'a Snapshot, plan: &Plan) -> Vec<&'a Model> {
@@ -102,22 +113,20 @@ fn leave_out_unpriced(gated: &Gated, plan: &mut Plan, bindings: &Bindings) -> Re
     }
 }
 
-/// Takes tokens and money from every limit that binds whatever is asked. An answer that nobody has bounded, and that the
-/// limits do not cover as long as it might be, is bounded by what they do cover.
-fn take(gated: &mut Gated, plan: &Plan, bindings: &Bindings) -> Result<(), Denial> {
-    let configuration = Arc::clone(&gated.configuration);
-    let models = models(&configuration.snapshot, plan);
-    let taken = gated.ticket.reserve(&dearest(&gated.demand, &models));
+/// Takes tokens and money from every limit that binds whatever is asked, and returns how much. An answer that nobody has
+/// bounded, and that the limits do not cover as long as it might be, is bounded by what they do cover.
+fn take(gated: &mut Gated, models: &[&Model], bindings: &Bindings, most: Amounts) -> Result<Amounts, Denial> {
+    let taken = gated.ticket.reserve(&most);
     let bound = match &taken {
-        Ok(()) => gated.demand.missing_bound(&models).filter(|_| bindings.minds_output()),
+        Ok(()) => gated.demand.missing_bound(models).filter(|_| bindings.minds_output()),
         Err(_) if gated.demand.is_open() && !gated.demand.is_stepwise() => {
-            let cap = gated.ticket.affordable(&gated.demand, &models, &bindings.spend);
+            let cap = gated.ticket.affordable(&gated.demand, models, &bindings.spend);
             // Somebody else may be faster: then it is refused as it was at first.
-            cap.filter(|cap| gated.ticket.reserve(&dearest(&gated.demand.capped(*cap), &models)).is_ok())
+            cap.filter(|cap| gated.ticket.reserve(&dearest(&gated.demand.capped(*cap), models)).is_ok())
         }
         Err(_) => None,
     };
-    let Some(cap) = bound else { return taken };
+    let Some(cap) = bound else { return taken.map(|()| most) };
     gated.cap_at(cap);
-    Ok(())
+    Ok(dearest(&gated.demand, models))
 }

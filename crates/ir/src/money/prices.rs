@@ -173,6 +173,13 @@ impl Rates {
         all
     }
 
+    /// Returns the cost of a usage: the exact sum, rounded once, half up, to nano-dollars; the largest amount when
+    /// that does not fit; `None` when a price that it needs is unknown.
+    pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
+        let nanos = self.femto(usage)?.saturating_add(500_000) / 1_000_000;
+        Some(NanoUsd(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
     /// Returns the cost of a usage in femto-dollars; `None` when a price that it needs is unknown.
     fn femto(&self, usage: &Usage) -> Option<u128> {
         let mut sum = 0u128;
@@ -348,14 +355,12 @@ impl Prices {
         of(tier).or_else(|| of(ServiceTier::Standard)).map(|row| &row.rates)
     }
 
-    /// Returns the cost of a usage: the exact sum, rounded once, half up, to nano-dollars; the largest amount when
-    /// that does not fit; `None` when a price that it needs is unknown.
+    /// Returns the cost of a usage at the prices that apply to it. See [`Rates::cost`].
     pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Option<NanoUsd> {
-        let femto = match self.rates(usage.input_tokens(), tier) {
-            Some(rates) => rates.femto(usage)?,
-            None => Rates::default().femto(usage)?,
-        };
-        Some(NanoUsd(u64::try_from(femto.saturating_add(500_000) / 1_000_000).unwrap_or(u64::MAX)))
+        match self.rates(usage.input_tokens(), tier) {
+            Some(rates) => rates.cost(usage),
+            None => Rates::default().cost(usage),
+        }
     }
 }
 

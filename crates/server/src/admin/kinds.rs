@@ -184,8 +184,8 @@ pub static KINDS: [Kind; 14] = [
         title: "Route",
         collection: ROUTES.0,
         item: ROUTES.1,
-        read: Permission::ReadConfiguration,
-        write: Permission::WriteConfiguration,
+        read: Permission::ReadModels,
+        write: Permission::WriteKeys,
         schemas: Schemas::of::<RouteSpec>(),
         example: || {
             json!({

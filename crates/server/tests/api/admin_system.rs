@@ -157,6 +157,32 @@ async fn the_last_failure_of_a_provider_is_shown() {
     gateway.one().await;
 }
 
+/// P3: connected, failing with the last error, or refused for its credential; in the list, in the item and in the status.
+#[tokio::test(start_paused = true)]
+async fn a_provider_says_how_it_is_doing() {
+    let scripts = vec![Script::chat("Hello"), Script::error(418, "short"), Script::error(401, "who?")];
+    let gateway = Gateway::builder().provider_with("p", "", scripts).start();
+    for (asks, state) in ["unused", "connected", "failing", "credential_refused"].into_iter().enumerate() {
+        if asks > 0 {
+            gateway.chat(r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#).await;
+            gateway.assembly.quiet().await;
+        }
+        gateway.assembly.hands.advance(std::time::Duration::from_secs(1));
+        let item = gateway.api(&format!("GET {DEFAULT}/providers/p"), &Value::Null).await.json();
+        let listed = gateway.api(&format!("GET {DEFAULT}/providers"), &Value::Null).await.json();
+        let status = gateway.api("GET /admin/v1/status", &Value::Null).await.json();
+        for shown in [
+            &item["status"]["connection"],
+            &listed["data"][0]["status"]["connection"],
+            &status["environments"][0]["providers"][0],
+        ] {
+            assert_eq!((&shown["state"], shown["last_answer_at"].is_string()), (&json!(state), asks > 0), "{shown}");
+            assert_eq!(shown["last_error"].is_object(), asks > 1, "{shown}");
+        }
+    }
+    gateway.records(3).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_installation_says_how_it_is() {
     let gateway = gateway();

@@ -214,7 +214,7 @@ async fn made_up_names_make_no_metrics() {
     let some = async |number: usize| {
         let body = format!(
             r#"{{"model":"{}","user":"user-{number}","metadata":{{"tag-{number}":"x"}},"messages":[{{"role":"user","content":"Hi"}}]}}"#,
-            if number % 2 == 0 { "m".to_owned() } else { format!("made-up-{number}") },
+            if number.is_multiple_of(2) { "m".to_owned() } else { format!("made-up-{number}") },
         );
         let tags = format!("x-crossway-metadata: {{\"t{number}\":\"{number}\"}}\r\nx-crossway-bucket: b{number}\r\n");
         gateway.chat_with(&tags, &body).await;

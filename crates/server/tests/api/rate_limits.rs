@@ -106,5 +106,10 @@ async fn a_failure_has_its_wait_and_no_limits() {
         let reply = caller.ask(&gateway, "", &caller.request(false)).await;
         assert_eq!((caller.told(&reply).status, reply.header("retry-after")), (429, Some("3")));
         gateway.one().await;
+        let script = Script::answer(429, "", &testkit::data::error("slow down"));
+        let gateway = Gateway::builder().provider("p", script).start();
+        let reply = caller.ask(&gateway, "", &caller.request(false)).await;
+        assert_eq!((caller.told(&reply).status, reply.header("retry-after")), (429, Some("1")), "every 429 says when");
+        gateway.one().await;
     }
 }

@@ -11,7 +11,7 @@ use crate::json::{JsonError, Scanner};
 
 /// What one body or one chunk says.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub struct Reading {
     /// The choices in it, in their order.
     pub choices: Vec<Choice>,
     /// Where the texts in it stand, with their quotes, in their order.
@@ -33,7 +33,7 @@ pub(super) const LABEL: [&str; 4] = ["id", "object", "created", "model"];
 
 /// One choice.
 #[derive(Debug, Default)]
-pub(super) struct Choice {
+pub struct Choice {
     /// Its number.
     pub index: u32,
     /// Which of the texts are its own.
@@ -50,7 +50,7 @@ pub(super) struct Choice {
 
 /// What `content` is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Content {
+pub enum Content {
     /// There is no message.
     #[default]
     Missing,
@@ -92,12 +92,17 @@ impl Reading {
         if self.escapes { name(found) } else { Cow::Borrowed(found) }
     }
 
-    /// Reads a body or a chunk; `message` is `message` or `delta`.
-    pub fn read(&mut self, data: &[u8], message: &str) -> Result<(), JsonError> {
+    /// Begins to read what somebody else scans: a body or a chunk.
+    pub fn begin(&mut self, data: &[u8]) {
         self.choices.clear();
         self.texts.clear();
         (self.more, self.error, self.label, self.padding) = (false, false, Default::default(), None);
         self.escapes = memchr(b'\\', data).is_some();
+    }
+
+    /// Reads a body or a chunk; `message` is `message` or `delta`.
+    pub fn read(&mut self, data: &[u8], message: &str) -> Result<(), JsonError> {
+        self.begin(data);
         let mut scanner = Scanner::new(data, 0);
         scanner.enter_object()?;
         let mut first = true;
@@ -142,34 +147,61 @@ impl Reading {
     }
 
     fn read_choice(&mut self, data: &[u8], scanner: &mut Scanner<'_>, message: &str) -> Result<(), JsonError> {
-        // A choice without a number is known by its place.
-        let mut choice = Choice { index: self.choices.len() as u32, ..Choice::default() };
-        let texts = self.texts.len();
+        let mut choice = self.begin_choice();
         let mut first = true;
         while let Some(found) = scanner.member_name(first)? {
             first = false;
-            let found = self.name(data.get(found).unwrap_or_default());
-            if found.as_ref() == message.as_bytes() {
-                self.read_message(data, scanner, &mut choice)?;
-                continue;
-            }
-            let range = scanner.value()?;
-            let value = data.get(range.clone()).unwrap_or_default();
-            match (found.as_ref(), value) {
-                (_, b"null") => {}
-                (b"index", _) => {
-                    let number = crate::json::integer(value).and_then(|index| u32::try_from(index).ok());
-                    choice.index = number.unwrap_or(choice.index);
-                }
-                (b"finish_reason", [b'"', ..]) => (choice.finish, self.more) = (Some(range), true),
-                (b"text", [b'"', ..]) => choice.echoes.push((range, b"\"\"")),
-                (b"logprobs", _) => choice.echoes.push((range, b"null")),
-                _ => {}
-            }
+            self.read_member(data, scanner, data.get(found).unwrap_or_default(), message, &mut choice)?;
         }
-        choice.texts = texts..self.texts.len();
-        self.choices.push(choice);
+        self.end_choice(choice);
         Ok(())
+    }
+
+    /// Begins a choice. One without a number is known by its place.
+    pub fn begin_choice(&self) -> Choice {
+        let texts = self.texts.len()..self.texts.len();
+        Choice { index: self.choices.len() as u32, texts, ..Choice::default() }
+    }
+
+    /// Ends a choice.
+    pub fn end_choice(&mut self, mut choice: Choice) {
+        choice.texts.end = self.texts.len();
+        self.choices.push(choice);
+    }
+
+    /// Passes the value of a member of a choice, and returns where it stands.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn read_member(
+        &mut self,
+        data: &[u8],
+        scanner: &mut Scanner<'_>,
+        found: &[u8],
+        message: &str,
+        choice: &mut Choice,
+    ) -> Result<Range<usize>, JsonError> {
+        let found = self.name(found);
+        if found.as_ref() == message.as_bytes() {
+            scanner.peek()?;
+            let start = scanner.position();
+            self.read_message(data, scanner, choice)?;
+            return Ok(start..scanner.position());
+        }
+        let range = scanner.value()?;
+        let value = data.get(range.clone()).unwrap_or_default();
+        match (found.as_ref(), value) {
+            (_, b"null") => {}
+            (b"index", _) => {
+                let number = crate::json::integer(value).and_then(|index| u32::try_from(index).ok());
+                choice.index = number.unwrap_or(choice.index);
+            }
+            (b"finish_reason", [b'"', ..]) => (choice.finish, self.more) = (Some(range.clone()), true),
+            (b"text", [b'"', ..]) => choice.echoes.push((range.clone(), b"\"\"")),
+            (b"logprobs", _) => choice.echoes.push((range.clone(), b"null")),
+            _ => {}
+        }
+        Ok(range)
     }
 
     fn read_message(&mut self, data: &[u8], scanner: &mut Scanner<'_>, choice: &mut Choice) -> Result<(), JsonError> {

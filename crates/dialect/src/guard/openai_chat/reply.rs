@@ -6,23 +6,32 @@ use std::ops::Range;
 use bytes::Bytes;
 use ir::guard::{Blocked, Interruption, Watch};
 
-use super::reading::{Choice, Content, Reading, cut_reason, is_calling};
+pub use super::reading::Reading;
+use super::reading::{Choice, Content, cut_reason, is_calling};
 use crate::json::text::{lenient, quoted};
 use crate::splice::{Patch, apply};
 
-/// Judges the body of a reply. Returns it as it may go on: unchanged, cut or with something appended. `fresh` is the
-/// watch of a choice that nothing was seen of. A body that is no reply is returned as it is, for others to refuse.
+/// Judges the body of a reply that nobody has read. One that is no reply is returned as it is, for others to refuse.
 ///
 /// # Errors
 /// When it is blocked.
 pub fn judge<W: Watch + Clone>(body: Bytes, fresh: &W) -> Result<Bytes, Blocked> {
     let mut reading = Reading::default();
-    if reading.read(&body, "message").is_err() {
-        return Ok(body);
+    match reading.read(&body, "message") {
+        Ok(()) => judge_read(body, &reading, fresh),
+        Err(_) => Ok(body),
     }
+}
+
+/// Judges the body of a reply by what it says. Returns it as it may go on: unchanged, cut or with something appended.
+/// `fresh` is the watch of a choice that nothing was seen of.
+///
+/// # Errors
+/// When it is blocked.
+pub fn judge_read<W: Watch + Clone>(body: Bytes, reading: &Reading, fresh: &W) -> Result<Bytes, Blocked> {
     let mut patches = Vec::new();
     for choice in &reading.choices {
-        judge_choice(&body, &reading, choice, fresh.clone(), &mut patches)?;
+        judge_choice(&body, reading, choice, fresh.clone(), &mut patches)?;
     }
     if patches.is_empty() {
         return Ok(body);

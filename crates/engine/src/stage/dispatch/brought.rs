@@ -1,5 +1,7 @@
 //! With whose credential a target is asked: that of the caller, where it has brought one, else the platform's.
 
+use std::borrow::Cow;
+
 use routing::plan::{Credential, Plan, Planned};
 use upstream::failure::{AttemptFailure, Class};
 
@@ -15,7 +17,7 @@ pub(super) fn bring(configuration: &Configuration, gated: &mut Gated, planned: &
 }
 
 /// Returns why an attempt is made, and whether with a credential of the caller's own.
-pub(crate) fn reason(plan: &Plan, planned: &Planned, own: bool) -> String {
+pub(crate) fn reason(plan: &Plan, planned: &Planned, own: bool) -> Cow<'static, str> {
     let reason = plan.reason(planned);
     if own { reason + ", own credential" } else { reason }
 }

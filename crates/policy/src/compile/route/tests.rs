@@ -270,6 +270,23 @@ fn policies_have_settings() {
     );
 }
 
+#[test]
+fn the_example_of_the_page_compiles() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/resources/route.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let resources = crate::load::resources::parse("example.yaml", example, &|_| None);
+    let mut specs = crate::spec::Specs::default();
+    resources.documents.iter().for_each(|document| document.add_to(&mut specs));
+    let (vendors, catalogue) = (catalog::load::Vendors::builtin(), catalog::model::Catalogue::default());
+    let compiled = crate::compile::compile(&specs, &vendors, &catalogue).unwrap();
+    let routes = &compiled.snapshot.routes;
+    assert_eq!(
+        ["support", "trial", "everybody", "x"].map(|name| routes.state_of(name)),
+        ["active", "inactive", "active", "unknown"]
+    );
+}
+
 proptest! {
     /// No text of a weight is taken for one that it is not.
     #[test]

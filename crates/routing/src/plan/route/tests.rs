@@ -185,7 +185,7 @@ fn a_split_is_exact_after_any_number_of_requests() {
         of_key("{ split = { targets = [ { model = 'big', weight = 70 }, { model = 'small', weight = 30 } ] } }");
     let snapshot = snapshot(&split);
     let mut big = 0_i64;
-    for turn in 0..1_000 {
+    for turn in 0..10_000 {
         let plan = planned(&snapshot, &key("k"), Wish::default(), turn, turn).unwrap();
         big += i64::from(targets(&snapshot, &plan)[0] == "big@two");
         let exact = 7 * (i64::try_from(turn).unwrap() + 1);

@@ -1,0 +1,167 @@
+//! The words in a request's body that say of what kind its input is, found without a pass for each.
+//!
+//! All of them but `base64` have a quote or an underscore at a known place, and in a long text these are rare: then one
+//! pass looks at them alone. Where they are not rare (code, the schemas of tools), each word is searched for.
+
+use std::sync::LazyLock;
+
+use memchr::memchr2_iter;
+use memchr::memmem::Finder;
+
+/// One quote or underscore among so many bytes is rare: to look at each takes no longer than the passes it saves.
+const RARE: usize = 128;
+
+/// What the words in a body say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    /// `input_audio` or `"audio"` stands in it.
+    pub sound: bool,
+    /// `cache_control` stands in it.
+    pub caches: bool,
+    /// `"tools"` or `"functions"` stands in it.
+    pub tools: bool,
+    /// How often `web_search` does.
+    pub searches: u64,
+    /// How often `"file_id"` does.
+    pub files: u64,
+    /// How often an address does that is a picture's or a document's: `"url":"https://…"`, `"image_url":"https://…"`.
+    pub pictures: u64,
+}
+
+/// To make ready for a word takes longer than to look through a short body for it, so that it is done once.
+struct Finders {
+    sound: Finder<'static>,
+    caches: Finder<'static>,
+    tools: Finder<'static>,
+    functions: Finder<'static>,
+    searches: Finder<'static>,
+    files: Finder<'static>,
+    addresses: Finder<'static>,
+    blobs: Finder<'static>,
+}
+
+static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
+    sound: Finder::new("audio"),
+    caches: Finder::new("cache_control"),
+    tools: Finder::new("\"tools\""),
+    functions: Finder::new("\"functions\""),
+    searches: Finder::new("web_search"),
+    files: Finder::new("\"file_id\""),
+    addresses: Finder::new("\"http"),
+    blobs: Finder::new("base64"),
+});
+
+/// Returns where `base64` stands in a body.
+pub(super) fn blobs(body: &[u8]) -> impl Iterator<Item = usize> {
+    FINDERS.blobs.find_iter(body)
+}
+
+impl Words {
+    /// Looks through a body.
+    pub(super) fn of(body: &[u8]) -> Self {
+        Self::by_places(body, body.len() / RARE).unwrap_or_else(|| Self::by_words(body))
+    }
+
+    /// Looks at every quote and underscore; `None` when there are more than `most`.
+    fn by_places(body: &[u8], most: usize) -> Option<Self> {
+        let mut words = Self::default();
+        for (seen, at) in memchr2_iter(b'_', b'"', body).enumerate() {
+            if seen >= most {
+                return None;
+            }
+            let (before, rest) = body.split_at_checked(at)?;
+            match rest.get(..2) {
+                Some(b"_a") => words.sound |= before.ends_with(b"input") && rest.starts_with(b"_audio"),
+                Some(b"\"a") => words.sound |= rest.starts_with(b"\"audio\""),
+                Some(b"_c") => words.caches |= before.ends_with(b"cache") && rest.starts_with(b"_control"),
+                Some(b"\"t") => words.tools |= rest.starts_with(b"\"tools\""),
+                Some(b"_s") => words.searches += u64::from(before.ends_with(b"web") && rest.starts_with(b"_search")),
+                Some(b"\"h") => words.pictures += u64::from(is_address(before, rest)),
+                Some(b"\"f") => {
+                    words.tools |= rest.starts_with(b"\"functions\"");
+                    words.files += u64::from(rest.starts_with(b"\"file_id\""));
+                }
+                _ => {}
+            }
+        }
+        Some(words)
+    }
+
+    /// Searches for each of the words.
+    fn by_words(body: &[u8]) -> Self {
+        let finders = &*FINDERS;
+        let count = |finder: &Finder<'_>| finder.find_iter(body).count() as u64;
+        let has = |finder: &Finder<'_>| finder.find(body).is_some();
+        let around = |at| body.split_at_checked(at).unwrap_or_default();
+        let is_sound = |at| {
+            let (before, rest) = around(at);
+            before.ends_with(b"input_") || (before.ends_with(b"\"") && rest.starts_with(b"audio\""))
+        };
+        let is_picture = |at: &usize| {
+            let (before, rest) = around(*at);
+            is_address(before, rest)
+        };
+        Self {
+            sound: finders.sound.find_iter(body).any(is_sound),
+            caches: has(&finders.caches),
+            tools: has(&finders.tools) || has(&finders.functions),
+            searches: count(&finders.searches),
+            files: count(&finders.files),
+            pictures: finders.addresses.find_iter(body).filter(is_picture).count() as u64,
+        }
+    }
+}
+
+/// Whether a text that begins with a quote is an address, and what stands before it says of what.
+fn is_address(before: &[u8], rest: &[u8]) -> bool {
+    let name = || before.trim_ascii_end().strip_suffix(b":");
+    rest.starts_with(b"\"http") && name().is_some_and(|name| name.trim_ascii_end().ends_with(b"url\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &[u8]) -> Words {
+        let words = Words::by_words(body);
+        let text = String::from_utf8_lossy(body);
+        assert_eq!(Words::by_places(body, usize::MAX), Some(words), "{text}");
+        assert_eq!(Words::of(body), words, "{text}");
+        words
+    }
+
+    #[test]
+    fn words_are_found_where_they_stand_whole() {
+        let nothing = Words::default();
+        for (text, expect) in [
+            ("", nothing),
+            ("audio, \"audio, audio\", input-audio, \"input\"_audio", nothing),
+            ("\"audio\"", Words { sound: true, ..nothing }),
+            ("an audio, \"input_audio", Words { sound: true, ..nothing }),
+            ("_control cache_contro cache control", nothing),
+            ("xcache_controlx", Words { caches: true, ..nothing }),
+            ("tools functions \"tools \"function\"", nothing),
+            ("\"tools\"", Words { tools: true, ..nothing }),
+            ("\"functions\"", Words { tools: true, ..nothing }),
+            ("web_searchweb_search_web_searc", Words { searches: 2, ..nothing }),
+            ("\"file_id\"file_id\" \"file_id\"", Words { files: 2, ..nothing }),
+            ("{\"url\" :\n\"https://a\",\"url\":\"data\",\"uri\":\"http\"}", Words { pictures: 1, ..nothing }),
+            ("\"http\" \"image_url\":\"http", Words { pictures: 1, ..nothing }),
+        ] {
+            assert_eq!(check(text.as_bytes()), expect, "{text}");
+            assert_eq!(check([text, &"x".repeat(4_000)].concat().as_bytes()), expect, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn both_ways_find_the_same(pieces in proptest::collection::vec(0_usize..20, 0..40), prose in 0_usize..3_000) {
+            const PIECES: [&str; 20] = [
+                "input", "_", "audio", "\"", "cache", "control", "tool", "s", "function", "web", "search", "file", "id",
+                "http", "url", ":", " ", "a", "\"url\":\"http", "base64",
+            ];
+            let text: String = pieces.iter().map(|at| PIECES[*at]).collect();
+            check([text.as_str(), &"x".repeat(prose), &text].concat().as_bytes());
+        }
+    }
+}
