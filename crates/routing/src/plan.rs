@@ -87,6 +87,11 @@ impl Live<'_> {
         self.warm.is_some_and(|warm| warm.model == index)
     }
 
+    /// Returns what callers think of a target.
+    pub(crate) fn liking(&self, index: ModelIndex) -> (f64, u32) {
+        (self.signals)(index).map_or((1.0, 0), |signals| signals.liking(self.now))
+    }
+
     /// Returns what is believed of a target.
     pub(crate) fn read(&self, index: ModelIndex) -> Reading {
         (self.signals)(index).map_or_else(|| Reading::unknown(self.kind), |signals| signals.read(self.kind, self.now))

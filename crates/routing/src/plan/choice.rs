@@ -127,7 +127,7 @@ fn candidate(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<
     Candidate {
         reading: live.read(index),
         nanos: expected_with(model, wish, if warm { live.warm.map_or(0, |warm| warm.tokens) } else { 0 }),
-        quality: quality(&wish.facts(), model).map(|estimate| estimate.value),
+        quality: quality(&wish.facts(), model, live.liking(index)).map(|estimate| estimate.value),
         output_tokens: if live.kind == crate::signal::Kind::Stream { output } else { 0 },
         family: u32::try_from(first.0).unwrap_or(u32::MAX),
         warm,
