@@ -129,6 +129,9 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
         Some(Err(failure)) => return Err(gated.ticket.refuse(failure)),
         Some(Ok(answer)) => answer,
     };
+    if let Some(prefix) = gated.prefix.take() {
+        gated.configuration.warmth.note(&prefix, model, worker.gateway.clock.now());
+    }
     let trail = Trail { model, attempts: gated.ticket.attempts(), dropped, headers };
     let deadline = run.deadline;
     Ok(match success {
