@@ -112,7 +112,7 @@ def test_the_environment_must_agree(pair: Pair) -> None:
 
 
 def test_the_secret_is_nowhere(gateway: MakeGateway, upstream: MakeUpstream) -> None:
-    """K1: shown once, stored hashed."""
+    """LEAK-01: K1: shown once, stored hashed."""
     served = gateway(simple(upstream(wire.answer).base_url))
     assert served.ask().status == 200
     assert served.stop() == 0
@@ -141,7 +141,7 @@ def _refused(reply: Reply) -> Reply | None:
 
 
 def test_revocation_reaches_requests_in_flight(gateway: MakeGateway, upstream: MakeUpstream) -> None:
-    """K3: a buffered request ends with 401, a streamed one with an error event and no end marker."""
+    """AUTH-05: K3: a buffered request ends with 401, a streamed one with an error event and no end marker."""
 
     def stalled(request: Request) -> list[Step]:
         head, first, second = [stream_head(), *map(chunk, wire.events()[:2])]

@@ -18,6 +18,9 @@ from harness.upstream import Request, Step, reply_json
 from harness.wire import Connection, call, request_bytes
 
 
+ASKED = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
+
 def script(request: Request) -> list[Step]:
     """Answers."""
     return [*reply_json(wire.completion("hello"))]
@@ -68,11 +71,19 @@ def records(served: Gateway) -> list[str]:
 def test_a_backup_under_load_brings_everything_back(
     gateway: MakeGateway, upstream: MakeUpstream, tmp_path: Path
 ) -> None:
-    """Traffic runs; backup; kill -9; the data directory is lost; restore: the same keys, resources and records."""
+    """DUR-05: Traffic runs; backup; kill -9; the data directory is lost; restore: the same keys, resources and records."""
     up = upstream(script)
-    served = gateway(simple(up.base_url))
+    served = gateway({"webhooks_private": True} | simple(up.base_url))
     key, revoked = served.create_key("kept"), served.create_key("revoked")
+    # Somebody who is told of keys and does not listen, and a request that may be sent twice.
+    hook = {"name": "deaf", "spec": {"url": "http://127.0.0.1:9/", "events": ["key.*"]}}
+    environment = "/admin/v1/environments/default"
+    assert call(served.admin_url, f"{environment}/webhooks", hook, key=ADMIN_TOKEN).status == 201
+    once = {"idempotency-key": "once"}
+    answered = call(served.url, "/v1/chat/completions", ASKED, key=key, headers=once)
     served.revoke_key("revoked")
+    deliveries = lambda: call(served.admin_url, f"{environment}/webhooks/deaf/deliveries", key=ADMIN_TOKEN).json["data"]
+    waiting = served.wait(deliveries, "an event for the webhook")
     team = tmp_path / "t.yaml"
     team.write_text("kind: team\nname: data\nspec: {description: kept}\n---\nkind: provider\nname: other\nspec: {kind: openai-compatible, base_url: http://127.0.0.1:9/v1, api_key: sk-stored, default_model: x}\n")
     assert run(served, "apply", "-f", team).code == 0
@@ -90,6 +101,7 @@ def test_a_backup_under_load_brings_everything_back(
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name or "database" in path.name] == []
     names = tarfile.open(backup).getnames()
     assert "master.key" not in names and names[-1] == "manifest.json"
+    assert {"control.db", "records.db", "events.db", "idempotency.db"} <= set(names), names
     exported = json.loads(tarfile.open(backup).extractfile("manifest.json").read())  # type: ignore[union-attr]
     assert exported["master_key"]["included"] is False
 
@@ -103,7 +115,7 @@ def test_a_backup_under_load_brings_everything_back(
     keyless = run(served, "keys", "list", config=True)
     assert keyless.code == 1 and "master.key is missing" in keyless.err, keyless.all
     (data / "master.key").write_bytes(master)
-    for name in ("control.db", "records.db"):
+    for name in ("control.db", "records.db", "events.db", "idempotency.db"):
         assert sqlite3.connect(data / name).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
     served.start()
@@ -113,8 +125,10 @@ def test_a_backup_under_load_brings_everything_back(
     served.wait(lambda: set(before) <= set(records(served)), "every record from before the backup")
     ids = records(served)
     assert len(ids) == len(set(ids)), "none is there twice"
-    reply = call(served.url, "/v1/chat/completions", key=key, body={"model": "m", "messages": []} | {"messages": [{"role": "user", "content": "again"}]})
-    assert reply.status == 200
+    assert call(served.url, "/v1/chat/completions", ASKED, key=key).status == 200
+    again = call(served.url, "/v1/chat/completions", ASKED, key=key, headers=once)
+    assert (again.header("idempotent-replayed"), again.body) == ("true", answered.body), "it is not run twice"
+    assert {one["id"] for one in waiting} <= {one["id"] for one in deliveries()}, "nor are events lost"
 
 
 def test_damage_is_refused_and_leaves_nothing(gateway: MakeGateway, upstream: MakeUpstream, tmp_path: Path) -> None:

@@ -207,6 +207,13 @@ def test_what_cannot_be_asked_is_said(gateway: MakeGateway, tmp_path: Path) -> N
     assert none.code == 1 and "CROSSWAY_ADMIN_TOKEN" in none.err, none.all
     gone = run(served, "diff", "-f", file, "--server", "http://127.0.0.1:9")
     assert gone.code == 2 and "is it running?" in gone.err, gone.all
+    for server, said in (
+        (served.url, "that is the data plane"),
+        (served.admin_url.replace("http:", "https:"), "does it speak https"),
+        (served.admin_url.removeprefix("http://"), "write it like http://127.0.0.1:8081"),
+    ):
+        elsewhere = run(served, "diff", "-f", file, "--server", server)
+        assert elsewhere.code == 2 and said in elsewhere.err, elsewhere.all
     data = run(served, "diff", "-f", file, "--server", served.url)
     assert data.code == 2, data.all
     token = tmp_path / "token"

@@ -8,7 +8,9 @@ import shlex
 import subprocess
 
 from conftest import MakeGateway
+from harness.cli import run
 from harness.gateway import Gateway
+from harness.wire import call
 
 FREE_PORTS = {"CROSSWAY_LISTEN": "127.0.0.1:0", "CROSSWAY_ADMIN_LISTEN": "127.0.0.1:0"}
 
@@ -77,3 +79,30 @@ def test_the_master_key_is_private(gateway: MakeGateway) -> None:
         if "key" in path.name and path.is_file():
             assert path.stat().st_mode & 0o077 == 0, f"{path.name} is readable by others"
     assert first.stop() == 0
+
+
+def test_the_printed_link_makes_the_owner_who_invites_by_a_link(gateway: MakeGateway) -> None:
+    """Each link leads to a page; what its form sends, to where it says, does what the page promises."""
+    first = gateway({}, start=False)
+    first.start()
+    link = first.wait(lambda: re.search(r"^(http://\S+/setup)#code=(\w+)$", first.log, re.MULTILINE), "the link")
+    for url, fields, says in (
+        (link[1], {"code": link[2], "email": "ada@example.com", "name": "Ada"}, "Become the owner"),
+        (None, {}, "Set your password"),
+    ):
+        if url is None:
+            invited = run(first, "people", "add", "bob@example.com", "--role", "developer", config=True)
+            assert invited.code == 0 and "/invitation#code=" in invited.err, invited.all
+            url, fields = f"{first.admin_url}/invitation", {"code": invited.out.strip()}
+        origin, path = url.rsplit("/", 1)
+        page = call(origin, f"/{path}")
+        assert page.status == 200 and says in page.body.decode(), page.body
+        for asset in re.findall(r'(?:src|href)="(setup\.\w+)"', page.body.decode()):
+            assert call(origin, f"/{asset}").status == 200, asset
+        inputs = set(re.findall(r'<input id="(\w+)"', page.body.decode()))
+        assert inputs == {*fields, "password"}
+        to = re.search(r'data-to="([^"]+)"', page.body.decode())
+        done = call(origin, f"/{to[1]}", fields | {"password": "correct horse battery"})  # type: ignore[index]
+        assert done.status in (200, 201) and done.header("set-cookie"), done.body
+    assert b"is set up" in call(first.admin_url, "/setup").body
+    assert "bob@example.com" in run(first, "people", "list", config=True).out

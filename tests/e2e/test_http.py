@@ -30,6 +30,8 @@ FRAMING: dict[str, tuple[list[str], bytes]] = {
     "TE xchunked": (["transfer-encoding: xchunked"], CHUNKED + SMUGGLED),
     "TE gzip": (["transfer-encoding: gzip"], CHUNKED + SMUGGLED),
     "TE with a vertical tab": (["transfer-encoding: \x0bchunked"], CHUNKED + SMUGGLED),
+    "one content length twice": ([f"content-length: {N}", f"content-length: {N}"], BODY + SMUGGLED),
+    "CL with a leading zero": ([f"content-length: 0{N}"], BODY + SMUGGLED),
     "two content lengths": ([f"content-length: {N}", "content-length: 3"], BODY + SMUGGLED),
     "content length list": ([f"content-length: {N}, 3"], BODY + SMUGGLED),
     "CL with a plus": ([f"content-length: +{N}"], BODY + SMUGGLED),
@@ -61,14 +63,10 @@ def test_ambiguous_framing_is_refused(pair: Pair, name: str) -> None:
     with Connection(pair.gateway.url, 10) as connection:
         connection.send(attack(pair, lines, body))
         reply = connection.reply()
-        # RFC 9112, 6.3: with both framings the coding may be taken, if the connection is closed after the answer.
-        fine = (200,) if name in ("CL.TE", "TE.CL") else ()
-        assert reply is None or reply.status in (400, 413, 431, 501, *fine), reply.status
+        assert reply is None or reply.status in (400, 413, 431, 501), reply.status
         assert connection.closed_within(5), "the connection is closed"
         assert b"HTTP/1.1 " not in connection.buffer, "a second response: the bytes after the request were parsed"
-        if reply is None or reply.status != 200:
-            assert not pair.upstream.journal
-    assert len(pair.upstream.journal) <= 1, "never two requests out of one"
+    assert not pair.upstream.journal
     assert pair.gateway.alive
 
 
@@ -180,7 +178,7 @@ def test_too_many_and_too_long_headers(pair: Pair) -> None:
 
 
 def test_a_slow_head_is_not_waited_for_forever(pair: Pair) -> None:
-    """An open connection with half a head costs nobody else anything."""
+    """HTTP-06: An open connection with half a head costs nobody else anything."""
     pair.script(wire.answer)
     half = [Connection(pair.gateway.url) for _ in range(50)]
     for connection in half:

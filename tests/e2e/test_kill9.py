@@ -90,6 +90,7 @@ class Load:
 
 
 def test_kill_under_load(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Acceptance DUR-01."""
     up = upstream(script)
     billed = simple(up.base_url) | {"environment": {"billing": {"enabled": True, "margin_percent": 5.5}}}
     served = gateway(billed, start=False)

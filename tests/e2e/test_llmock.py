@@ -32,9 +32,17 @@ class Two:
     second: LLMock
 
 
+@dataclass
+class Mocks:
+    """Two mocks that speak one dialect, and a configuration with both."""
+
+    first: LLMock
+    second: LLMock
+    config: dict[str, Any]
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def running(request: pytest.FixtureRequest, shared_gateway: MakeGateway) -> Iterator[Two]:
-    """Both mocks speak one dialect."""
+def mocks(request: pytest.FixtureRequest) -> Iterator[Mocks]:
     name = request.param
     times = {"first_token_timeout_ms": 500, "idle_timeout_ms": 500, "timeout_ms": 8000}
     with chaos.mock(FIRST) as first, chaos.mock(SECOND) as second:
@@ -45,15 +53,15 @@ def running(request: pytest.FixtureRequest, shared_gateway: MakeGateway) -> Iter
             "models": [model("m", "one"), model("n", "two"), model("lonely", "one")],
             "fallbacks": [{"model": "m", "fallbacks": ["n"]}],
         }
-        yield Two(shared_gateway(config), first, second)
+        yield Mocks(first, second, config)
 
 
 @pytest.fixture
-def two(running: Two) -> Two:
-    """Healthy mocks with empty journals."""
-    chaos.ready(running.first, FIRST)
-    chaos.ready(running.second, SECOND)
-    return running
+def two(mocks: Mocks, gateway: MakeGateway) -> Two:
+    """Healthy mocks with empty journals, and a gateway that knows nothing bad of them."""
+    chaos.ready(mocks.first, FIRST)
+    chaos.ready(mocks.second, SECOND)
+    return Two(gateway(mocks.config), mocks.first, mocks.second)
 
 
 def by_openai(served: Gateway, stream: bool, name: str = "m", text: str = "hi") -> str:

@@ -53,6 +53,7 @@ def test_the_trail_of_a_failover(gateway: MakeGateway, upstream: MakeUpstream) -
 
 
 def test_hostile_names_forge_nothing(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Acceptance INJ-02."""
     broken = upstream(lambda _: wire.error(500, "broken"))
     served = gateway(
         {

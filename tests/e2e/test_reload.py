@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 
 from conftest import MakeGateway, MakeUpstream
@@ -89,3 +90,42 @@ def test_a_file_is_taken_when_its_writer_is_done(gateway: MakeGateway, upstream:
     served.signal(signal.SIGHUP)
     served.wait(lambda: served.log.count("is in effect") > reads, "the file to be read", 10)
     assert served.alive
+
+
+def test_changes_under_load_drop_nothing(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Models, prices, limits and keys come and go while requests run: every one is answered by what was there before or
+    by what is there after."""
+    served = gateway(simple(upstream(script).base_url))
+    key, stop = served.key, threading.Event()
+    statuses: list[int] = []
+
+    def load() -> None:
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+        while not stop.is_set():
+            statuses.append(call(served.url, "/v1/chat/completions", key=key, body=body).status)
+
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+
+    def change(method: str, path: str, body: object = None) -> None:
+        reply = call(served.admin_url, f"/admin/v1/environments/default/{path}", body, key=ADMIN_TOKEN, method=method)
+        while reply.status == 429:
+            time.sleep(0.5)
+            reply = call(served.admin_url, f"/admin/v1/environments/default/{path}", body, key=ADMIN_TOKEN, method=method)
+        assert reply.status < 300, (method, path, reply.body)
+
+    made = call(served.admin_url, "/admin/v1/environments/default/models?q=none", key=ADMIN_TOKEN)
+    assert made.status == 200
+    for round in range(25):
+        change("POST", "models", {"spec": {"slug": f"x{round}", "provider": "up", "input_price": round, "output_price": 2}})
+        change("POST", "keys", {"name": f"k{round}", "spec": {}})
+        change("PATCH", f"models/x{round}", {"spec": {"output_price": 3, "enabled": round % 2 == 0}})
+        change("POST", f"keys/k{round}/revoke")
+        change("DELETE", f"models/x{round}")
+        served.config_file.write_text(served.config_file.read_text() + f"\n# {round}\n")
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+    assert set(statuses) == {200}, {status: statuses.count(status) for status in set(statuses)}
+    assert len(statuses) > 200

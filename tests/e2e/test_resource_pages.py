@@ -28,7 +28,7 @@ def test_a_page(page: Path, gateway: MakeGateway, tmp_path: Path) -> None:
     for text in files:
         file = tmp_path / "example.yaml"
         file.write_text(text)
-        env = {"HOUSE_KEY": "sk-house"}
+        env = {"HOUSE_KEY": "sk-house", "HOOK_SECRET": "hook-secret-of-the-tests-0123456789abcdef"}
         applied = run(served, "apply", "-f", file, env=env)
         assert applied.code == 0 and f"created   {page.stem} " in applied.out, applied.all
         assert run(served, "diff", "-f", file, env=env).code == 0

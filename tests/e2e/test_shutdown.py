@@ -36,6 +36,7 @@ def stream_of(gateway_url: str, key: str, started: threading.Barrier) -> Reply:
 
 
 def test_open_streams_finish(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Acceptance SHUT-01."""
     go_on = threading.Event()
 
     def script(_: Request) -> list[Step]:

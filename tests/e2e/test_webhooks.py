@@ -205,6 +205,35 @@ def test_shares_of_a_budget_are_mailed(gateway: MakeGateway, upstream: MakeUpstr
     mail.close()
 
 
+def test_an_alert_is_tried_out_and_its_emails_are_listed(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    mail = MailServer()
+    smtp = {"host": "127.0.0.1", "port": mail.port, "tls": "none", "from": "crossway@example.com"}
+    served = gateway(simple(upstream(wire.answer).url) | BUDGET | {"smtp": smtp})
+    alert(served, ["ops@example.com", "boss@example.com"])
+    tried = admin(served, "POST", "alerts/budgets/test", {})
+    assert tried.status == 200 and tried.json["ok"] is True, tried.body
+    assert [(one["address"], one["response_status"]) for one in tried.json["emails"]] == [
+        ("ops@example.com", 250),
+        ("boss@example.com", 250),
+    ]
+    mailed(mail, {"A trial of the alert"})
+    assert admin(served, "GET", "alerts/budgets/deliveries").json["data"] == [], "a trial is not in the log"
+    spend(served)
+    mailed(mail, {"70 %", "90 %", "does not cover"})
+    listed = lambda: admin(served, "GET", "alerts/budgets/deliveries?status=delivered").json["data"]  # noqa: E731
+    log = until(lambda: listed() if len(listed()) == 6 else None, "six emails")
+    assert {one["address"] for one in log} == {"ops@example.com", "boss@example.com"}
+    before = len(mail.messages)
+    again = admin(served, "POST", f"alerts/budgets/deliveries/{log[0]['id']}/redeliver", {})
+    assert again.status == 202, again.body
+    until(lambda: len(mail.messages) == before + 1, "the email once more")
+    assert mail.receivers[-1] == [log[0]["address"]]
+    mail.close()
+    away = admin(served, "POST", "alerts/budgets/test", {}).json
+    assert away["ok"] is False and "cannot be reached" in away["emails"][0]["error"], away
+    assert "not tried" in away["emails"][1]["error"], away
+
+
 def test_email_is_encrypted_and_signed_in(gateway: MakeGateway, upstream: MakeUpstream, tmp_path: Path) -> None:
     """STARTTLS with a certificate that is checked, and a login."""
     files = certificate(tmp_path)

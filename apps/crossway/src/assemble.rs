@@ -16,12 +16,13 @@ use control::publish::Publish;
 use control::resource::{Draft, ListQuery};
 use engine::gateway::{Anonymous, Gateway, Options};
 use engine::state::State;
-use net::connector::TcpConnector;
+use net::connector::{Authorities, TcpConnector};
 use policy::clock::Clock;
 use policy::load::Written;
 use policy::secret::Secret;
 use policy::snapshot::Retention;
 use policy::spec::settings;
+use policy::spec::timestamp::Timestamp;
 use serde_json::{Value, json};
 use server::credits::Credits;
 use server::events::{Desk, Ways, address_check, announcing};
@@ -41,6 +42,7 @@ use store::resources::sqlite::SqliteResources;
 use store::seal::MasterKey;
 
 use crate::cli::{Failure, explained};
+use crate::shutdown::Room;
 
 /// How the gateway names itself to providers.
 pub const USER_AGENT: &str = concat!("crossway/", env!("CARGO_PKG_VERSION"));
@@ -152,6 +154,8 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
             settings::Anonymous::Loopback => Anonymous::Loopback,
             settings::Anonymous::All => Anonymous::All,
         },
+        connections: Room::now().data,
+        trusted_proxies: settings.trusted_proxies.clone(),
         ..Options::default()
     };
     let master = master_key(&settings)?;
@@ -162,7 +166,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let _ = gateway.outcomes.set(Arc::new(outcomes.clone()));
     let tail = Tail::default();
     let ways = Ways {
-        connector: Arc::new(TcpConnector::new(None)),
+        connector: Arc::new(TcpConnector::new(None).trusting(authorities(&settings)?)),
         private: settings.webhooks_private,
         user_agent: USER_AGENT.into(),
     };
@@ -213,6 +217,16 @@ fn warn_of_email(gateway: &Gateway, settings: &settings::Settings) {
     }
 }
 
+/// Returns the authorities that the settings name.
+///
+/// # Errors
+/// When the file cannot be read or holds none.
+pub fn authorities(settings: &settings::Settings) -> Result<Authorities, Failure> {
+    let Some(path) = &settings.ca_file else { return Ok(Authorities::default()) };
+    let text = fs::read(path).map_err(|error| format!("ca_file: cannot read {}: {error}", path.display()))?;
+    Ok(Authorities::read_pem(&text).map_err(|error| format!("ca_file: {}: {error}", path.display()))?)
+}
+
 /// Makes a key for a first start, and for every start of a demo.
 fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>, Failure> {
     let actor = Actor::local("first start");
@@ -224,7 +238,8 @@ fn first_key(plane: &Plane, clock: &Clock, demo: bool) -> Result<Option<Secret>,
     }
     let now = clock.unix_ms();
     let expires_at = now / 1_000 + FIRST_KEY_SECONDS;
-    let Value::Object(spec) = json!({"description": "made at start, to try the gateway", "expires_at": expires_at})
+    let Value::Object(spec) =
+        json!({"description": "made at start, to try the gateway", "expires_at": Timestamp(expires_at)})
     else {
         return Ok(None);
     };

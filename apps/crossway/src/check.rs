@@ -8,6 +8,7 @@ use policy::load::resources::{Resources, read};
 use policy::load::together::load_with;
 use policy::problem::Severity;
 
+use crate::assemble::authorities;
 use crate::cli::{ConfigArgs, Failure, in_order, variable};
 
 /// Prints every problem and says whether the configuration can be served.
@@ -34,8 +35,9 @@ pub fn check(config: &ConfigArgs, files: &[PathBuf]) -> Result<ExitCode, Failure
         writeln!(stderr(), "no provider is configured: add one to crossway.toml, or set OPENAI_API_KEY, say")?;
         return Ok(ExitCode::FAILURE);
     }
+    authorities(&loaded.settings)?;
     let (providers, models) = (loaded.snapshot.providers.len(), loaded.snapshot.models.len());
-    write!(stdout(), "ok: {providers} provider{}, {models} models", plural(providers))?;
+    write!(stdout(), "ok: {providers} provider{}, {models} model{}", plural(providers), plural(models))?;
     match documents {
         0 => writeln!(stdout())?,
         documents => writeln!(stdout(), ", {documents} resource{} in files", plural(documents))?,

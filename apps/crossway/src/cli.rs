@@ -12,7 +12,7 @@ use policy::problem::Problem;
 use crate::apply::{self, FileArgs};
 use crate::export::{self, Format};
 use crate::remote::ServerArgs;
-use crate::{audit, backup, check, credits, keys, ledger, migrate, people, restore, serve};
+use crate::{audit, backup, check, credits, keys, ledger, limits, migrate, people, restore, serve};
 
 /// What a command fails with: one line, or several, for people.
 pub type Failure = Box<dyn std::error::Error>;
@@ -78,6 +78,9 @@ enum Command {
     /// Post and list credits of an environment's account
     #[command(subcommand)]
     Credits(credits::Command),
+    /// Show what limits have left, and whose use they count
+    #[command(subcommand)]
+    Limits(limits::Command),
     /// Verify the ledger
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -179,6 +182,7 @@ pub fn run() -> Result<ExitCode, Failure> {
         Command::Migrate { config } => migrate::migrate(&config),
         Command::Keys(command) => keys::run(command),
         Command::Credits(command) => credits::run(command),
+        Command::Limits(command) => limits::run(&command),
         Command::Ledger(command) => ledger::run(&command),
         Command::Audit(command) => audit::run(command),
         Command::Openapi => {

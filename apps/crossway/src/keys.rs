@@ -1,11 +1,13 @@
-//! `crossway keys`: keys in the data directory. A running gateway sees a change within a second.
+//! `crossway keys`: keys in the data directory. A running gateway has seen a change when the command ends.
 
 mod args;
+mod limit;
 mod listing;
 
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
@@ -21,6 +23,7 @@ use self::args::SpecArgs;
 use self::listing::list;
 use crate::assemble::open_plane;
 use crate::cli::{ConfigArgs, Failure, explained};
+use crate::serve::WATCH;
 
 /// The environment that always exists.
 const ENVIRONMENT: &str = "default";
@@ -33,7 +36,7 @@ pub enum Command {
         #[arg(long)]
         name: String,
         /// The environment it belongs to
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         #[command(flatten)]
         spec: Box<SpecArgs>,
@@ -43,7 +46,7 @@ pub enum Command {
     /// List keys, revoked ones included
     List {
         /// One environment instead of all
-        #[arg(long)]
+        #[arg(short = 'E', long)]
         environment: Option<String>,
         /// What the list is written in
         #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -56,7 +59,7 @@ pub enum Command {
         /// Its name, id or prefix
         key: String,
         /// The environment it belongs to
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         /// How long the old secret works on: 90s, 15m, 24h or 7d; 0s ends it at once
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = args::duration)]
@@ -69,7 +72,7 @@ pub enum Command {
         /// Its name, id or prefix
         key: String,
         /// The environment it belongs to
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         #[command(flatten)]
         config: ConfigArgs,
@@ -93,18 +96,23 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Create { name, environment, spec, config } => {
             let draft = Draft { name: Some(name), spec: spec.spec()? };
-            print_secret(&open(&config)?.create(&actor(), &environment, KEYS, draft).map_err(explained)?)?;
+            let created = open(&config)?.create(&actor(), &environment, KEYS, draft).map_err(explained)?;
+            seen();
+            print_secret(&created)?;
         }
         Command::List { environment, format, config } => list(&open(&config)?, environment, format)?,
         Command::Rotate { key, environment, grace, config } => {
             let plane = open(&config)?;
             let name = named(&plane, &environment, &key)?;
-            print_secret(&plane.rotate_key(&actor(), &environment, &name, grace, Expect::Any).map_err(explained)?)?;
+            let rotated = plane.rotate_key(&actor(), &environment, &name, grace, Expect::Any).map_err(explained)?;
+            seen();
+            print_secret(&rotated)?;
         }
         Command::Revoke { key, environment, config } => {
             let plane = open(&config)?;
             let name = named(&plane, &environment, &key)?;
             let revoked = plane.revoke_key(&actor(), &environment, &name, Expect::Any).map_err(explained)?;
+            seen();
             writeln!(stderr(), "revoked {} ({}…)", revoked.name, status(&revoked, "prefix"))?;
         }
     }
@@ -124,6 +132,11 @@ fn open(config: &ConfigArgs) -> Result<Plane, Failure> {
 
 fn actor() -> Actor {
     Actor::local("command line")
+}
+
+/// Waits until a running gateway has seen what was written: a secret works when it is printed.
+fn seen() {
+    thread::park_timeout(WATCH * 3 / 2);
 }
 
 fn print_secret(created: &Created) -> Result<(), Failure> {

@@ -11,6 +11,7 @@ mod export;
 mod greeting;
 mod keys;
 mod ledger;
+mod limits;
 mod logging;
 mod migrate;
 mod people;

@@ -14,6 +14,7 @@ use policy::clock::Clock;
 
 use crate::assemble::prepare_data_dir;
 use crate::cli::{ConfigArgs, Failure};
+use crate::remote::reachable;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -66,24 +67,30 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
                 ("role".to_owned(), role.into()),
                 ("name".to_owned(), name.into()),
             ]);
-            let (_, invitation) = at(&config)?.create_user(&actor, &spec)?;
-            print(invitation.as_ref())?;
+            let (people, page) = at(&config)?;
+            let (_, invitation) = people.create_user(&actor, &spec)?;
+            print(invitation.as_ref(), &page)?;
         }
-        Command::Reset { email, config } => print(Some(&at(&config)?.reset_password(&actor, &email)?))?,
-        Command::List { config } => list(&at(&config)?)?,
+        Command::Reset { email, config } => {
+            let (people, page) = at(&config)?;
+            print(Some(&people.reset_password(&actor, &email)?), &page)?;
+        }
+        Command::List { config } => list(&at(&config)?.0)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn at(config: &ConfigArgs) -> Result<People, Failure> {
+/// Opens the people, and says on which page a code is good.
+fn at(config: &ConfigArgs) -> Result<(People, String), Failure> {
     let settings = config.read(false)?.settings;
     prepare_data_dir(&settings.data_dir)?;
-    open(&settings.data_dir, Clock::system(), Arc::new(()))
+    let admin = settings.public_url.unwrap_or_else(|| format!("http://{}", reachable(settings.admin_listen)));
+    Ok((open(&settings.data_dir, Clock::system(), Arc::new(()))?, format!("{admin}/invitation")))
 }
 
-fn print(invitation: Option<&Invitation>) -> Result<(), Failure> {
+fn print(invitation: Option<&Invitation>, page: &str) -> Result<(), Failure> {
     let Some(invitation) = invitation else { return Ok(()) };
-    writeln!(stderr(), "good once, for three days, at POST /admin/v1/invitation:")?;
+    writeln!(stderr(), "good once, for three days, at {page}#code=… (or POST /admin/v1/invitation):")?;
     writeln!(stdout(), "{}", invitation.code.expose())?;
     Ok(())
 }

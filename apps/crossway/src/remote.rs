@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use net::connector::{Connector as _, TcpConnector};
+use net::connector::{ConnectError, Connector as _, TcpConnector};
 use net::deadline::after;
 use net::h1::Connection;
 use net::url_guard::{Checked, check};
@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::runtime;
 use tokio::time::timeout_at;
 
+use crate::assemble::authorities;
 use crate::cli::{ConfigArgs, Failure, variable};
 
 /// How long a call may take.
@@ -55,6 +56,13 @@ pub struct Answer {
 }
 
 impl ServerArgs {
+    /// Returns what reaches the gateway. Only where it is encrypted does it matter whom the configuration trusts.
+    fn connector(&self, tls: bool) -> Result<TcpConnector, Failure> {
+        let read = if tls { self.config.read(false).ok() } else { None };
+        let authorities = read.map(|read| authorities(&read.settings)).transpose()?.unwrap_or_default();
+        Ok(TcpConnector::default().trusting(authorities))
+    }
+
     /// Returns the gateway that is meant.
     ///
     /// # Errors
@@ -77,12 +85,15 @@ impl ServerArgs {
             "no admin token: set CROSSWAY_ADMIN_TOKEN to the one that the gateway was started with, or name a file with \
              --token-file",
         )?;
-        let base = check(&url, true).map_err(|error| format!("{url:?} is not the address of a gateway: {error}"))?;
+        let base = check(&url, true).map_err(|error| {
+            format!("{url:?} is not the address of a gateway: {error} (write it like http://127.0.0.1:8081)")
+        })?;
         if !base.origin.tls && !is_local(&base.origin.host) {
             writeln!(stderr(), "warning: the token and what is sent travel to {} unencrypted", base.origin)?;
         }
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Remote { base, token, runtime, connector: TcpConnector::default() })
+        let connector = self.connector(base.origin.tls)?;
+        Ok(Remote { base, token, runtime, connector })
     }
 }
 
@@ -134,13 +145,23 @@ impl Remote {
         match status {
             401 => Err(self.unusable("it does not know the token")),
             413 => Err(self.unusable("that is more than it takes at once: apply fewer files at a time")),
+            // The admin side's errors have no `type`; those that callers of models are told have.
+            404 if answer.pointer("/error/type").is_some() => {
+                Err(self.unusable("that is the data plane: name the admin address, port 8081 unless set otherwise"))
+            }
             status => Ok(Answer { status, body: answer }),
         }
     }
 
     async fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Bytes), Failure> {
         let io = self.connector.connect(&self.base.origin).await;
-        let io = io.map_err(|error| self.unusable(&format!("it cannot be reached ({error}): is it running?")))?;
+        let io = io.map_err(|error| {
+            let hint = match error {
+                ConnectError::Tls(_) => "does it speak https, and is its certificate's authority known (ca_file)?",
+                _ => "is it running?",
+            };
+            self.unusable(&format!("it cannot be reached ({error}): {hint}"))
+        })?;
         let mut connection = Connection::new(io);
         let body = body.map(Value::to_string).unwrap_or_default();
         let head = format!(

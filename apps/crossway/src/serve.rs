@@ -24,17 +24,17 @@ use settle::journal::Journal;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-use crate::assemble::{Parts, USER_AGENT, assemble};
+use crate::assemble::{Parts, USER_AGENT, assemble, authorities};
 use crate::cli::{ConfigArgs, Failure};
 use crate::reload::Reload;
-use crate::shutdown::Stop;
+use crate::shutdown::{Room, Stop};
 use crate::{greeting, logging, people, shutdown};
 
 /// How often the control database is asked whether another process changed it.
-const WATCH: Duration = Duration::from_millis(250);
+pub const WATCH: Duration = Duration::from_millis(40);
 
-/// How many times it is asked until the configuration file is looked at: once a second.
-const FILE_ROUNDS: u32 = 4;
+/// How many times it is asked until the ledger and the configuration file are looked at: once a second.
+const ROUNDS: u32 = 25;
 
 /// How long idle TCP connections to providers stay silent before they are probed.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -61,7 +61,8 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
         assemble(written, demo)?;
     warn_of_configuration(&plane);
     let stop = Stop::default();
-    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(TcpConnector::new(Some(KEEPALIVE)))));
+    let connector = TcpConnector::new(Some(KEEPALIVE));
+    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(connector.trusting(authorities(&settings)?))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
     watch(Arc::clone(&plane), Arc::clone(&credits), reload)?;
@@ -100,11 +101,11 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let main = runtime::Builder::new_current_thread().enable_all().build()?;
     main.block_on(async {
         let listener = TcpListener::from_std(admin_listener)?;
-        let admin = server::admin::serve::serve(listener, router(admin), gateway.clock.clone());
+        let admin = server::admin::serve::serve(listener, router(admin), gateway.clock.clone(), Room::now().admin);
         // The admin side answers to the end: readiness is read while the data plane drains.
         tokio::select! {
             () = admin => {}
-            () = shutdown::drain(&gateway, &stop, settings.grace) => {}
+            () = shutdown::drain(&gateway, &stop, settings.drain_delay, settings.grace) => {}
             () = shutdown::note_hangups(&hangup) => {}
             () = outcomes.sweep() => {}
         }
@@ -120,7 +121,17 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
 }
 
 fn listen(address: SocketAddr) -> Result<StdListener, Failure> {
-    bind(address).map_err(|error| format!("cannot listen on {address}: {error}").into())
+    bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                ": another process does, this gateway perhaps; stop it, or set listen and admin_listen"
+            }
+            std::io::ErrorKind::PermissionDenied => ": ports below 1024 need a right that this process does not have",
+            std::io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
+            _ => "",
+        };
+        format!("cannot listen on {address}: {error}{hint}").into()
+    })
 }
 
 fn start_workers(
@@ -155,21 +166,22 @@ fn start_workers(
 fn watch(plane: Arc<Plane>, credits: Arc<Credits>, mut reload: Reload) -> Result<(), Failure> {
     let watch = move || {
         let (mut failing, mut behind) = (false, false);
-        for round in (0..FILE_ROUNDS).cycle() {
+        for round in (0..ROUNDS).cycle() {
             thread::park_timeout(WATCH);
             let result = plane.refresh();
             if let (false, Err(error)) = (failing, &result) {
                 tracing::warn!(component = "control", error = %error, "The control database cannot be read");
             }
             failing = result.is_err();
+            if round > 0 {
+                continue;
+            }
             let result = credits.poll();
             if let (false, Err(error)) = (behind, &result) {
                 tracing::warn!(component = "credits", error = %error, "The ledger cannot be read: new credits do not count");
             }
             behind = result.is_err();
-            if round == 0 {
-                reload.poll(&plane);
-            }
+            reload.poll(&plane);
         }
     };
     thread::Builder::new().name("control".into()).spawn(watch)?;

@@ -31,8 +31,14 @@ pub enum Permission {
     WriteLimits,
     /// Read teams; those that the actor may see.
     ReadTeams,
-    /// Create, change and delete teams.
+    /// Create and delete teams.
     WriteTeams,
+    /// Change teams: who belongs to them; those that the actor administers.
+    ManageTeams,
+    /// Read alerts; those that the actor may see.
+    ReadAlerts,
+    /// Create, change and delete alerts; those about teams that the actor administers.
+    WriteAlerts,
     /// Read the request log, without content; those requests that the actor may see.
     ReadRequests,
     /// Read what was asked and answered in the requests that the actor may see.
@@ -66,7 +72,8 @@ const fn roles(permission: Permission) -> &'static [Role] {
         May::ReadConfiguration => &[Viewer, Auditor, Operator, Owner],
         May::WriteConfiguration | May::WriteTeams | May::ReadSettings | May::WritePeople => &[Operator, Owner],
         May::WriteKeys => &[Developer, TeamAdmin, Operator, Owner],
-        May::WriteLimits => &[TeamAdmin, Operator, Owner],
+        May::WriteLimits | May::ManageTeams | May::WriteAlerts => &[TeamAdmin, Operator, Owner],
+        May::ReadAlerts => &[Viewer, Auditor, TeamAdmin, Operator, Owner],
         May::ReadContent => &[Auditor, Developer, TeamAdmin, Operator, Owner],
         May::ReadAudit | May::ReadBilling => &[Auditor, Operator, Owner],
         May::PostCredits => &[Owner],
@@ -76,7 +83,7 @@ const fn roles(permission: Permission) -> &'static [Role] {
 
 impl Permission {
     /// Every permission, in the order of the documents.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Open,
         Self::SignedIn,
         Self::ReadStatus,
@@ -88,6 +95,9 @@ impl Permission {
         Self::WriteLimits,
         Self::ReadTeams,
         Self::WriteTeams,
+        Self::ManageTeams,
+        Self::ReadAlerts,
+        Self::WriteAlerts,
         Self::ReadRequests,
         Self::ReadContent,
         Self::ReadUsage,
@@ -113,6 +123,9 @@ impl Permission {
             Self::WriteLimits => "write_limits",
             Self::ReadTeams => "read_teams",
             Self::WriteTeams => "write_teams",
+            Self::ManageTeams => "manage_teams",
+            Self::ReadAlerts => "read_alerts",
+            Self::WriteAlerts => "write_alerts",
             Self::ReadRequests => "read_requests",
             Self::ReadContent => "read_content",
             Self::ReadUsage => "read_usage",
@@ -160,6 +173,9 @@ mod tests {
             (May::WriteLimits, "...TOW"),
             (May::ReadTeams, "VADTOW"),
             (May::WriteTeams, "....OW"),
+            (May::ManageTeams, "...TOW"),
+            (May::ReadAlerts, "VA.TOW"),
+            (May::WriteAlerts, "...TOW"),
             (May::ReadRequests, "VADTOW"),
             (May::ReadContent, ".ADTOW"),
             (May::ReadUsage, "VADTOW"),

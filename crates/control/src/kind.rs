@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::references::{OnDelete, Rule};
+use self::references::{OnDelete, Rule, SCOPE};
 use self::secrets::SecretPath;
 use crate::resource::Spec;
 
@@ -25,8 +25,20 @@ pub const KEYS: &str = store::resources::KEYS;
 /// The plural name of the kind of webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 
+/// The plural name of the kind of providers.
+pub const PROVIDERS: &str = "providers";
+
+/// The plural name of the kind of teams.
+pub const TEAMS: &str = "teams";
+
+/// The plural name of the kind of alerts.
+pub const ALERTS: &str = "alerts";
+
 /// The plural name of the kind of credentials that people bring for their own keys.
 pub const BYOK: &str = "byok";
+
+/// The plural name of the kind of route configurations.
+pub const ROUTES: &str = "routes";
 
 /// A kind of resource.
 pub struct Kind {
@@ -79,7 +91,7 @@ pub(crate) struct Filed {
 }
 
 /// Every kind, in the order in which documents are exported.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 14] = [
     Kind {
         plural: ENVIRONMENTS,
         singular: "environment",
@@ -98,7 +110,7 @@ pub static KINDS: [Kind; 13] = [
         },
     },
     Kind {
-        plural: "providers",
+        plural: PROVIDERS,
         singular: "provider",
         filters: &["q", "kind"],
         secrets: &[
@@ -122,7 +134,7 @@ pub static KINDS: [Kind; 13] = [
         of_file: |specs| filed(&specs.models, Some("slug")),
     },
     Kind {
-        plural: "teams",
+        plural: TEAMS,
         singular: "team",
         filters: &["q"],
         secrets: &[],
@@ -177,8 +189,11 @@ pub static KINDS: [Kind; 13] = [
         singular: "limit",
         filters: &["q"],
         secrets: &[],
-        // Targets and teams are part of a text: they are checked when the environment is compiled.
-        references: &[],
+        // Without its team or key it would bind nobody. Targets are checked when the environment is compiled.
+        references: &[
+            Rule { field: SCOPE, kind: "teams", on_delete: OnDelete::Restrict },
+            Rule { field: SCOPE, kind: KEYS, on_delete: OnDelete::Restrict },
+        ],
         name_field: None,
         add: |incoming, specs| specs.limits.push(incoming.entry()),
         of_file: |specs| filed(&specs.limits, None),
@@ -204,7 +219,7 @@ pub static KINDS: [Kind; 13] = [
         of_file: |_| Vec::new(),
     },
     Kind {
-        plural: "alerts",
+        plural: ALERTS,
         singular: "alert",
         filters: &["q"],
         secrets: &[],
@@ -233,6 +248,25 @@ pub static KINDS: [Kind; 13] = [
         name_field: None,
         add: |incoming, specs| specs.byok.push(incoming.entry()),
         of_file: |_| Vec::new(),
+    },
+    Kind {
+        plural: ROUTES,
+        singular: "route",
+        filters: &["q", "key"],
+        secrets: &[],
+        references: &[
+            // A route of no key would be nobody's.
+            Rule { field: "key", kind: KEYS, on_delete: OnDelete::Restrict },
+            Rule { field: "**.model", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.then", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.otherwise", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.candidates[]", kind: "models", on_delete: OnDelete::Restrict },
+            Rule { field: "**.provider", kind: "providers", on_delete: OnDelete::Restrict },
+            Rule { field: "**.credential", kind: BYOK, on_delete: OnDelete::Restrict },
+        ],
+        name_field: None,
+        add: |incoming, specs| specs.routes.push(incoming.entry()),
+        of_file: |specs| filed(&specs.routes, None),
     },
     Kind {
         plural: KEYS,
@@ -299,8 +333,8 @@ fn without_empty(spec: Spec) -> Spec {
         };
         let says = match &value {
             Value::Null => false,
-            // The one switch that is on when nothing is said.
-            Value::Bool(on) => *on || name == "enabled",
+            // The switches that are on when nothing is said.
+            Value::Bool(on) => *on || name == "enabled" || name == "active",
             Value::Array(list) => !list.is_empty(),
             Value::Object(map) => !map.is_empty(),
             _ => true,

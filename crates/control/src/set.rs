@@ -101,6 +101,7 @@ fn merge(mut written: Specs, stored: Specs) -> Specs {
     written.providers.extend(stored.providers);
     written.models.extend(stored.models);
     written.fallbacks.extend(stored.fallbacks);
+    written.routes.extend(stored.routes);
     written.guardrails.extend(stored.guardrails);
     written.prompts.extend(stored.prompts);
     written.limits.extend(stored.limits);

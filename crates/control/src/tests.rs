@@ -23,6 +23,7 @@ use crate::publish::{Change, Publish};
 use crate::refusal::Refusal;
 use crate::resource::{Created, Draft, Expect, ListQuery, Resource, Spec};
 
+mod any_spec;
 mod apply;
 mod environments;
 mod faults;

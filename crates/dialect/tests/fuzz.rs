@@ -55,6 +55,7 @@ const GRAMMAR: Grammar = Grammar {
     },
 };
 
+/// Acceptance FUZZ-01.
 #[test]
 fn no_target_fails() {
     bounded::run_all(targets::TARGETS, &GRAMMAR);

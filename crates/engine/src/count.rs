@@ -13,8 +13,7 @@ use http::{HeaderName, HeaderValue, Response};
 use http_body::Body;
 use ir::settlement::Outcome;
 use net::deadline::{after, passed};
-use policy::snapshot::ModelIndex;
-use routing::plan::Plan;
+use routing::plan::{Plan, Planned};
 use tokio::time::{Instant, timeout_at};
 use upstream::attempt::exchange;
 use upstream::target::Purpose;
@@ -105,7 +104,7 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
     let deadline = gated.call.timeout.map(after);
     for target in &plan.attempts {
         let each = after(DEADLINE);
-        let counted = ask(worker, gated, target.model, deadline.map_or(each, |deadline| deadline.min(each))).await;
+        let counted = ask(worker, gated, target, deadline.map_or(each, |deadline| deadline.min(each))).await;
         if counted.is_some() {
             return counted;
         }
@@ -118,11 +117,11 @@ async fn asked(worker: &Arc<Worker>, gated: &mut Gated, plan: &Plan) -> Option<u
 }
 
 /// Asks a target to count; `None` when it cannot, or does not.
-async fn ask(worker: &Arc<Worker>, gated: &mut Gated, model: ModelIndex, deadline: Instant) -> Option<u64> {
+async fn ask(worker: &Arc<Worker>, gated: &mut Gated, planned: &Planned, deadline: Instant) -> Option<u64> {
     let configuration = Arc::clone(&gated.configuration);
-    let own = configuration.brings(&gated.key.compiled, model, &[]);
-    let target = configuration.asked(model, own).filter(|target| target.serves(Purpose::CountTokens))?;
-    let (model, snapshot) = (configuration.snapshot.model(model)?, &configuration.snapshot);
+    let own = configuration.credential(&gated.key.compiled, planned, &[]);
+    let target = configuration.asked(planned.model, own).filter(|target| target.serves(Purpose::CountTokens))?;
+    let (model, snapshot) = (configuration.snapshot.model(planned.model)?, &configuration.snapshot);
     let letter = Letter::count(gated, target, model)?;
     // A count is a request to its target, and nothing else.
     gated.ticket.enter(&Demand::default(), model, &snapshot.provider(model.provider)?.name).ok()?;

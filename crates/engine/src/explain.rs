@@ -6,18 +6,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
+use http_body::Body;
 use ir::failure::Failure;
 use ir::money::NanoUsd;
+use policy::condition::facts::Header;
+use policy::snapshot::route::Weights;
 use policy::snapshot::{Model, ModelIndex};
 use routing::plan::choice::expected_cost;
+use routing::plan::{By, Routed};
 use routing::rank::Terms;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Options};
 use crate::limits::{self, Demand};
+use crate::pipeline::Arrival;
+use crate::refusal::Refusal;
+use crate::stage::authenticate::{Authenticated, authenticate};
+use crate::stage::decode;
 use crate::stage::dispatch::brought::reason;
 use crate::stage::dispatch::watch::held;
-use crate::stage::plan::{Circumstances, decide};
+use crate::stage::plan::{Circumstances, decide, prefix};
 use crate::state::{Configuration, LiveKey};
+
+/// The largest request that is explained to its caller: it may hold images; more says nothing about where it goes.
+const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// A request that is not made.
 #[derive(Debug)]
@@ -28,6 +39,8 @@ pub struct Question {
     pub body: Bytes,
     /// Its `x-llm-provider`.
     pub provider: Option<String>,
+    /// All its headers, by their names in lower case.
+    pub headers: Vec<Header>,
 }
 
 /// A plan in words.
@@ -39,12 +52,44 @@ pub struct Explanation {
     pub excluded: Vec<Step>,
     /// The policy that chooses, if one does.
     pub policy: Option<&'static str>,
+    /// What it weighs: the score is the weighted mean of the terms.
+    pub weights: Option<Weights>,
+    /// What the key's route has to say, where one binds it.
+    pub route: Option<Decided>,
     /// What the first target that would be asked is expected to cost, where its price is known.
     pub estimated_cost: Option<NanoUsd>,
     /// The model that savings are measured against, and what it would cost.
     pub baseline: Option<(Arc<str>, Option<NanoUsd>)>,
     /// Roughly how many tokens the request has.
     pub input_tokens: u64,
+}
+
+/// What a route has to say. Rules are counted from 1.
+#[derive(Debug)]
+pub struct Decided {
+    /// The route.
+    pub route: Arc<str>,
+    /// What of it decided: `always`, `rule`, `otherwise` or `nothing`.
+    pub by: &'static str,
+    /// The rule that did.
+    pub rule: Option<usize>,
+    /// The rules that could not be held against the request, and why.
+    pub failed: Vec<(usize, String)>,
+    /// The targets that cannot be asked at all, and why.
+    pub skipped: Vec<(Box<str>, &'static str)>,
+}
+
+impl Decided {
+    fn of(routed: Routed) -> Self {
+        let (by, rule) = match routed.by {
+            By::Always => ("always", None),
+            By::Rule(at) => ("rule", Some(at + 1)),
+            By::Otherwise => ("otherwise", None),
+            By::Nothing => ("nothing", None),
+        };
+        let failed = routed.failed.into_iter().map(|(at, why)| (at + 1, why)).collect();
+        Self { route: routed.route, by, rule, failed, skipped: routed.broken }
+    }
 }
 
 /// One target.
@@ -60,6 +105,36 @@ pub struct Step {
     pub scores: Option<(&'static str, Terms)>,
     /// Why it would be passed over at the moment.
     pub passed_over: Option<String>,
+    /// Whether the key's rights, or a switch, leave it out: then it is no business of who asks with the key.
+    pub of_rights: bool,
+}
+
+/// Explains a request to who would make it, with their own key.
+///
+/// # Errors
+/// As [`authenticate`]; 413 and 408 for the body. What would be refused is part of the explanation.
+pub async fn explain_own<B>(
+    gateway: &Gateway,
+    surface: Surface,
+    arrival: Arrival<B>,
+) -> Result<Result<Explanation, Failure>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let id = arrival.id;
+    let Authenticated { arrival, identity } = authenticate(gateway, surface, arrival)?;
+    let peer = arrival.peer.ip();
+    let headers = decode::all(arrival.headers());
+    let provider = headers.iter().find(|(name, _)| **name == *"x-llm-provider").map(|(_, value)| value.to_string());
+    let options = Options { body_limit: MAX_BODY_BYTES, ..gateway.options.clone() };
+    let body = decode::read(arrival, None, &options).await;
+    let body = body.map_err(|failure| Refusal::closing(id, failure).of(gateway, &identity, peer))?;
+    let provider = provider.filter(|name| !name.is_empty());
+    let question = Question { surface, body, provider, headers: headers.into() };
+    Ok(explain(gateway, &identity.key, &identity.configuration, &question).map(|mut explanation| {
+        explanation.excluded.retain(|step| !step.of_rights);
+        explanation
+    }))
 }
 
 /// Explains a request of a key.
@@ -74,13 +149,19 @@ pub fn explain(
 ) -> Result<Explanation, Failure> {
     let mut request = Asked::decode(question.surface, question.body.clone())?;
     let demand = Demand::of(&request, limits::of_key(gateway, key, configuration).is_some());
+    let prefix = prefix(configuration, &request);
     let around = Circumstances {
         configuration,
         key: &key.compiled,
         provider: question.provider.as_deref(),
+        headers: &question.headers,
         input_tokens: demand.likely_input(),
         now: gateway.clock.now(),
+        unix_ms: &|| gateway.clock.unix_ms(),
         seed: 0,
+        takes: false,
+        prefix: prefix.as_ref(),
+        failed: &|_, _, _| {},
     };
     let plan = decide(&around, &mut request)?;
     let snapshot = &configuration.snapshot;
@@ -93,6 +174,7 @@ pub fn explain(
             reason,
             scores: scored.map(|score| (score.tier.name(), score.terms)),
             passed_over: None,
+            of_rights: false,
         })
     };
     let passed_over =
@@ -102,19 +184,25 @@ pub fn explain(
         .iter()
         .enumerate()
         .filter_map(|(at, one)| {
-            let own = configuration.brings(&key.compiled, one.model, &[]).is_some();
-            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(one, own).into_owned())? })
+            let own = configuration.credential(&key.compiled, one, &[]).is_some();
+            Some(Step { passed_over: passed_over(at), ..step(one.model, reason(&plan, one, own).into_owned())? })
         })
         .collect();
     let first = attempts.iter().position(|step| step.passed_over.is_none()).unwrap_or(0);
     let cost = |model: &Model| expected_cost(model, around.input_tokens, request.max_tokens());
     let baseline = snapshot.baseline.and_then(|index| snapshot.model(index));
     Ok(Explanation {
-        excluded: plan.excluded.iter().filter_map(|one| step(one.model, one.why.to_string())).collect(),
+        excluded: plan
+            .excluded
+            .iter()
+            .filter_map(|one| Some(Step { of_rights: one.why.is_right(), ..step(one.model, one.why.to_string())? }))
+            .collect(),
         policy: plan.policy,
+        weights: plan.weights,
         estimated_cost: plan.attempts.get(first).and_then(|one| snapshot.model(one.model)).and_then(cost),
         baseline: baseline.map(|model| (Arc::clone(&model.slug), cost(model))),
         input_tokens: around.input_tokens,
         attempts,
+        route: plan.route.map(|routed| Decided::of(*routed)),
     })
 }

@@ -9,8 +9,9 @@ use arc_swap::{ArcSwap, Guard};
 use ir::failure::ErrorTypes;
 use policy::clock::Clock;
 use policy::limit::book::Book;
-use policy::snapshot::CompiledKey;
+use policy::snapshot::{CompiledKey, Network};
 use settle::payloads::Queue;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::failed_logins::FailedLogins;
@@ -47,6 +48,10 @@ pub struct Options {
     pub anonymous: Anonymous,
     /// Whether callers may name private addresses where the gateway fetches a URL for them.
     pub fetch_private: bool,
+    /// The proxies whose word about the caller's address counts.
+    pub trusted_proxies: Vec<Network>,
+    /// How many connections callers may have open at once, over all workers; the next waits to be accepted.
+    pub connections: usize,
 }
 
 impl Default for Options {
@@ -56,6 +61,8 @@ impl Default for Options {
             body_idle: Duration::from_secs(30),
             anonymous: Anonymous::Off,
             fetch_private: false,
+            trusted_proxies: Vec::new(),
+            connections: Semaphore::MAX_PERMITS,
         }
     }
 }
@@ -92,6 +99,8 @@ pub struct Gateway {
     pub outcomes: OnceLock<Arc<dyn Outcomes>>,
     /// What management keys call; set once, at the start, when there is a control plane.
     pub native: OnceLock<Arc<dyn Native>>,
+    /// Room for connections of callers: descriptors are left for the admin side, databases and providers.
+    pub connections: Arc<Semaphore>,
     /// Every task that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
 }
@@ -108,6 +117,7 @@ impl Gateway {
             anonymous: Arc::new(LiveKey::without_secret(anonymous)),
             draining: AtomicBool::new(false),
             clock,
+            connections: Arc::new(Semaphore::new(options.connections)),
             options,
             instance: format!("{:016x}", fastrand::u64(..)).into(),
             metrics: Metrics::default(),

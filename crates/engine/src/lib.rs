@@ -19,6 +19,7 @@ pub mod pipeline;
 mod printable;
 pub mod proofs;
 pub mod refusal;
+pub mod replay;
 pub mod reservation;
 mod sightings;
 pub mod stage;

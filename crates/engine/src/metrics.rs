@@ -3,9 +3,9 @@
 pub mod guardrails;
 pub mod idempotency;
 pub mod providers;
+pub mod routes;
 
 use std::fmt;
-use std::sync::Arc;
 
 use ir::settlement::{Outcome, Settlement};
 use prometheus_client::encoding::text::encode;
@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use self::guardrails::GuardrailHits;
 use self::idempotency::Repeats;
-use self::providers::{LastError, ProviderTotals, Providers};
+use self::providers::{ProviderTotals, Providers, Standing};
+use self::routes::FailedRules;
 
 /// The gateway's counters.
 #[derive(Debug, Default)]
@@ -31,10 +32,14 @@ pub struct Metrics {
     cost_nanos: Counter,
     attempts: Counter,
     latency_us: Counter,
+    hedges: Counter,
+    hedges_won: Counter,
     /// What guardrails do.
     pub guardrails: GuardrailHits,
     /// What requests meet that are sent twice.
     pub idempotency: Repeats,
+    /// Rules of routes that could not be held against a request.
+    pub routes: FailedRules,
     providers: Providers,
     payloads_dropped: Counter,
 }
@@ -115,14 +120,24 @@ impl Metrics {
         }
     }
 
-    /// Returns what last went wrong with a provider of an environment since the process started.
-    pub fn last_error(&self, environment: &str, provider: &str) -> Option<Arc<LastError>> {
-        self.providers.last_error(environment, provider)
+    /// Returns how a provider of an environment has done since the process started.
+    pub fn standing(&self, environment: &str, provider: &str) -> Standing {
+        self.providers.standing(environment, provider)
     }
 
     /// Counts a request that was refused before the gate.
     pub fn rejected(&self) {
         self.rejected.inc();
+    }
+
+    /// Counts a request for which a second target is asked, because the first is late.
+    pub fn hedged(&self) {
+        self.hedges.inc();
+    }
+
+    /// Counts one that the second target answered.
+    pub fn hedge_won(&self) {
+        self.hedges_won.inc();
     }
 
     /// Counts a request whose content could not be kept.
@@ -147,6 +162,8 @@ impl Metrics {
             ("cost_nanodollars", "Cost of all requests in nano-dollars", &self.cost_nanos),
             ("attempts", "Attempts at targets", &self.attempts),
             ("latency_microseconds", "Sum of the latencies of all admitted requests", &self.latency_us),
+            ("hedges", "Second targets asked because the first was late", &self.hedges),
+            ("hedges_won", "Second targets that answered before the first", &self.hedges_won),
             (
                 "payloads_dropped",
                 "Requests whose content could not be kept: too much was waiting",
@@ -158,6 +175,7 @@ impl Metrics {
         }
         self.guardrails.register(&mut registry);
         self.idempotency.register(&mut registry);
+        self.routes.register(&mut registry);
         let gauge: prometheus_client::metrics::gauge::Gauge = prometheus_client::metrics::gauge::Gauge::default();
         gauge.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         registry.register("requests_in_flight", "Requests that are admitted and not settled", gauge);

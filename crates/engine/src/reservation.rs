@@ -74,6 +74,11 @@ impl Reservation {
         ir::settlement::Held { output_tokens: self.output_tokens, nanos: self.nanos }
     }
 
+    /// Holds so much more.
+    pub fn add(&mut self, tokens: u64, cost: NanoUsd) {
+        self.extend(self.tokens.saturating_add(tokens), NanoUsd(self.nanos.saturating_add(cost.0)));
+    }
+
     /// Raises what is held to these bounds; it never lowers it.
     pub fn extend(&mut self, tokens: u64, cost: NanoUsd) {
         let (more_tokens, more_nanos) = (tokens.saturating_sub(self.tokens), cost.0.saturating_sub(self.nanos));

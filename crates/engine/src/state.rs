@@ -5,6 +5,7 @@
 
 mod keys;
 pub mod own;
+pub mod turns;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,11 +16,14 @@ use http::HeaderValue;
 use ir::id::ResourceId;
 use ir::money::Prices;
 use policy::snapshot::{CompiledKey, Model, ModelIndex, Provider, Snapshot};
+use routing::affinity::Warmth;
+use routing::hedge::HedgeBudget;
 use routing::signal::Signals;
 use tokio_util::sync::CancellationToken;
 use upstream::target::Target;
 
 pub use self::keys::{Keys, SecretHash, Slot};
+use self::turns::Turns;
 use crate::limits::Cache;
 use crate::printable::header;
 
@@ -66,6 +70,14 @@ pub struct Configuration {
     pub labels: Vec<Label>,
     /// The baseline's slug and prices.
     pub baseline: Option<(Arc<str>, Arc<Prices>)>,
+    /// Whether any model has several providers: then conversations stay where they are cached.
+    pub shares: bool,
+    /// Where prompts are cached.
+    pub warmth: Warmth,
+    /// What second requests have cost lately.
+    pub hedges: Arc<HedgeBudget>,
+    /// Whose turn it is where targets share requests.
+    pub turns: Turns,
     /// What each model is like at the moment, in the snapshot's order; made when it is first asked.
     signals: Box<[OnceLock<Arc<Signals>>]>,
 }
@@ -94,9 +106,25 @@ impl Configuration {
             .and_then(|index| snapshot.model(index))
             .and_then(|model| model.prices.as_ref().map(|prices| (Arc::clone(&model.slug), Arc::clone(prices))));
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let shares = snapshot.names.values().any(|models| models.len() > 1);
         let own = own::ready(&snapshot, user_agent);
         let signals = snapshot.models.iter().map(|_| OnceLock::new()).collect();
-        Self { serial, targets, responses, own, labels, baseline, signals, snapshot }
+        let turns = Turns::of(&snapshot.routes);
+        let hedges = Arc::default();
+        Self {
+            serial,
+            targets,
+            responses,
+            own,
+            labels,
+            baseline,
+            shares,
+            warmth: Warmth::default(),
+            hedges,
+            turns,
+            signals,
+            snapshot,
+        }
     }
 
     /// Returns the live state of a model, to be added to.
@@ -112,6 +140,8 @@ impl Configuration {
     /// Takes over what is known of the models that are still served by the same provider, at the same address, with the
     /// same credentials. Whatever else changed, the others begin anew: a new credential is to be used at once.
     fn keep_signals(&mut self, before: &Self) {
+        self.hedges = Arc::clone(&before.hedges);
+        self.turns.keep(&self.snapshot.routes, &before.turns, &before.snapshot.routes);
         let name = |snapshot: &Snapshot, model: &Model| {
             Some((Arc::clone(&snapshot.provider(model.provider)?.name), Arc::clone(&model.slug)))
         };

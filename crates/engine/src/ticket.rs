@@ -21,6 +21,7 @@ use settle::journal::batch::Due;
 use settle::journal::writer::{JournalUnavailable, Permit};
 
 use self::limited::Cover;
+use self::second::Second;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reservation::Reservation;
@@ -29,6 +30,7 @@ use crate::reservation::Reservation;
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 mod limited;
+mod second;
 
 /// The one settlement of an admitted request, until it is written.
 pub struct Ticket {
@@ -65,6 +67,8 @@ struct Open {
     asking: bool,
     /// How much output is covered.
     cover: Cover,
+    /// The target that was asked as well, because the first was late.
+    second: Option<Box<Second>>,
 }
 
 /// How a request ended, as whoever ends it knows it.
@@ -137,6 +141,7 @@ impl Ticket {
             asked: false,
             asking: false,
             cover: Cover::default(),
+            second: None,
         };
         Self { open: Some(Box::new(open)), limits: None, target: Binding::default() }
     }
@@ -244,16 +249,15 @@ impl Ticket {
                 open.settlement.model = None;
                 open.settlement.provider = None;
             }
-            let bit = u32::try_from(open.settlement.attempts.len()).unwrap_or(u32::MAX);
-            open.settlement.asked |= u64::from(open.asking).checked_shl(bit).unwrap_or(0);
-            open.settlement.attempts.push(attempt);
+            let asked = open.asking;
+            open.note(attempt, asked);
         }
     }
 
-    /// Notes that the answer's first content is there.
-    pub fn first_content(&mut self) {
+    /// Notes when the answer's first content was there.
+    pub fn first_content(&mut self, at: Monotonic) {
         if let Some(open) = &mut self.open {
-            open.settlement.first_content_us = Some(open.gateway.clock.now().micros_since(open.arrived));
+            open.settlement.first_content_us = Some(at.micros_since(open.arrived));
         }
     }
 
@@ -320,12 +324,20 @@ impl Drop for Ticket {
 }
 
 impl Open {
+    /// Notes a try, and whether its target was asked.
+    fn note(&mut self, attempt: AttemptRecord, asked: bool) {
+        let bit = u32::try_from(self.settlement.attempts.len()).unwrap_or(u32::MAX);
+        self.settlement.asked |= u64::from(asked).checked_shl(bit).unwrap_or(0);
+        self.settlement.attempts.push(attempt);
+    }
+
     /// Returns what is charged for a cost, before the margin.
     fn charged(&self, cost: NanoUsd) -> NanoUsd {
         if self.brought { NanoUsd(0) } else { cost }
     }
 
     fn settle(self, outcome: Outcome, ending: Ending) -> (Account, Due) {
+        let lost = self.lost();
         let mut settlement = self.settlement;
         settlement.outcome = outcome;
         settlement.status = ending.status;
@@ -350,6 +362,7 @@ impl Open {
             UsageOrigin::None => Some(NanoUsd(0)),
             _ => self.prices.and_then(|prices| prices.cost(&settlement.usage, tier)),
         };
+        settlement.cost = settlement.cost.map(|cost| NanoUsd(cost.0.saturating_add(lost)));
         settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, tier));
         settlement.latency_us = self.gateway.clock.now().micros_since(self.arrived);
         let account = Account {
@@ -378,6 +391,8 @@ impl Open {
         self.gateway.metrics.settled(&settlement);
         let due = self.permit.settle_with(settlement);
         self.reservation.end(counts.then_some(&used));
+        // Only now, so that what a second target held is never missing.
+        drop(self.second);
         (account, due)
     }
 }

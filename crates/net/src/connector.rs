@@ -4,6 +4,7 @@
 //! deterministic simulation give streams of their own. It keeps no connections (that is [`pool`](crate::pool)) and has
 //! no deadline (the caller wraps the call).
 
+mod names;
 mod race;
 mod tls;
 
@@ -17,6 +18,9 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
+pub use self::tls::{Authorities, BadAuthorities};
+
+use self::names::Names;
 use self::tls::LazyTls;
 use crate::io::BoxIo;
 use crate::url_guard::is_public;
@@ -90,6 +94,7 @@ impl From<io::Error> for ConnectError {
 pub struct TcpConnector {
     keepalive: Option<Duration>,
     tls: LazyTls,
+    names: Names,
 }
 
 impl TcpConnector {
@@ -98,15 +103,26 @@ impl TcpConnector {
     /// One is meant to be shared by all workers, for it holds the TLS configuration and session tickets. Those are
     /// made at the first https connection.
     pub fn new(keepalive: Option<Duration>) -> Self {
-        Self { keepalive, tls: LazyTls::default() }
+        Self { keepalive, tls: LazyTls::default(), names: Names::default() }
     }
 
-    async fn open(&self, origin: &Origin, allowed: fn(IpAddr) -> bool) -> Result<BoxIo, ConnectError> {
-        let mut addresses = addresses(origin).await?;
-        addresses.retain(|address| allowed(address.ip()));
-        if addresses.is_empty() {
-            return Err(ConnectError::Private);
+    /// Trusts these authorities beside the system's.
+    #[must_use]
+    pub fn trusting(self, authorities: Authorities) -> Self {
+        Self { tls: LazyTls::trusting(authorities), ..self }
+    }
+
+    /// Returns the addresses to try, in order. Names that operators chose are few, and remembered for a while.
+    async fn addresses(&self, origin: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
+        let host = origin.bare_host();
+        if host.parse::<IpAddr>().is_ok() {
+            return addresses(origin).await;
         }
+        let found = self.names.resolve(host, look_up(origin)).await.map_err(ConnectError::Dns)?;
+        in_order(found, origin.port)
+    }
+
+    async fn open(&self, origin: &Origin, addresses: Vec<SocketAddr>) -> Result<BoxIo, ConnectError> {
         let stream = race::first(addresses, TcpStream::connect).await?;
         stream.set_nodelay(true).map_err(ConnectError::Other)?;
         if let Some(idle) = self.keepalive {
@@ -123,11 +139,15 @@ impl TcpConnector {
 
 impl Connector for TcpConnector {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
-        Box::pin(self.open(origin, |_| true))
+        Box::pin(async move { self.open(origin, self.addresses(origin).await?).await })
     }
 
     fn connect_public<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
-        Box::pin(self.open(origin, is_public))
+        Box::pin(async move {
+            let mut addresses = addresses(origin).await?;
+            addresses.retain(|address| is_public(address.ip()));
+            if addresses.is_empty() { Err(ConnectError::Private) } else { self.open(origin, addresses).await }
+        })
     }
 }
 
@@ -152,12 +172,19 @@ impl Origin {
 
 /// Returns the addresses to try, in order; an address literal needs no resolver.
 async fn addresses(origin: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
-    let host = origin.bare_host();
-    if let Ok(address) = host.parse::<IpAddr>() {
+    if let Ok(address) = origin.bare_host().parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, origin.port)]);
     }
-    let found = tokio::net::lookup_host((host, origin.port)).await.map_err(ConnectError::Dns)?;
-    let addresses = race::interleave(found.collect());
+    in_order(look_up(origin).await.map_err(ConnectError::Dns)?, origin.port)
+}
+
+async fn look_up(origin: &Origin) -> io::Result<Vec<IpAddr>> {
+    let found = tokio::net::lookup_host((origin.bare_host(), origin.port)).await?;
+    Ok(found.map(|address| address.ip()).collect())
+}
+
+fn in_order(found: Vec<IpAddr>, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    let addresses = race::interleave(found.into_iter().map(|address| SocketAddr::new(address, port)).collect());
     if addresses.is_empty() {
         return Err(ConnectError::Dns(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses")));
     }

@@ -36,6 +36,7 @@ const WORDS: [&str; 22] = [
     "\u{e9}",
 ];
 
+/// Acceptance FUZZ-01.
 #[test]
 fn heads_are_framed_as_their_lines_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/http1");

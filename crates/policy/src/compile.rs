@@ -15,6 +15,7 @@ mod oidc;
 mod plan;
 mod price;
 mod provider;
+pub mod route;
 pub mod settings;
 mod smtp;
 pub mod team;
@@ -68,6 +69,8 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
     let alerts = notify::compile_alerts(specs, &mut report);
     let (providers, provider_names) = finish_providers(providers);
     let own_credentials = byok::compile_own(specs, &providers, &mut report);
+    let known = route::Known { specs, names: &names, models: &models, providers: &providers };
+    let routes = route::compile_routes(known, &mut report);
     let names = names.into_map();
     let snapshot = Snapshot {
         environment,
@@ -76,6 +79,7 @@ pub fn compile(specs: &Specs, vendors: &Vendors, catalogue: &Catalogue) -> Resul
         names,
         provider_names,
         fallbacks,
+        routes,
         baseline,
         limits,
         plans,
@@ -105,6 +109,14 @@ impl Report {
     fn add_hint(&mut self, origin: &Origin, field: &str, message: impl Into<String>, hint: Option<String>) {
         if !origin.is_broken(field) {
             self.problems.push(origin.problem(field, message).maybe_hint(hint));
+        }
+    }
+
+    /// Adds a problem that forbids to write this, and is a warning about what was written before it came up.
+    fn stale(&mut self, origin: &Origin, field: &str, message: impl Into<String>) {
+        if !origin.is_broken(field) {
+            let hint = "it is skipped until it is enabled again";
+            self.problems.push(origin.problem(field, message).hint(hint).stale());
         }
     }
 

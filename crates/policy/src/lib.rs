@@ -5,11 +5,13 @@
 
 pub mod clock;
 pub mod compile;
+pub mod condition;
 pub mod guard;
 pub mod limit;
 pub mod load;
 pub mod notify;
 pub mod problem;
+pub mod schedule;
 pub mod secret;
 pub mod snapshot;
 pub mod spec;

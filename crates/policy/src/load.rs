@@ -229,8 +229,8 @@ fn find(cwd: &Path, problems: &mut Vec<Problem>) -> Option<(PathBuf, String)> {
 fn text_of(path: &Path, name: &str, problems: &mut Vec<Problem>) -> Option<String> {
     let read = match fs::metadata(path) {
         Ok(metadata) if metadata.len() > FILE_LIMIT_BYTES => Err(("larger than 16 MiB".to_owned(), None)),
-        Ok(_) => fs::read(path).map_err(|error| (error.kind().to_string(), None)),
-        Err(error) => Err((error.kind().to_string(), None)),
+        Ok(_) => fs::read(path).map_err(|error| (why_not(&error), None)),
+        Err(error) => Err((why_not(&error), None)),
     };
     match read.and_then(in_utf8) {
         Ok(text) => Some(text),
@@ -238,6 +238,15 @@ fn text_of(path: &Path, name: &str, problems: &mut Vec<Problem>) -> Option<Strin
             problems.push(Problem::new(name, "", format!("cannot be read: {why}")).at(line));
             None
         }
+    }
+}
+
+/// Says in plain words why a file cannot be read.
+fn why_not(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "its permissions do not allow it".to_owned(),
+        other => other.to_string(),
     }
 }
 

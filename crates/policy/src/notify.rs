@@ -5,11 +5,14 @@ use std::sync::Arc;
 use crate::secret::Secret;
 
 /// The types of events, in the order of the documents.
-pub const EVENT_TYPES: [&str; 17] = [
+pub const EVENT_TYPES: [&str; 20] = [
     USAGE_THRESHOLD,
     BUDGET_ALERT,
     BUDGET_EXCEEDED,
+    CREDITS_LOW,
     CREDITS_EXHAUSTED,
+    ACCOUNT_SUSPENDED,
+    ACCOUNT_RESUMED,
     "billing.topup",
     "billing.charged",
     "key.created",
@@ -31,6 +34,12 @@ pub const USAGE_THRESHOLD: &str = "usage.threshold";
 pub const BUDGET_ALERT: &str = "budget.alert";
 /// A budget was spent, or a request was refused because of it.
 pub const BUDGET_EXCEEDED: &str = "budget.exceeded";
+/// Few prepaid credits are left.
+pub const CREDITS_LOW: &str = "credits.low";
+/// The account was suspended: no request is served.
+pub const ACCOUNT_SUSPENDED: &str = "account.suspended";
+/// The account is not suspended any more.
+pub const ACCOUNT_RESUMED: &str = "account.resumed";
 /// Nothing is left of prepaid credits.
 pub const CREDITS_EXHAUSTED: &str = "credits.exhausted";
 /// A request was answered.
@@ -39,6 +48,9 @@ pub const REQUEST_COMPLETED: &str = "request.completed";
 pub const REQUEST_FAILED: &str = "request.failed";
 /// Somebody tries a webhook out.
 pub const WEBHOOK_TEST: &str = "webhook.test";
+
+/// Somebody tries an alert out. Nobody subscribes to it: it is sent to the addresses of that alert.
+pub const ALERT_TEST: &str = "alert.test";
 
 /// The shares at which limits that are budgets or quotas tell of themselves, in percent.
 pub const THRESHOLDS: [u8; 3] = [70, 90, 100];
@@ -151,7 +163,7 @@ impl Alert {
             Some(patterns) => patterns.iter().any(|pattern| pattern.matches(about.event)),
             // A budget tells of itself under a type of its own: one message is enough.
             None if about.event == USAGE_THRESHOLD => !about.budget,
-            None => matches!(about.event, BUDGET_ALERT | BUDGET_EXCEEDED | CREDITS_EXHAUSTED),
+            None => matches!(about.event, BUDGET_ALERT | BUDGET_EXCEEDED | CREDITS_LOW | CREDITS_EXHAUSTED),
         };
         let among = |wanted: &Option<Vec<Box<str>>>, is: Option<&str>| {
             wanted.as_ref().is_none_or(|wanted| is.is_some_and(|is| wanted.iter().any(|one| **one == *is)))
@@ -207,7 +219,8 @@ mod tests {
         let alert = Alert::default();
         assert!(alert.wants(&about(BUDGET_ALERT)) && alert.wants(&about(USAGE_THRESHOLD)));
         assert!(!alert.wants(&About { budget: true, ..about(USAGE_THRESHOLD) }), "a budget has one message");
-        assert!(!alert.wants(&about("key.created")));
+        assert!(alert.wants(&about(CREDITS_LOW)) && alert.wants(&about(CREDITS_EXHAUSTED)));
+        assert!(!alert.wants(&about("key.created")) && !alert.wants(&about(ACCOUNT_SUSPENDED)));
         let named = Alert { events: Some(vec![Pattern::All]), ..Alert::default() };
         assert!(named.wants(&about("key.created")) && named.wants(&About { budget: true, ..about(USAGE_THRESHOLD) }));
     }

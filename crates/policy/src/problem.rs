@@ -30,6 +30,9 @@ pub struct Problem {
     pub hint: Option<String>,
     /// How bad it is.
     pub severity: Severity,
+    /// Whether a warning forbids to write what it is about, now that it is known: it names something that is switched
+    /// off. What was written before that was so stays in use.
+    pub stale: bool,
 }
 
 impl Problem {
@@ -42,6 +45,7 @@ impl Problem {
             message: message.into(),
             hint: None,
             severity: Severity::Error,
+            stale: false,
         }
     }
 
@@ -63,6 +67,13 @@ impl Problem {
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
+        self
+    }
+
+    /// Makes it a warning that forbids to write this anew.
+    #[must_use]
+    pub fn stale(mut self) -> Self {
+        (self.severity, self.stale) = (Severity::Warning, true);
         self
     }
 

@@ -1,6 +1,8 @@
 //! The compiled configuration: immutable, swapped whole, read by every request.
 
+mod fallback;
 mod network;
+pub mod route;
 mod settings;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,11 +14,13 @@ use catalog::model::{Mode, fold_name};
 use catalog::vendor::Vendor;
 use ir::failure::ErrorTypes;
 use ir::id::ResourceId;
-use ir::money::Prices;
+use ir::money::{NanoUsd, Prices};
 use url::Url;
 
+pub use self::fallback::{Fallback, FallbackOn};
 pub use self::network::{Network, NetworkFault};
-pub use self::settings::{AccountStatus, Billing, LogContent, Retention, UnsupportedParams};
+use self::route::{Policies, Routes};
+pub use self::settings::{AccountStatus, Billing, Hedging, LogContent, Retention, UnsupportedParams};
 use crate::guard::scope::{Bound, Scoped};
 use crate::limit::rule::Limit;
 use crate::limit::zone::Zone;
@@ -39,6 +43,8 @@ pub struct Snapshot {
     pub provider_names: HashMap<Box<str>, ProviderIndex>,
     /// Fallback policies by the slug of their primary model.
     pub fallbacks: HashMap<Box<str>, Fallback>,
+    /// Route configurations.
+    pub routes: Routes,
     /// The model that savings are measured against.
     pub baseline: Option<ModelIndex>,
     /// The environment's limits, those of its teams, users and so on included.
@@ -166,8 +172,14 @@ pub struct Environment {
     pub zone: Zone,
     /// Whether usage is charged.
     pub billing: Billing,
+    /// How few credits somebody is told of, the most first.
+    pub low_credits: Vec<NanoUsd>,
     /// The plan of keys that name none.
     pub default_plan: Option<Arc<str>>,
+    /// When a second target is asked because the first is late.
+    pub hedging: Hedging,
+    /// The settings of the policies that choose a model.
+    pub policies: Policies,
     /// What may not be asked and not be answered, and the system prompt that requests get after the caller's own:
     /// whichever key asks.
     pub bound: Bound,
@@ -287,61 +299,6 @@ pub struct Model {
     pub created: u64,
     /// Whether requests may use it.
     pub enabled: bool,
-}
-
-/// What happens when a model fails.
-#[derive(Clone, Debug)]
-pub struct Fallback {
-    /// The models tried next, in order.
-    pub models: Vec<ModelIndex>,
-    /// On which failures.
-    pub on: FallbackOn,
-}
-
-/// The failures that lead to the next target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the specification")]
-pub struct FallbackOn {
-    /// No connection.
-    pub connect: bool,
-    /// No first content in time.
-    pub timeout: bool,
-    /// 408.
-    pub request_timeout: bool,
-    /// 429.
-    pub rate_limited: bool,
-    /// 500 to 599 but 529, and answers that are not what they should be.
-    pub server_error: bool,
-    /// 529, or a body that says overloaded.
-    pub overloaded: bool,
-    /// 401, 403: the operator's credential.
-    pub auth: bool,
-    /// 404 for the model.
-    pub model_not_found: bool,
-    /// The prompt does not fit.
-    pub context_length: bool,
-    /// The provider's content filter.
-    pub content_filter: bool,
-    /// 409.
-    pub conflict: bool,
-}
-
-impl Default for FallbackOn {
-    fn default() -> Self {
-        Self {
-            connect: true,
-            timeout: true,
-            request_timeout: true,
-            rate_limited: true,
-            server_error: true,
-            overloaded: true,
-            auth: true,
-            model_not_found: false,
-            context_length: false,
-            content_filter: false,
-            conflict: false,
-        }
-    }
 }
 
 /// An API key as a request sees it. It never holds the secret.

@@ -15,6 +15,7 @@ pub mod oidc;
 pub mod plan;
 pub mod prompt;
 pub mod provider;
+pub mod route;
 pub mod settings;
 pub mod smtp;
 pub mod team;
@@ -32,6 +33,7 @@ use model::ModelSpec;
 use plan::PlanSpec;
 use prompt::PromptSpec;
 use provider::ProviderSpec;
+use route::RouteSpec;
 use team::TeamSpec;
 use webhook::WebhookSpec;
 
@@ -57,6 +59,8 @@ pub struct Specs {
     pub models: Vec<Entry<ModelSpec>>,
     /// Its fallback policies.
     pub fallbacks: Vec<Entry<FallbackSpec>>,
+    /// Its route configurations.
+    pub routes: Vec<Entry<RouteSpec>>,
     /// Its guardrails.
     pub guardrails: Vec<Entry<GuardrailSpec>>,
     /// Its system prompts.

@@ -70,6 +70,10 @@ const GRAMMAR: Grammar = Grammar {
         b"model:x",
         b"http://[::1",
         b"10.0.0.0/33",
+        b"'vision' in features",
+        b"headers.a.matches('(a+)+$')",
+        b"[[[[[[[[model]]]]]]]] == []",
+        b"labels.all(x, x == 'a' || x > 3)",
         b"a\n  b",
         b"\"\"",
     ],
@@ -83,6 +87,7 @@ const GRAMMAR: Grammar = Grammar {
     },
 };
 
+/// Acceptance FUZZ-01.
 #[test]
 fn no_target_fails() {
     bounded::run_all(targets::TARGETS, &GRAMMAR);

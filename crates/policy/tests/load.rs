@@ -394,15 +394,14 @@ fn models_of_other_modes_are_known_and_not_offered() {
 
 #[test]
 fn resource_files_are_checked_with_the_configuration() {
-    use policy::load::resources::{Resources, parse};
+    use policy::load::resources::parse;
     use policy::load::together::load_with;
 
     let folder = std::env::temp_dir().join(format!("crossway-together-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("crossway.toml"), "[providers.openai]\napi_key = \"sk-a\"\n").unwrap();
     let check = |text: &str| {
-        let Resources { documents, problems, .. } = parse("r.yaml", text, &|_| None);
-        let resources = Resources { documents, problems, files: Vec::new() };
+        let resources = parse("r.yaml", text, &|_| None);
         match load_with(None, &folder, &|_| None, resources) {
             Ok(loaded) => (true, loaded.warnings),
             Err(problems) => (false, problems),
@@ -419,6 +418,17 @@ fn resource_files_are_checked_with_the_configuration() {
         "kind: model\nname: mine\nspec: {provider: opena}\n",
         false,
         &["r.yaml:3: models.mine.provider: no provider of this name is configured (did you mean openai?)"],
+    );
+    // What refers to a resource with a fault is not at fault too.
+    expect(
+        "kind: provider\nname: far\nspec: {kind: vllm, base_url: \"http://10.0.0.7/v1\", api_key: \"${NO_SUCH}\"}\n\
+         ---\nkind: model\nname: mine\nspec: {provider: far}\n---\nkind: team\nname: t\nspec: {descripton: x}\n\
+         ---\nkind: key\nname: k\nspec: {team: t}\n---\nkind: fallback\nname: mine\nspec: {fallbacks: [gpt-4o]}\n",
+        false,
+        &[
+            "r.yaml:3: spec.api_key: environment variable NO_SUCH is not set",
+            "r.yaml:11: teams.t.descripton: unknown setting (did you mean description?)",
+        ],
     );
     expect(
         "\nkind: provider\nname: openai\nspec: {api_key: sk-b}\n",

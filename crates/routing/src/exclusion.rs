@@ -27,6 +27,8 @@ pub enum Exclusion {
     BelowBar(u32),
     /// Enough others are better.
     Behind,
+    /// The own credential that it would be asked with serves other keys, or another provider.
+    CredentialNotServing,
 }
 
 impl Exclusion {
@@ -59,6 +61,7 @@ impl fmt::Display for Exclusion {
             Self::QualityUnknown => f.write_str("its quality is unknown"),
             Self::BelowBar(bar) => write!(f, "its quality is below {bar}"),
             Self::Behind => f.write_str("enough others are better"),
+            Self::CredentialNotServing => f.write_str("its own credential does not serve this key there"),
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use policy::snapshot::Snapshot;
+use policy::snapshot::route::{PolicySettings, Weights};
+
 /// A routing policy, as a request names it in `model`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Goal {
@@ -35,7 +38,13 @@ impl Goal {
         }
     }
 
-    /// Returns what it weighs the terms by.
+    /// Returns what an environment says about it.
+    pub fn settings(self, snapshot: &Snapshot) -> PolicySettings {
+        let at = Self::ALL.into_iter().position(|goal| goal == self);
+        at.and_then(|at| snapshot.environment.policies.get(at)).copied().unwrap_or_default()
+    }
+
+    /// Returns what it weighs the terms by, where nobody says otherwise.
     pub fn weights(self) -> Weights {
         let only = Weights { latency: 0.0, cost: 0.0, quality: 0.0, availability: 0.0 };
         match self {
@@ -50,26 +59,5 @@ impl Goal {
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// What the terms of a score are multiplied by. Only their proportions count.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weights {
-    /// Of the expected time.
-    pub latency: f64,
-    /// Of the expected cost.
-    pub cost: f64,
-    /// Of the expected quality.
-    pub quality: f64,
-    /// Of being up.
-    pub availability: f64,
-}
-
-impl Weights {
-    /// Returns their sum; 1 when there is none, so that it divides.
-    pub(crate) fn sum(&self) -> f64 {
-        let sum = self.latency + self.cost + self.quality + self.availability;
-        if sum > 0.0 && sum.is_finite() { sum } else { 1.0 }
     }
 }

@@ -1,20 +1,27 @@
 //! The plan: which targets are tried, in which order, and why.
 //!
-//! Precedence: `x-llm-provider`, then the request's `model` (a policy, a slug, an alias or `provider/slug`), then,
-//! without one, every provider's default model in the configured order. The key's rights filter always. Where several
-//! providers serve the model that was asked for, and where a policy chooses the model, the live state decides the order.
+//! Precedence: the key's active route; `x-llm-provider`; the environment's default route, unless the key has one that is
+//! not active; the request's `model` (a policy, a slug, an alias or `provider/slug`); then, without one, every provider's
+//! default model in the configured order. The key's rights filter always. Where several providers serve the model that was
+//! asked for, and where a policy chooses the model, the live state decides the order.
 
 pub mod choice;
 mod names;
+mod route;
+mod share;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use ir::failure::{Code, Failure, Fault};
 use policy::clock::Monotonic;
+use policy::condition::Facts;
+use policy::snapshot::route::Weights;
 use policy::snapshot::{CompiledKey, FallbackOn, ModelIndex, Snapshot};
 
 use self::names::Named;
+use crate::affinity::Warm;
 use crate::exclusion::Exclusion;
 use crate::goal::Goal;
 use crate::quality::PromptFacts;
@@ -35,6 +42,8 @@ pub struct Wish<'a> {
     pub input_tokens: u64,
     /// The most tokens that the answer may have, where somebody said.
     pub max_tokens: Option<u64>,
+    /// What the conditions of a route may know of it, where one binds the key.
+    pub facts: Option<&'a Facts<'a>>,
 }
 
 impl<'a> Wish<'a> {
@@ -65,9 +74,25 @@ pub struct Live<'a> {
     pub seed: u64,
     /// What is waited for.
     pub kind: Kind,
+    /// Where the beginning of the prompt is cached, if anywhere.
+    pub warm: Option<Warm>,
+    /// Returns the number of the request among those that share targets, by the slot of the level.
+    pub turn: &'a dyn Fn(usize) -> u64,
+    /// Told of every rule that could not be held against the request: the route, the rule's place from 0, and why.
+    pub failed: &'a dyn Fn(&Arc<str>, usize, &str),
 }
 
 impl Live<'_> {
+    /// Whether the beginning of the prompt is cached at a target.
+    pub(crate) fn is_warm(&self, index: ModelIndex) -> bool {
+        self.warm.is_some_and(|warm| warm.model == index)
+    }
+
+    /// Returns what callers think of a target.
+    pub(crate) fn liking(&self, index: ModelIndex) -> (f64, u32) {
+        (self.signals)(index).map_or((1.0, 0), |signals| signals.liking(self.now))
+    }
+
     /// Returns what is believed of a target.
     pub(crate) fn read(&self, index: ModelIndex) -> Reading {
         (self.signals)(index).map_or_else(|| Reading::unknown(self.kind), |signals| signals.read(self.kind, self.now))
@@ -95,6 +120,16 @@ pub enum Reason {
     Policy(Goal),
     /// Its next one.
     NextBest(Goal),
+    /// The only target of a route.
+    Target,
+    /// A target of a chain, by its priority.
+    Priority(u32),
+    /// It is its turn in a split.
+    Split,
+    /// The caller always gets it.
+    Sticky,
+    /// Another target of the split.
+    NextInSplit,
 }
 
 impl Reason {
@@ -110,6 +145,11 @@ impl Reason {
             Self::NextProvider => "next configured provider",
             Self::Policy(goal) => return format!("policy {goal}").into(),
             Self::NextBest(goal) => return format!("policy {goal}, next best").into(),
+            Self::Target => "target",
+            Self::Priority(priority) => return format!("priority {priority}").into(),
+            Self::Split => "split",
+            Self::Sticky => "split, sticky",
+            Self::NextInSplit => "split, next",
         };
         words.into()
     }
@@ -128,6 +168,27 @@ pub struct Planned {
     pub model: ModelIndex,
     /// Why it is tried.
     pub reason: Reason,
+    /// Whose credential it is asked with.
+    pub credential: Credential,
+}
+
+impl Planned {
+    /// Returns a target that is asked with the usual credential.
+    pub fn new(model: ModelIndex, reason: Reason) -> Self {
+        Self { model, reason, credential: Credential::Usual }
+    }
+}
+
+/// Whose credential a target is asked with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Credential {
+    /// The caller's own where there is one, else the operator's.
+    #[default]
+    Usual,
+    /// The operator's.
+    Platform,
+    /// One of the caller's own, by its place in the snapshot.
+    Own(usize),
 }
 
 /// One target that was left out.
@@ -161,18 +222,81 @@ pub struct Plan {
     pub scores: Vec<Score>,
     /// The policy that chose, when the caller left the choice open.
     pub policy: Option<&'static str>,
+    /// What it weighed.
+    pub weights: Option<Weights>,
     /// The failures that lead to the next target.
     pub on: FallbackOn,
+    /// The route that decided, or was asked.
+    pub route: Option<Box<Routed>>,
+}
+
+/// What a route had to say about a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routed {
+    /// The route.
+    pub route: Arc<str>,
+    /// What of it decided.
+    pub by: By,
+    /// The rules that could not be held against the request, by their places from 0, and why.
+    pub failed: Vec<(usize, String)>,
+    /// The targets that cannot be asked at all, and why.
+    pub broken: Vec<(Box<str>, &'static str)>,
+}
+
+/// What of a route decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// It treats all requests alike.
+    Always,
+    /// A rule, by its place from 0.
+    Rule(usize),
+    /// What it does when no rule applies.
+    Otherwise,
+    /// Nothing: the request goes where it says itself.
+    Nothing,
+}
+
+impl fmt::Display for Routed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "route {}", self.route)?;
+        for (at, why) in &self.failed {
+            write!(f, ", rule {} failed: {why}", at + 1)?;
+        }
+        match self.by {
+            By::Always => Ok(()),
+            By::Rule(at) => write!(f, ", rule {}", at + 1),
+            By::Otherwise => f.write_str(", otherwise"),
+            By::Nothing => f.write_str(", no rule"),
+        }
+    }
+}
+
+impl Plan {
+    /// Says why a target is tried.
+    pub fn reason(&self, planned: &Planned) -> Cow<'static, str> {
+        match &self.route {
+            None => planned.reason.words(),
+            Some(routed) => format!("{routed}: {}", planned.reason).into(),
+        }
+    }
 }
 
 /// Plans a request. The same arguments give the same plan.
 ///
 /// # Errors
 /// 400 `unknown_model` for a model or provider that does not exist, 403 when every target is one that the key may not
-/// use or that is switched off, 503 when nothing is configured or nothing can serve the request.
+/// use or that is switched off, 503 when nothing is configured, nothing can serve the request, or a route leaves no target.
 pub fn plan(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>, live: &Live<'_>) -> Result<Plan, Failure> {
+    match snapshot.routes.route_of(&key.name, wish.provider.is_some()) {
+        Some(route) => route::follow(snapshot, key, &wish, route, live),
+        None => requested(snapshot, key, &wish, live),
+    }
+}
+
+/// Plans a request as it says itself.
+fn requested(snapshot: &Snapshot, key: &CompiledKey, wish: &Wish<'_>, live: &Live<'_>) -> Result<Plan, Failure> {
     if let Some(goal) = wish.goal() {
-        return choice::choose(snapshot, key, &wish, goal, live);
+        return choice::choose(snapshot, key, wish, &choice::Settings::of(goal, snapshot), live);
     }
     let named = wish.named();
     let policy = (wish.provider.is_none() && named.is_none()).then_some(Goal::Auto.name());
@@ -186,7 +310,7 @@ pub fn plan(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>, live: &Live<
         return Err(nothing_left(snapshot, &excluded));
     }
     let scores = balance(&mut found, live);
-    Ok(Plan { attempts: found.list, excluded, scores, policy, on: found.on })
+    Ok(Plan { attempts: found.list, excluded, scores, policy, weights: None, on: found.on, route: None })
 }
 
 /// Takes out what the key may not use, and what is there twice.
@@ -215,12 +339,18 @@ fn balance(found: &mut Named, live: &Live<'_>) -> Vec<Score> {
     let alike =
         |family: &&mut [Planned]| family.len() > 1 && family.iter().all(|one| one.reason != Reason::ForcedDefault);
     let Some(family) = found.list.get_mut(..found.family).filter(alike) else { return Vec::new() };
+    balance_family(family, live)
+}
+
+/// Orders the providers of one model by their live state. The reasons stay where they are.
+fn balance_family(family: &mut [Planned], live: &Live<'_>) -> Vec<Score> {
     let candidate = |planned: &Planned| Candidate {
         reading: live.read(planned.model),
         nanos: None,
         quality: None,
         output_tokens: 0,
         family: 0,
+        warm: live.is_warm(planned.model),
     };
     let candidates: Vec<Candidate> = family.iter().map(candidate).collect();
     let mut ranked = Vec::with_capacity(candidates.len());
@@ -228,7 +358,7 @@ fn balance(found: &mut Named, live: &Live<'_>) -> Vec<Score> {
     let order: Vec<ModelIndex> = ranked.iter().filter_map(|one| Some(family.get(one.at)?.model)).collect();
     let reasons: Vec<Reason> = family.iter().map(|planned| planned.reason).collect();
     for ((planned, model), reason) in family.iter_mut().zip(&order).zip(reasons) {
-        *planned = Planned { model: *model, reason };
+        *planned = Planned { model: *model, reason, ..*planned };
     }
     scores(&ranked, &order)
 }

@@ -1,7 +1,7 @@
 //! The admin listener: health, metrics, and the admin API.
 //!
 //! Every route is a row of [`table`]; the router, the OpenAPI document and the matrix of roles are made from it, and
-//! [`frame`] stands around each: nothing is reached that a row does not declare.
+//! `frame` stands around each: nothing is reached that a row does not declare.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ pub mod blocking;
 mod body;
 pub mod call;
 mod catalogue;
+mod connection;
 mod deliveries;
 mod denied;
 mod documents;
@@ -39,6 +40,7 @@ pub mod people;
 pub mod principal;
 mod probe;
 pub mod problem;
+mod replay;
 mod requests;
 mod resources;
 pub mod route;

@@ -21,9 +21,11 @@ use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
 use net::h1::serve::head::HeadError;
 use net::h1::serve::{Handler, RequestBody};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use crate::listen::Listener;
+use crate::client;
+use crate::listen::{Listener, now_and_then};
 use crate::surface;
 
 /// How often idle connections to providers are looked at.
@@ -45,9 +47,31 @@ pub async fn serve<L: Listener>(mut listener: L, worker: Arc<Worker>, stop: Canc
         }
     };
     worker.gateway.tasks.spawn(sweeper);
-    while let Some((io, peer)) = stop.run_until_cancelled(listener.accept()).await {
-        worker.gateway.tasks.spawn(connection(io, peer, Arc::clone(&worker), stop.clone()));
+    while let Some(Some(room)) = stop.run_until_cancelled(room(&worker.gateway)).await {
+        let Some((io, peer)) = stop.run_until_cancelled(listener.accept()).await else { break };
+        let served = connection(io, peer, Arc::clone(&worker), stop.clone());
+        worker.gateway.tasks.spawn(async move {
+            served.await;
+            drop(room);
+        });
     }
+}
+
+/// Waits for room for one more connection; those that come meanwhile wait to be accepted. `None` never happens: nobody
+/// closes it.
+async fn room(gateway: &Gateway) -> Option<OwnedSemaphorePermit> {
+    if let Ok(room) = Arc::clone(&gateway.connections).try_acquire_owned() {
+        return Some(room);
+    }
+    if now_and_then() {
+        let most = gateway.options.connections;
+        tracing::warn!(
+            component = "listener",
+            most,
+            "As many connections are open as there are descriptors for: the next wait (raise the limit of open files)"
+        );
+    }
+    Arc::clone(&gateway.connections).acquire_owned().await.ok()
 }
 
 async fn connection<I>(io: I, peer: SocketAddr, worker: Arc<Worker>, stop: CancellationToken)
@@ -95,6 +119,7 @@ async fn respond(worker: &Arc<Worker>, peer: SocketAddr, head: Box<Parts>, body:
     if let Some(failure) = unacceptable(head.version, &head.headers) {
         return surface::error(gateway, surface, &Refusal::closing(id, failure));
     }
+    let peer = SocketAddr::new(client::of(peer.ip(), &head.headers, &gateway.options.trusted_proxies), peer.port());
     let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
     Contained { handler: pin!(surface::answer(worker, surface, arrival)), gateway, surface, id }.await
 }
@@ -104,8 +129,8 @@ const MAX_HEADER_BYTES: usize = 48 << 10;
 
 /// Refuses heads that two parsers could frame differently, and heads that are too large.
 ///
-/// Both servers drop Content-Length where Transfer-Encoding stands too, and close the connection after it (RFC 9112 section
-/// 6.3); what is left to refuse is a coding other than one `chunked`.
+/// The data listener has refused most of it already (`net::h1::serve::head`). The server of the admin listener drops
+/// Content-Length where Transfer-Encoding stands too, and closes the connection after it (RFC 9112, section 6.3).
 pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Failure> {
     let (mut size, mut hosts, mut codings) = (0, 0, Vec::new());
     for (name, value) in headers {
@@ -122,7 +147,8 @@ pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Fail
             return Some(Failure::new(Code::InvalidRequest, Fault::Caller, message));
         }
     }
-    if hosts > 1 {
+    // RFC 9112, section 3.2.
+    if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
         return Some(Failure::new(Code::InvalidRequest, Fault::Caller, "a request has one Host header"));
     }
     if size > MAX_HEADER_BYTES {

@@ -1,8 +1,8 @@
 //! Events of this gateway: where they come from, who is told, and what the admin side can do about deliveries.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use control::plane::Plane;
 use control::plane::webhooks::AddressCheck;
@@ -18,9 +18,10 @@ use settle::events::post::Poster;
 use settle::events::pump::{self, Pump};
 use settle::events::{Audience, Audiences};
 
+mod accounts;
 mod audit;
 mod expiry;
-mod limits;
+pub(crate) mod limits;
 mod providers;
 mod requests;
 
@@ -32,6 +33,8 @@ pub struct Desk {
     pub counts: Arc<Counts>,
     /// How far requests were announced.
     pub seen: Arc<AtomicU64>,
+    /// How email is sent, where it is configured, once the pump is made.
+    pub mailer: OnceLock<Arc<Mailer>>,
 }
 
 /// How events leave the gateway.
@@ -49,7 +52,7 @@ impl Desk {
     pub fn new(gateway: &Gateway, ways: Ways) -> Self {
         let Ways { connector, private, user_agent } = ways;
         let poster = Poster { connector, private, user_agent, clock: gateway.clock.clone() };
-        Self { poster: Arc::new(poster), counts: Arc::default(), seen: Arc::default() }
+        Self { poster: Arc::new(poster), counts: Arc::default(), seen: Arc::default(), mailer: OnceLock::new() }
     }
 
     /// Returns the pump that tells everybody.
@@ -64,12 +67,17 @@ impl Desk {
         smtp: Option<&Smtp>,
     ) -> Result<Pump, MailError> {
         let mailer = smtp.map(Mailer::new).transpose()?.map(Arc::new);
+        if let Some(mailer) = &mailer {
+            // Whoever makes a second pump has made the same mailer.
+            let _ = self.mailer.set(Arc::clone(mailer));
+        }
         let asking = Arc::clone(gateway);
         Ok(Pump::new(pump::Parts {
             audiences: Box::new(move || audiences(&asking)),
             sources: vec![
                 Box::new(audit::Audit::new(Arc::clone(plane))),
                 Box::new(requests::Requests::new(data_dir.clone(), Arc::clone(&self.seen))),
+                Box::new(accounts::Accounts::new(Arc::clone(gateway))),
                 Box::new(limits::Limits::new(Arc::clone(gateway))),
                 Box::new(providers::Providers::new(Arc::clone(gateway))),
                 Box::new(expiry::Expiry::new(Arc::clone(gateway))),

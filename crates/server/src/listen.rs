@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use net::deadline::{after, passed};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Where connections come from.
 pub trait Listener: Send {
@@ -39,13 +41,29 @@ impl Listener for TcpListener {
                         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
                     );
                     if !passing {
-                        tracing::warn!(component = "listener", error = %error, "Accepting a connection failed");
+                        if now_and_then() {
+                            tracing::warn!(component = "listener", error = %error, "Accepting a connection failed");
+                        }
                         sleep(REST).await;
                     }
                 }
             }
         }
     }
+}
+
+/// How often trouble with connections is told, over all listeners.
+const TOLD: Duration = Duration::from_secs(5);
+
+/// Returns whether trouble with connections is to be told now: a flood of them is no flood of lines.
+pub(crate) fn now_and_then() -> bool {
+    static QUIET: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut quiet = QUIET.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = quiet.is_none_or(passed);
+    if told {
+        *quiet = Some(after(TOLD));
+    }
+    told
 }
 
 /// Connections that may wait to be accepted.

@@ -2,6 +2,7 @@
 //! the key stands for and in the key's environment, so that validation, ownership and the audit log are the same; what
 //! is answered differently is the frame: paths, the shape of errors, and that nothing but keys is changed.
 
+mod feedback;
 mod own;
 
 use std::sync::{Arc, LazyLock, Weak};
@@ -123,11 +124,28 @@ impl Native for Surfaces {
                 (Ok(admin), Ok(Found::Own(own))) => own::answered(&admin, own, balance, call).await,
                 (Ok(admin), Ok(Found::Route(route, name))) => run(&admin, &route, name, call).await,
             };
-            match answered {
-                Ok(response) => reply(response, id).await,
-                Err(problem) => refused(problem, id).await,
-            }
+            told(answered, id).await
         })
+    }
+
+    fn feedback(&self, call: Call) -> Answering {
+        let admin = self.admin.upgrade().ok_or_else(|| Problem::unavailable("the gateway is stopping"));
+        Box::pin(async move {
+            let id = call.id;
+            let answered = match admin {
+                Ok(admin) => feedback::taken(&admin, call).await,
+                Err(problem) => Err(problem),
+            };
+            told(answered, id).await
+        })
+    }
+}
+
+/// Returns what a future has to say as an answer of the data plane.
+async fn told(answered: Result<Response<Body>, Problem>, id: RequestId) -> Response<ReplyBody> {
+    match answered {
+        Ok(response) => reply(response, id).await,
+        Err(problem) => refused(problem, id).await,
     }
 }
 

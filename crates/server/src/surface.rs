@@ -1,5 +1,6 @@
 //! The surfaces of the data plane: which path belongs to which, and how each says that something went wrong.
 
+mod explain;
 mod models;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use engine::body::ReplyBody;
 use engine::capture::Capture;
 use engine::count::count_tokens;
 use engine::gateway::Gateway;
-use engine::native::manage;
+use engine::native::{feedback, manage};
 use engine::pipeline::{Arrival, chat};
 use engine::refusal::Refusal;
 use engine::worker::Worker;
@@ -31,6 +32,8 @@ enum Route<'a> {
     CountTokens,
     Models,
     Model(&'a str),
+    Explain,
+    Feedback,
     Native,
 }
 
@@ -49,7 +52,9 @@ fn route(path: &str) -> Option<Route<'_>> {
         "/chat/completions" if !prefix.starts_with("/api") => Some(Route::Chat),
         "/messages" if !prefix.is_empty() => Some(Route::Messages),
         "/messages/count_tokens" if !prefix.is_empty() => Some(Route::CountTokens),
+        "/feedback" if !prefix.is_empty() => Some(Route::Feedback),
         "/models" => Some(Route::Models),
+        "/route" if !prefix.is_empty() => Some(Route::Explain),
         rest => rest.strip_prefix("/models/").filter(|id| !id.is_empty() && !id.contains("..")).map(Route::Model),
     })
 }
@@ -69,8 +74,8 @@ fn by_path(path: &str, is_anthropic: impl FnOnce() -> bool) -> Surface {
         Some(Route::Chat) => Surface::OpenaiChat,
         Some(Route::Messages) => Surface::AnthropicMessages,
         Some(Route::CountTokens) => Surface::AnthropicCount,
-        Some(Route::Native) => Surface::OpenaiChat,
-        Some(Route::Models | Route::Model(_)) | None => {
+        Some(Route::Native | Route::Feedback) => Surface::OpenaiChat,
+        Some(Route::Models | Route::Model(_) | Route::Explain) | None => {
             if path.starts_with("/api/anthropic/") || is_anthropic() {
                 Surface::AnthropicMessages
             } else {
@@ -92,8 +97,12 @@ where
         (Some(Route::CountTokens), &Method::POST) => count_tokens(worker, arrival).await,
         (Some(Route::Models), &Method::GET) => models::list(worker, surface, &arrival),
         (Some(Route::Model(name)), &Method::GET) => models::one(worker, surface, &arrival, name),
+        (Some(Route::Explain), &Method::POST) => explain::own(worker, surface, arrival).await,
+        (Some(Route::Feedback), &Method::POST) => feedback(&worker.gateway, arrival).await,
         (Some(Route::Native), _) => manage(&worker.gateway, arrival).await,
-        (Some(Route::Chat | Route::Messages | Route::CountTokens), _) => Err(method(id, "POST")),
+        (Some(Route::Chat | Route::Messages | Route::CountTokens | Route::Explain | Route::Feedback), _) => {
+            Err(method(id, "POST"))
+        }
         (Some(_), _) => Err(method(id, "GET")),
         (None, _) => Err(Refusal::closing(id, not_found(uri.path()))),
     };
@@ -147,6 +156,10 @@ mod tests {
         }
         check("/v1/models/a/b", Some(Route::Model("a/b")));
         check("/v1/models/", None);
+        check("/v1/route", Some(Route::Explain));
+        check("/route", None);
+        check("/v1/feedback", Some(Route::Feedback));
+        check("/feedback", None);
         check("/v1//messages", None);
         check("/api/v1/keys", Some(Route::Native));
         check("/api/v1", None);

@@ -9,11 +9,12 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::resources::sqlite;
-use crate::{Schema, StoreError, events, idempotency, payloads, records};
+use crate::{Schema, StoreError, events, feedback, idempotency, payloads, records};
 
 /// The databases, in the order in which they are copied: what happened before what is configured, so that every record
 /// finds the key that it names.
-const SCHEMAS: [Schema; 5] = [payloads::SCHEMA, idempotency::SCHEMA, events::SCHEMA, records::SCHEMA, sqlite::SCHEMA];
+const SCHEMAS: [Schema; 6] =
+    [payloads::SCHEMA, idempotency::SCHEMA, feedback::SCHEMA, events::SCHEMA, records::SCHEMA, sqlite::SCHEMA];
 
 /// Why a database could not be copied or checked.
 #[derive(Debug, thiserror::Error)]

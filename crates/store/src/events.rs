@@ -293,23 +293,24 @@ impl Events {
     /// When the database fails; then nothing has changed.
     pub fn redeliver(&mut self, lane: &Lane, seq: u64, now_ms: u64) -> Result<Option<u64>, StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let found: Option<(i64, i64)> = transaction
+        let found: Option<(i64, i64, String)> = transaction
             .query_row(
-                "SELECT event, state FROM deliveries
+                "SELECT event, state, address FROM deliveries
                  WHERE seq = ?1 AND environment = ?2 AND channel = ?3 AND name = ?4",
                 (to_sql(seq), &lane.environment, lane.channel.code(), &lane.name),
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )
             .optional()?;
         let again = match found {
             None => None,
-            Some((_, 0)) => {
+            Some((_, 0, _)) => {
                 let due = "UPDATE deliveries SET due_ms = ?2 WHERE seq = ?1";
                 transaction.execute(due, (to_sql(seq), to_sql(now_ms)))?;
                 Some(seq)
             }
-            Some((event, _)) => {
-                insert_delivery(&transaction, event, lane, now_ms)?;
+            Some((event, _, address)) => {
+                let lane = Lane { address, ..lane.clone() };
+                insert_delivery(&transaction, event, &lane, now_ms)?;
                 Some(from_sql(transaction.last_insert_rowid()))
             }
         };

@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 pub mod audit;
 pub mod backup;
 pub mod events;
+pub mod feedback;
 pub mod idempotency;
 pub mod payloads;
 pub mod people;
@@ -85,6 +86,24 @@ pub enum StoreError {
     /// A secret could not be made.
     #[error(transparent)]
     Seal(#[from] seal::SealError),
+}
+
+impl StoreError {
+    /// Returns what whoever runs the gateway can do about it, when something can be done.
+    pub fn advice(&self) -> Option<&'static str> {
+        let Self::Database(error) = self else {
+            return matches!(self, Self::Corrupt { .. }).then_some("restore the data directory from a backup");
+        };
+        match error.sqlite_error_code()? {
+            ErrorCode::DiskFull => Some("the disk is full: make room where the data directory is, then try again"),
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some("another process holds it: try again"),
+            ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
+                Some("the data directory cannot be written: look at the disk and at the permissions")
+            }
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some("restore the data directory from a backup"),
+            _ => None,
+        }
+    }
 }
 
 /// One database file and its migrations, oldest first.

@@ -103,20 +103,28 @@ pub struct Assembly {
 impl Assembly {
     /// Puts a gateway together from the text of a `crossway.toml`.
     pub fn new(config: &str) -> Self {
-        Self::open(config, Directory::new(), NOW_MS)
+        Self::open(config, Directory::new(), NOW_MS, None)
+    }
+
+    /// The same, with a control database that may grow by so many pages: then the disk is full.
+    pub fn with_control_pages(config: &str, pages: u32) -> Self {
+        Self::open(config, Directory::new(), NOW_MS, Some(pages))
     }
 
     /// Puts a gateway together that starts after this one was killed at this moment, so much later. This one lives on.
     pub fn restarted(&self, config: &str, after: Duration) -> Self {
         let after = u64::try_from(after.as_millis()).expect("a time");
-        Self::open(config, self.directory.copy(), self.core.clock.unix_ms() + after)
+        Self::open(config, self.directory.copy(), self.core.clock.unix_ms() + after, None)
     }
 
-    fn open(config: &str, directory: Directory, unix_ms: u64) -> Self {
+    fn open(config: &str, directory: Directory, unix_ms: u64, control_pages: Option<u32>) -> Self {
         let written = written(config);
         let (clock, hands) = Clock::manual(unix_ms);
         let master = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");
         let store = SqliteResources::open(&directory.0).expect("a control database");
+        if let Some(pages) = control_pages {
+            store.leave_room_for(pages).expect("a control database");
+        }
         let mut records = Records::open(&directory.0).expect("a records database");
         let disk = FaultyDisk::new(Arc::new(RealDisk));
         let options = JournalOptions { segment_bytes: SEGMENT_BYTES, ..JournalOptions::default() };
@@ -133,6 +141,7 @@ impl Assembly {
                 settings::Anonymous::All => Anonymous::All,
             },
             fetch_private: written.settings.fetch_private,
+            trusted_proxies: written.settings.trusted_proxies.clone(),
             ..Options::default()
         };
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");

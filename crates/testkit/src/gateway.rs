@@ -58,6 +58,7 @@ pub struct Builder {
     hosts: Vec<(String, Vec<Script>)>,
     private: HashSet<String>,
     admin_token: bool,
+    control_pages: Option<u32>,
 }
 
 /// A provider that is to be.
@@ -143,9 +144,19 @@ impl Builder {
         self
     }
 
+    /// Lets the control database grow by so many pages: then its disk is full.
+    #[must_use]
+    pub fn control_pages(mut self, pages: u32) -> Self {
+        self.control_pages = Some(pages);
+        self
+    }
+
     /// Puts the parts together; nothing runs yet.
     pub fn assemble(&self) -> Assembly {
-        Assembly::new(&self.text())
+        match self.control_pages {
+            Some(pages) => Assembly::with_control_pages(&self.text(), pages),
+            None => Assembly::new(&self.text()),
+        }
     }
 
     /// Returns the configuration.
@@ -283,6 +294,7 @@ impl Gateway {
             hosts: Vec::new(),
             private: HashSet::new(),
             admin_token: true,
+            control_pages: None,
         }
     }
 
@@ -357,7 +369,8 @@ impl Gateway {
     /// Asks the admin side.
     pub async fn admin(&self, line: &str, fields: &str) -> Reply {
         let mut client = self.admin_client("127.0.0.1:50000");
-        client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n")).await;
+        let host = if fields.contains("host:") { "" } else { "host: localhost\r\n" };
+        client.send(format!("{line} HTTP/1.1\r\n{host}{fields}\r\n")).await;
         client.reply().await
     }
 

@@ -8,6 +8,7 @@ use ir::report::Report;
 use net::h1::ResponseHead;
 use policy::snapshot::FallbackOn;
 
+use crate::credentials::LIMITED;
 use crate::failure::{AttemptFailure, Class};
 use crate::target::Target;
 
@@ -190,9 +191,11 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
             Failure::new(Code::UpstreamError, Fault::Provider, told("the provider failed"))
         }
     };
+    // Every 429 says when: where the provider does not, after the time for which it is left alone.
+    let retry_after = failure.retry_after.or_else(|| (answer.status == 429).then_some(LIMITED));
     Failure {
         param: failure.report.param.clone().filter(|_| answer.fault == Fault::Caller),
-        retry_after: failure.retry_after,
+        retry_after,
         detail: Some(failure.to_string()),
         overloaded: failure.class == Class::Overloaded,
         ..answer

@@ -18,7 +18,7 @@ const MAX_WEIGHT: u32 = 100;
 const REFUSED: Duration = Duration::from_secs(30);
 
 /// How long one is not used that is asked too often, where the provider does not say.
-const LIMITED: Duration = Duration::from_secs(1);
+pub(crate) const LIMITED: Duration = Duration::from_secs(1);
 
 /// The longest that a provider may say.
 const MOST_LIMITED: Duration = Duration::from_secs(3600);

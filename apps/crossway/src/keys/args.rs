@@ -7,9 +7,11 @@ use clap::Args;
 use control::resource::Spec;
 use policy::spec::environment::RetentionSpec;
 use policy::spec::key::KeySpec;
+use policy::spec::limit::LimitSpec;
 use policy::spec::timestamp::Timestamp;
 use serde_json::Value;
 
+use super::limit::limit;
 use crate::cli::Failure;
 
 /// The longest grace time, as in the admin API: 30 days.
@@ -48,6 +50,9 @@ pub struct SpecArgs {
     /// The plan whose limits it gets
     #[arg(long)]
     plan: Option<String>,
+    /// A limit of its own, METER=AMOUNT/WINDOW, such as usd=25/month, requests=100/60s or concurrency=4; repeat for several
+    #[arg(long = "limit", value_name = "LIMIT", value_parser = limit)]
+    limits: Vec<LimitSpec>,
     /// Whether what is asked and answered is kept: off, redacted or full
     #[arg(long, value_name = "MODE")]
     log_content: Option<String>,
@@ -88,7 +93,7 @@ impl SpecArgs {
             allowed_networks: self.allowed_networks.clone(),
             surfaces: self.surfaces.clone(),
             plan: self.plan.clone(),
-            limits: Vec::new(),
+            limits: self.limits.clone(),
             management: self.management,
             retention: RetentionSpec { content_days: self.content_days, ..RetentionSpec::default() },
         };

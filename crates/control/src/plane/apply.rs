@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use policy::problem::Problem;
 use policy::secret::Secret;
+use policy::snapshot::Snapshot;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use store::resources::ResourceReader;
@@ -85,16 +86,32 @@ impl Plane {
     /// [`Refusal::Invalid`] with every problem of every document.
     pub fn apply(&self, actor: &Actor, documents: Vec<Document>, dry_run: bool) -> Result<Vec<Applied>, Refusal> {
         actor.check_may_configure()?;
-        self.write(actor, dry_run, |state, reader| {
-            let mut plan = Plan::new(Vec::new());
-            let mut seen = BTreeSet::new();
-            for (index, document) in documents.iter().enumerate() {
-                if let Err(problem) = self.plan(state, reader, &documents, document, index, &mut seen, &mut plan)? {
-                    plan.problems.push(problem);
-                }
+        self.write(actor, dry_run, |state, reader| self.plan_all(state, reader, &documents))
+    }
+
+    /// Returns what an environment would be with some documents applied, for whoever wants to try it. Nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Plane::apply`]; [`Refusal::NotFound`] for the environment.
+    pub fn draft(&self, actor: &Actor, environment: &str, documents: &[Document]) -> Result<Arc<Snapshot>, Refusal> {
+        actor.check_may_configure()?;
+        self.foresee(environment, |state, reader| self.plan_all(state, reader, documents))
+    }
+
+    fn plan_all(
+        &self,
+        state: &State,
+        reader: &dyn ResourceReader,
+        documents: &[Document],
+    ) -> Result<ApplyPlan, Refusal> {
+        let mut plan = Plan::new(Vec::new());
+        let mut seen = BTreeSet::new();
+        for (index, document) in documents.iter().enumerate() {
+            if let Err(problem) = self.plan(state, reader, documents, document, index, &mut seen, &mut plan)? {
+                plan.problems.push(problem);
             }
-            Ok(plan)
-        })
+        }
+        Ok(plan)
     }
 
     /// Returns every stored resource of an environment as documents, its own settings first. Secrets and revoked keys

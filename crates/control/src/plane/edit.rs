@@ -240,7 +240,7 @@ fn lost_names(gone: &Document, snapshot: Option<&Snapshot>) -> Vec<String> {
             names.retain(|name| snapshot.is_none_or(|snapshot| snapshot.resolve(name).is_empty()));
             names.iter().map(|name| references::normal("models", name)).collect()
         }
-        "teams" | "plans" | "webhooks" => vec![gone.name.clone()],
+        "teams" | "plans" | "webhooks" | crate::kind::BYOK => vec![gone.name.clone()],
         _ => Vec::new(),
     }
 }

@@ -337,7 +337,7 @@ pub(super) fn administered(actor: &Actor, environment: &str) -> Vec<String> {
 }
 
 /// Finds a key by its name, else by its id. What the actor may not see is not there.
-fn visible(
+pub(super) fn visible(
     kind: &Kind,
     actor: &Actor,
     reader: &dyn ResourceReader,

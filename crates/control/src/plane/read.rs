@@ -11,7 +11,7 @@ use crate::actor::Actor;
 use crate::document::{Document, about, label};
 use crate::files::FILE_ENVIRONMENT;
 use crate::files::FileEntry;
-use crate::kind::{ENVIRONMENTS, KEYS, Kind};
+use crate::kind::{ENVIRONMENTS, KEYS, Kind, ROUTES};
 use crate::refusal::Refusal;
 use crate::resource::{ListQuery, ManagedBy, Page, Resource, Spec};
 
@@ -70,10 +70,11 @@ impl Plane {
         if kind.plural == KEYS {
             return self.list_keys(actor, environment, query, limit, after);
         }
+        let reader = self.reader();
         let state = self.look();
         let mut found: Vec<Found<'_>> = state.all(kind, environment);
         found.retain(|found| after.is_none_or(|after| found.id() > after) && fits(found, query));
-        found.retain(|found| owned::sees(actor, kind, found.spec()));
+        found.retain(|found| owned::sees(actor, kind, environment, found.name(), found.spec(), &**reader));
         found.sort_by_key(Found::id);
         let more = found.len() > limit;
         found.truncate(limit);
@@ -90,9 +91,10 @@ impl Plane {
         if kind.plural == KEYS {
             return self.get_key(actor, environment, name);
         }
+        let reader = self.reader();
         let state = self.look();
         let found = state.find(kind, environment, name)?;
-        owned::check_sees(actor, kind, environment, name, found.spec())?;
+        owned::check_sees(actor, kind, environment, found.name(), found.spec(), &**reader)?;
         Ok(state.resource(&found))
     }
 
@@ -237,6 +239,10 @@ impl State {
             if whole {
                 status.insert("in_effect".to_owned(), (found.snapshot.is_some() && found.problems.is_empty()).into());
             }
+        }
+        if kind.plural == ROUTES {
+            let found = self.environments.get(environment).and_then(|found| found.snapshot.as_ref());
+            status.insert("state".to_owned(), found.map_or("unknown", |found| found.routes.state_of(name)).into());
         }
         if let Some(document) = document.filter(|document| !document.kind.secrets.is_empty()) {
             let stored: Vec<&String> = document.sealed.keys().collect();

@@ -26,10 +26,10 @@ impl Plane {
         if kind.plural == KEYS {
             return self.create_key(actor, environment, draft);
         }
-        owned::check_may_change(actor, kind)?;
+        owned::check_may_make(actor, kind)?;
         let mut draft = draft;
-        owned::bind(actor, kind, environment, &mut draft.spec)?;
-        let (name, secret) = self.write(actor, false, |state, _| {
+        let (name, secret) = self.write(actor, false, |state, reader| {
+            owned::bind(actor, kind, environment, None, &mut draft.spec, reader)?;
             let taken = |name: &str| state.is_taken(kind, environment, name);
             let name = edit::name_of(kind, environment, &draft, taken)?;
             if taken(&name) {
@@ -96,12 +96,12 @@ impl Plane {
             return self.put_key(actor, environment, name, expect, action, &|spec| next(kind, spec));
         }
         owned::check_may_change(actor, kind)?;
-        let name = self.write(actor, false, |state, _| {
+        let name = self.write(actor, false, |state, reader| {
             let before = state.writable(kind, environment, name, Expect::Any)?;
-            owned::check_sees(actor, kind, environment, name, &before.spec)?;
+            owned::check_sees(actor, kind, environment, &before.name, &before.spec, reader)?;
             check_version(before.version, expect)?;
             let mut spec = next(kind, &before.spec);
-            owned::bind(actor, kind, environment, &mut spec)?;
+            owned::bind(actor, kind, environment, Some(&before.spec), &mut spec, reader)?;
             let after = edit::changed(before, spec, self.clock.unix_ms(), &self.tools)?;
             let name = before.name.clone();
             let edit = Edit { action, before: Some(Arc::clone(before)), after: Some(Arc::new(after)) };
@@ -126,10 +126,11 @@ impl Plane {
         if kind.plural == KEYS {
             return self.delete_key(actor, environment, name, expect);
         }
-        owned::check_may_change(actor, kind)?;
+        owned::check_may_make(actor, kind)?;
         self.write(actor, false, |state, reader| {
             let before = state.writable(kind, environment, name, Expect::Any)?;
-            owned::check_sees(actor, kind, environment, name, &before.spec)?;
+            owned::check_sees(actor, kind, environment, &before.name, &before.spec, reader)?;
+            owned::check_may_delete(actor, kind, environment, &before.spec, reader)?;
             check_version(before.version, expect)?;
             if kind.plural == ENVIRONMENTS {
                 check_empty(&before.name, reader)?;

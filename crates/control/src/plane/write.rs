@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::problem::Problem;
+use policy::snapshot::Snapshot;
 use serde_json::Value;
 use store::resources::row::{AuditRow, Row, SecretRow};
 use store::resources::{ResourceReader, Transaction};
@@ -105,6 +106,34 @@ impl Plane {
         Err(Refusal::Conflict("another process changes the configuration all the time: try again".to_owned()))
     }
 
+    /// Works out a change and returns what an environment would be after it. Nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Plane::write`]; [`Refusal::NotFound`] when there would be no such environment.
+    pub(super) fn foresee<R>(
+        &self,
+        environment: &str,
+        mut plan: impl FnMut(&State, &dyn ResourceReader) -> Result<Plan<R>, Refusal>,
+    ) -> Result<Arc<Snapshot>, Refusal> {
+        let mut writer = self.writer();
+        for _ in 0..ATTEMPTS {
+            let transaction = writer.begin()?;
+            if transaction.sequence()? != self.look().sequence {
+                drop(transaction);
+                self.catch_up(&**writer)?;
+                continue;
+            }
+            let state = self.look();
+            let plan = plan(&state, &*transaction)?;
+            let mut prospect = self.prospect(&state, &*transaction, &plan)?;
+            let current = || state.environments.get(environment).cloned();
+            let found = prospect.environments.remove(environment).unwrap_or_else(current);
+            let missing = || Refusal::NotFound(format!("there is no environment {environment} that works"));
+            return found.and_then(|found| found.snapshot).ok_or_else(missing);
+        }
+        Err(Refusal::Conflict("another process changes the configuration all the time: try again".to_owned()))
+    }
+
     /// Compiles what would be.
     fn prospect<R>(&self, state: &State, reader: &dyn ResourceReader, plan: &Plan<R>) -> Result<Prospect, Refusal> {
         let mut touched: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();
@@ -163,6 +192,7 @@ impl Plane {
             |problem: &&Problem| !current.problems.contains(problem) || labels.iter().any(|l| **l == *problem.file);
         let before = problems.len();
         problems.extend(outcome.errors.iter().filter(blamed).cloned());
+        problems.extend(newly_stale(&current.warnings, &outcome.warnings, edits));
         if problems.len() > before {
             // Keys of the same plan are checked against what it would be, as far as that is known.
             let environment = Environment { documents, ..Environment::default() };
@@ -278,6 +308,16 @@ impl Plane {
         }
         self.tell(prospect.changes);
     }
+}
+
+/// Returns what forbids to write what is written: it names something that is switched off, and did not before.
+fn newly_stale(before: &[Problem], after: &[Problem], edits: &[&Edit]) -> Vec<Problem> {
+    let written: Vec<String> =
+        edits.iter().filter_map(|edit| edit.after.as_ref()).map(|document| document.label()).collect();
+    let stale = |problem: &&Problem| {
+        problem.stale && !before.contains(problem) && written.iter().any(|label| **label == *problem.file)
+    };
+    after.iter().filter(stale).cloned().collect()
 }
 
 /// Returns the key under which a document is among those of its environment.

@@ -175,6 +175,7 @@ fn a_change_meant_for_another_version_is_refused() {
     assert!(matches!(delete, Err(Refusal::Stale { current: 2 })));
 }
 
+/// Acceptance DUR-07.
 #[test]
 fn two_writers_at_once_lose_nothing() {
     let rig = Rig::new();
@@ -283,4 +284,31 @@ fn warnings_are_in_the_status() {
     let warnings = status.get("warnings").and_then(Value::as_array).unwrap();
     assert_eq!(warnings.len(), 1, "{status}");
     assert_eq!(status.get("problems"), Some(&json!([])));
+}
+
+#[test]
+fn a_limit_keeps_whom_it_counts() {
+    let rig = Rig::new();
+    rig.create("teams", "red", json!({})).unwrap();
+    rig.create("keys", "ci", json!({})).unwrap();
+    let limit = |scope: Value| {
+        let mut spec = json!({"meter": "requests", "window": "60s", "amount": 5});
+        spec.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
+        spec
+    };
+    let check = |scope: Value, expect: &str| {
+        let refusal = rig.create("limits", "l", limit(scope)).unwrap_err();
+        assert_eq!(lines(&refusal), [expect]);
+    };
+    check(json!({"scope": "team:rde"}), "default/limits/l spec.scope: there is no team of this name");
+    check(json!({"scope": "team", "name": "rde"}), "default/limits/l spec.scope: there is no team of this name");
+    check(json!({"scope": "key:cd"}), "default/limits/l spec.scope: there is no key of this name");
+    for (number, scope) in
+        ["team:red", "key:ci", "key:anonymous", "team", "key", "user:red", "bucket:ci", "ip"].iter().enumerate()
+    {
+        rig.create("limits", &format!("l{number}"), limit(json!({"scope": scope}))).unwrap();
+    }
+    rig.create("limits", "named", limit(json!({"scope": "team", "name": "red"}))).unwrap();
+    let refusal = rig.delete("teams", "red").unwrap_err();
+    assert_eq!(refusal.to_string(), "team red is used by limit l0, limit named");
 }

@@ -13,6 +13,7 @@ use super::weight::{Weight, weigh};
 use super::{Surface, proofs, user, words};
 use crate::anthropic::request::MessagesRequest;
 use crate::guard::{self, Said};
+use crate::json::each_member;
 use crate::openai_chat::request::ChatRequest;
 use crate::openai_chat::request::departs::departs;
 use crate::translate::{Callee, Encoded};
@@ -107,6 +108,33 @@ impl Asked {
         }
     }
 
+    /// Returns the session that the request belongs to, as it names it.
+    pub fn session(&self) -> Option<String> {
+        let body = self.body();
+        let of_metadata = || user::named(body, b"metadata", &[b"session_id"]);
+        match &self.read {
+            Read::OpenaiChat(_) => user::named(body, b"", &[b"session_id", b"prompt_cache_key"]).or_else(of_metadata),
+            // Claude Code names the session within the user.
+            Read::Anthropic(_) => of_metadata().or_else(|| {
+                let user = self.user()?;
+                user.split_once("_session_").map(|(_, session)| session.to_owned()).filter(|name| !name.is_empty())
+            }),
+        }
+    }
+
+    /// Returns what the caller says of the request: the text of its `metadata`.
+    pub fn metadata(&self) -> Option<&[u8]> {
+        let mut found = None;
+        // The scan has checked that it is an object.
+        let _ = each_member(self.body(), 0..self.body().len(), |name, value| {
+            if name == b"metadata" {
+                found = Some(value);
+            }
+            Ok(())
+        });
+        self.body().get(found?)
+    }
+
     /// Weighs its input, the system prompt that is appended included.
     pub fn weight(&self) -> Weight {
         let prompt = self.prompt.as_ref().map_or(0, |prompt| prompt.len()) as u64;
@@ -179,6 +207,15 @@ impl Asked {
         match &self.read {
             Read::OpenaiChat(request) => request.body(),
             Read::Anthropic(request) => request.body(),
+        }
+    }
+
+    /// Returns what providers put before the messages (nothing where the system prompt is one of them), and the messages, as
+    /// they were sent.
+    pub fn prompt_parts(&self) -> (&[u8], &[u8]) {
+        match &self.read {
+            Read::OpenaiChat(request) => request.prompt_parts(),
+            Read::Anthropic(request) => request.prompt_parts(),
         }
     }
 

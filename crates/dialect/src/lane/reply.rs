@@ -66,7 +66,7 @@ impl Reply {
                 let mut said = guard.map(|_| Reading::default());
                 let mut reply = ChatResponse::decode_and_read(body.clone(), meta_key, said.as_mut())?;
                 let (id, finish_reason) = (reply.id.take(), reply.finish_reason.take());
-                let (usage, content_bytes, service_tier) = (reply.usage, reply.choices_bytes, reply.service_tier);
+                let (usage, content_bytes, service_tier) = (reply.usage, reply.content_bytes, reply.service_tier);
                 let judged = guard
                     .zip(said)
                     .map_or_else(|| Ok(body.clone()), |(guard, said)| guard.chat_read(body.clone(), &said));

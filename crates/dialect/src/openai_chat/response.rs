@@ -11,7 +11,7 @@ use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
-use super::{error, finish, usage, wire};
+use super::{error, finish, said, usage, wire};
 use crate::guard::openai_chat::reply::Reading;
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::slot::Slot;
@@ -34,8 +34,8 @@ pub struct ChatResponse {
     pub usage: Option<Usage>,
     /// The service tier that it was answered in.
     pub service_tier: Option<ServiceTier>,
-    /// The bytes of the choices, for the estimate when there is no report.
-    pub choices_bytes: u64,
+    /// The bytes of what was said, for the estimate when there is no report; 0 when there is one.
+    pub content_bytes: u64,
 }
 
 impl ChatResponse {
@@ -62,13 +62,17 @@ impl ChatResponse {
             finish_reason: None,
             usage: None,
             service_tier: None,
-            choices_bytes: 0,
+            content_bytes: 0,
             body: Bytes::new(),
         };
         match reply.read(&body, meta_key, reading).map_err(|error| NotAReply::Malformed(error.to_string()))? {
             (_, Some(report)) => Err(NotAReply::Error(report)),
             (false, None) => Err(NotAReply::Malformed("the answer has no choices".to_owned())),
             (true, None) => {
+                if reply.usage.is_none() {
+                    // What this cannot read, nothing could above.
+                    _ = said::in_reply(&body, &mut reply.content_bytes);
+                }
                 reply.body = body;
                 Ok(reply)
             }
@@ -118,7 +122,7 @@ impl ChatResponse {
         Ok((choices, failed))
     }
 
-    /// Reads the choices: their finish reasons, and how long they are.
+    /// Reads the choices: their finish reasons.
     fn choices(
         &mut self,
         body: &[u8],
@@ -126,14 +130,12 @@ impl ChatResponse {
         mut reading: Option<&mut Reading>,
     ) -> Result<(), JsonError> {
         scanner.enter_array()?;
-        let start = scanner.position();
         let mut first = true;
         while scanner.element(first)? {
             scanner.enter_object()?;
             self.choice(body, scanner, first, reading.as_deref_mut())?;
             first = false;
         }
-        self.choices_bytes = (scanner.position() - start) as u64;
         Ok(())
     }
 
@@ -218,6 +220,26 @@ mod tests {
         assert_eq!(reply.id.as_deref(), Some("chatcmpl-1"));
         assert_eq!(reply.finish_reason.as_deref(), Some("stop"));
         assert_eq!(reply.usage.map(|u| (u.input, u.output)), Some((9, 4)));
+        assert_eq!(reply.content_bytes, 0, "it is reported");
+    }
+
+    #[test]
+    fn without_a_report_what_was_said_is_measured() {
+        let check = |choices: &str, expect: u64| {
+            let reply = decode(&format!(r#"{{"id":"c","choices":[{choices}],"usage":null}}"#)).unwrap();
+            assert_eq!((reply.usage, reply.content_bytes), (None, expect), "{choices}");
+        };
+        check("", 0);
+        check(r#"{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}"#, 5);
+        check(r#"{"message":{"content":"Hello"},"logprobs":{"content":[{"token":"Hello","logprob":-0.1}]}}"#, 5);
+        check(r#"{"message":{"role":"assistant","content":null,"reasoning_content":"ab","refusal":""}}"#, 2);
+        check(
+            r#"{"message":{"content":"abc","annotations":[{"type":"url_citation"}]}},{"message":{"content":"de"}}"#,
+            5,
+        );
+        let call = r#"{"id":"1","function":{"name":"f","arguments":"{}"}}"#;
+        check(&format!(r#"{{"message":{{"content":"","tool_calls":[{call}]}}}}"#), 3);
+        check(r#"{"message":null},{"message":"x"},{}"#, 0);
     }
 
     #[test]

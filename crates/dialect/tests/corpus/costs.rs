@@ -82,6 +82,7 @@ fn offer<'a>(catalogue: &'a Catalogue, vendor: &str, name: &str) -> Option<(&'a 
     by_name.or_else(|| named().find(|(_, offer)| offer.default))
 }
 
+/// Acceptance MONEY-07.
 #[test]
 fn costs_are_what_the_providers_figures_amount_to() {
     let (catalogue, lists) = (Catalogue::builtin(), reference::lists());

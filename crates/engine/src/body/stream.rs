@@ -271,7 +271,7 @@ impl StreamBody {
         let ending = Ending { error, ..ending(self.stream.passed(), 200) };
         let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
         let configuration = &self.gated.configuration;
-        let route = route(configuration, &self.gated, self.model, self.policy.as_deref());
+        let route = route(configuration, self.gated.call.id, self.model, self.policy.as_deref());
         let mut block = Vec::with_capacity(384);
         meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));
         let mut out = Vec::from(std::mem::take(&mut self.out));

@@ -43,12 +43,13 @@ pub(crate) fn failure(denial: &Denial) -> Failure {
     if helps { found } else { found.hopeless() }
 }
 
-/// Time brings no credits, so that nothing is said of when to come back; nor how much is left, which is not the
-/// caller's to know.
+/// Time alone brings no credits. How much is left is not the caller's to know.
 fn no_credits() -> Failure {
     let message = "the credits of this account do not cover this request: ask the operator to add some, lower max_tokens, \
                    shorten the prompt, or use a free model";
-    Failure::new(Code::InsufficientCredits, Fault::Caller, message).hopeless()
+    Failure::new(Code::InsufficientCredits, Fault::Caller, message)
+        .with_retry_after(Duration::from_millis(NEVER_MS))
+        .hopeless()
 }
 
 /// Money is a budget, and so are tokens for a day, a month or for ever; the rest is a rate.

@@ -31,6 +31,33 @@ struct Counts {
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
     last_error: ArcSwapOption<LastError>,
+    /// When the request that it answered last was admitted, Unix milliseconds; 0 for none.
+    last_answer_ms: AtomicU64,
+}
+
+/// How a provider has done since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When the request that it answered last was admitted, Unix milliseconds.
+    pub last_answer_ms: Option<u64>,
+    /// What last went wrong.
+    pub last_error: Option<Arc<LastError>>,
+}
+
+impl Standing {
+    /// Returns it in a word: `unused`, `connected` when its last request was answered, else `credential_refused` or
+    /// `failing`.
+    pub fn word(&self) -> &'static str {
+        match (&self.last_error, self.last_answer_ms) {
+            (None, None) => "unused",
+            (None, Some(_)) => "connected",
+            (Some(error), Some(answer)) if answer >= error.at_ms => "connected",
+            (Some(error), _) => {
+                let class = error.message.split(':').next().unwrap_or_default();
+                if DENIED.contains(&class) { "credential_refused" } else { "failing" }
+            }
+        }
+    }
 }
 
 /// The last failure of a provider since the process started.
@@ -96,7 +123,9 @@ impl Providers {
         for attempt in &settlement.attempts {
             self.count(environment, &attempt.provider, |counts| {
                 counts.attempts.fetch_add(1, Ordering::Relaxed);
-                if let Some(message) = &attempt.error {
+                // To be slower than another is no failure.
+                let failed = attempt.error.as_ref().filter(|message| !message.starts_with("superseded"));
+                if let Some(message) = failed {
                     counts.failed(message, attempt.status, settlement.subject.admitted_unix_ms);
                 }
             });
@@ -104,6 +133,7 @@ impl Providers {
         if let Some(provider) = &settlement.provider {
             self.count(environment, provider, |counts| {
                 counts.answers.fetch_add(1, Ordering::Relaxed);
+                counts.last_answer_ms.fetch_max(settlement.subject.admitted_unix_ms, Ordering::Relaxed);
                 counts.input_tokens.fetch_add(settlement.usage.input_tokens(), Ordering::Relaxed);
                 counts.output_tokens.fetch_add(settlement.usage.output_tokens(), Ordering::Relaxed);
             });
@@ -130,11 +160,13 @@ impl Providers {
         }
     }
 
-    /// Returns what last went wrong with a provider, if anything did.
-    pub(super) fn last_error(&self, environment: &str, provider: &str) -> Option<Arc<LastError>> {
+    /// Returns how a provider has done.
+    pub(super) fn standing(&self, environment: &str, provider: &str) -> Standing {
         let known = self.0.load();
         let place = find(&known, environment, provider).ok().and_then(|at| known.get(at));
-        place.and_then(|(_, counts)| counts.last_error.load_full())
+        let Some((_, counts)) = place else { return Standing::default() };
+        let answered = counts.last_answer_ms.load(Ordering::Relaxed);
+        Standing { last_answer_ms: (answered > 0).then_some(answered), last_error: counts.last_error.load_full() }
     }
 
     /// Returns what they did, by environment and name.
@@ -153,5 +185,26 @@ impl Providers {
             output_tokens: read(&counts.output_tokens),
         });
         totals.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_says_how_the_last_request_went() {
+        let check = |answer: Option<u64>, error: Option<(u64, &str)>, word: &str| {
+            let last_error =
+                error.map(|(at_ms, message)| Arc::new(LastError { at_ms, message: message.to_owned(), status: None }));
+            assert_eq!(Standing { last_answer_ms: answer, last_error }.word(), word);
+        };
+        check(None, None, "unused");
+        check(Some(5), None, "connected");
+        check(Some(5), Some((4, "server_error: 500")), "connected");
+        check(Some(5), Some((6, "server_error: 500")), "failing");
+        check(None, Some((6, "connect: connection refused")), "failing");
+        check(Some(5), Some((6, "auth: 401")), "credential_refused");
+        check(None, Some((6, "payment: 402")), "credential_refused");
     }
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
 use net::deadline::{after, within};
 use policy::clock::Monotonic;
 use policy::compile::limit::is_bucket;
+use policy::condition::facts::Header;
 use policy::snapshot::UnsupportedParams;
 
 use self::heard::Heard;
@@ -50,6 +51,8 @@ pub struct Call {
     pub fields: String,
     /// The header lines that go to a provider of the dialect `anthropic` besides, when the caller set any of them.
     pub anthropic: Option<Box<str>>,
+    /// All headers by their names, where the key's route looks at them.
+    pub headers: Box<[Header]>,
 }
 
 /// A request that is understood.
@@ -74,7 +77,14 @@ where
     let id = arrival.id;
     let heard = Heard::of(arrival.headers());
     let strict = identity.configuration.snapshot.environment.unsupported_params == UnsupportedParams::Refuse;
-    let call = call(gateway, &arrival, &heard, strict).map_err(|failure| Refusal::closing(id, failure))?;
+    let routes = &identity.configuration.snapshot.routes;
+    let headers = match routes.looks(&identity.key.compiled.name).wants_headers() {
+        true => all(arrival.headers()),
+        false => Box::default(),
+    };
+    let call = call(gateway, &arrival, &heard, strict)
+        .map(|call| Call { headers, ..call })
+        .map_err(|failure| Refusal::closing(id, failure))?;
     check_media(&heard).map_err(|failure| Refusal::closing(id, failure))?;
     let declared = heard.content_length.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = read(arrival, declared, &gateway.options).await.map_err(|failure| Refusal::closing(id, failure))?;
@@ -135,9 +145,26 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: b
     let version = text("anthropic-version", heard.anthropic_version)?;
     let anthropic = anthropic_fields(version, &betas.join(", "));
     let peer = arrival.peer.ip();
-    let head =
-        Call { id: arrival.id, arrived: arrival.at, peer, provider, bucket, timeout, once, strict, fields, anthropic };
-    Ok(head)
+    Ok(Call {
+        id: arrival.id,
+        arrived: arrival.at,
+        peer,
+        provider,
+        bucket,
+        timeout,
+        once,
+        strict,
+        fields,
+        anthropic,
+        headers: Box::default(),
+    })
+}
+
+/// Returns all headers that are text. Of one that stands there several times, the first counts.
+pub(crate) fn all(headers: &HeaderMap) -> Box<[Header]> {
+    let text =
+        |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().into(), value.to_str().ok()?.trim().into()));
+    headers.iter().filter_map(text).collect()
 }
 
 /// Returns the value of a header as text.

@@ -4,9 +4,11 @@
 //! on: to the next target, or, at the last one, to the same target again (with backoff, within a budget). A buffered
 //! call whose caller leaves is finished in a tracked task, because the provider charges for it anyway.
 
+mod attempt;
 pub(crate) mod brought;
 mod buffered;
 mod drain;
+mod hedge;
 mod inline;
 pub(crate) mod letter;
 mod log;
@@ -21,21 +23,19 @@ use std::time::Duration;
 use dialect::meta::{Account, Route};
 use http::{HeaderName, HeaderValue};
 use ir::failure::{Code, Failure, Fault};
-use ir::settlement::AttemptRecord;
+use ir::id::RequestId;
 use net::backoff::Backoff;
 use net::deadline::{after, passed};
-use net::h1::ResponseHead;
 use policy::limit::reservation::{Denial, Reservation};
-use policy::snapshot::{Model, ModelIndex};
+use policy::snapshot::ModelIndex;
 use tokio::time::{Instant, sleep};
 use upstream::classify::{client_failure, leads_on};
 use upstream::failure::{AttemptFailure, Class};
 use upstream::target::Target;
 
+use self::attempt::attempt;
 use self::buffered::Whole;
-use self::letter::Letter;
 pub use self::streamed::Begun;
-use self::watch::Watched;
 use super::authenticate::revoked;
 use super::gate::Gated;
 use super::reserve::Reserved;
@@ -129,6 +129,9 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
         Some(Err(failure)) => return Err(gated.ticket.refuse(failure)),
         Some(Ok(answer)) => answer,
     };
+    if let Some(prefix) = gated.prefix.take() {
+        gated.configuration.warmth.note(&prefix, model, worker.gateway.clock.now());
+    }
     let trail = Trail { model, attempts: gated.ticket.attempts(), dropped, headers };
     let deadline = run.deadline;
     Ok(match success {
@@ -166,8 +169,14 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
     let configuration = &Arc::clone(&gated.configuration);
     let (mut at, mut retries) = (0, 0);
     let (mut said, mut unsaid, mut denied) = (None, None, None);
+    // A target that was asked beside another one, and has failed.
+    let mut done = None;
     loop {
         let Some(planned) = plan.attempts.get(at) else { return Err(nobody(said, unsaid, denied)) };
+        if done == Some(at) {
+            at += 1;
+            continue;
+        }
         let now = || run.worker.gateway.clock.now();
         let held = || watch::held(configuration, &gated.key.compiled, plan, at, now());
         if let (0, Some(next)) = (retries, plan.attempts.get(at + 1))
@@ -186,8 +195,18 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             (at, unsaid, denied) = (at + 1, None, Some(sooner(denied, denial)));
             continue;
         }
-        // In a place of its own: it is by far the largest of the futures here, and those around it are moved.
-        let failure = match Box::pin(attempt(run, configuration, gated, plan, *planned)).await {
+        let tried = match hedge::worth(run, configuration, gated, plan, at) {
+            // In a place of its own: it is by far the largest of the futures here, and those around it are moved.
+            None => Box::pin(attempt(run, configuration, gated, plan, *planned)).await,
+            Some(hedge) => {
+                let mut both = false;
+                let hedged = hedge::attempt(run, configuration, gated, plan, (at, hedge), &mut both);
+                let tried = Box::pin(hedged).await;
+                done = both.then_some(hedge.second);
+                tried
+            }
+        };
+        let failure = match tried {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
@@ -195,11 +214,12 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         if run.abandoned.load(Ordering::Relaxed) || passed(run.deadline) {
             return Err(told(&failure, said.as_ref()));
         }
-        if brought::gives_way(configuration, gated, &failure) {
+        if brought::gives_way(configuration, gated, planned, &failure) {
             log::failover(configuration, gated, planned.model, planned.model, &failure, at);
             continue;
         }
-        let next = plan.attempts.get(at + 1).filter(|_| leads_on(failure.class, &plan.on));
+        let behind = plan.attempts.iter().enumerate().skip(at + 1).find(|(place, _)| done != Some(*place));
+        let next = behind.map(|(_, next)| next).filter(|_| leads_on(failure.class, &plan.on));
         if let Some(next) = next {
             log::failover(configuration, gated, planned.model, next.model, &failure, at);
             (at, retries) = (at + 1, 0);
@@ -274,106 +294,17 @@ fn internal() -> Failure {
     Failure::new(Code::InternalError, Fault::Gateway, "the request could not be planned")
 }
 
-/// Makes one try and notes it.
-async fn attempt(
-    run: &Run<'_>,
-    configuration: &Configuration,
-    gated: &mut Gated,
-    plan: &routing::plan::Plan,
-    planned: routing::plan::Planned,
-) -> Result<Answer, AttemptFailure> {
-    let gone = || AttemptFailure::new(Class::Server, "the target is gone");
-    let model = configuration.snapshot.model(planned.model).ok_or_else(gone)?;
-    let provider = configuration.snapshot.provider(model.provider).ok_or_else(gone)?;
-    let reason = brought::bring(configuration, gated, &planned);
-    let target = configuration.asked(planned.model, gated.brought.used).ok_or_else(gone)?;
-    let clock = &run.worker.gateway.clock;
-    let signals = configuration.signals(planned.model).ok_or_else(gone)?;
-    let started = clock.now();
-    let (tried, ended) = match write(run, gated, target, model).await {
-        // Only now it is asked: what it cannot be told costs nothing.
-        Ok(letter) => {
-            let asked = clock.now();
-            target.retries.record_request(asked.0);
-            gated.ticket.asking(&model.slug, &provider.name, model.prices.as_ref());
-            let route = route(configuration, gated, planned.model, plan.policy);
-            let how = (gated.request.stream(), gated.brought.used.is_some());
-            let watched = Watched::begin(signals, how, clock, asked);
-            let tried = ask(run, gated, target, letter, route).await;
-            let ended = clock.now();
-            match &tried {
-                Ok(_) => watched.answered(ended),
-                // That the caller would not wait longer says no more than that it took so long.
-                Err(failure) if failure.class == Class::Timeout && passed(run.deadline) => drop(watched),
-                Err(failure) => watched.failed(ended, failure, target),
-            }
-            (tried, ended)
-        }
-        Err(failure) => (Err(failure), clock.now()),
-    };
-    let (status, error) = match &tried {
-        Ok(_) => (Some(200), None),
-        Err(failure) => (failure.status, Some(failure.to_string())),
-    };
-    gated.ticket.tried(AttemptRecord {
-        provider: Arc::clone(&provider.name),
-        model: Arc::clone(&model.slug),
-        reason,
-        status,
-        error,
-        duration_us: ended.micros_since(started),
-    });
-    let (head, dropped, mut success) = tried?;
-    if let Success::Begun(begun) = &mut success {
-        (begun.asked, begun.heard) = (started, ended);
-    }
-    if gated.brought.used.is_none() {
-        watch::note_limits(signals, &head, ended);
-    }
-    let headers = rate_limits::passed(&head, gated.request.surface().dialect());
-    Ok(Answer { model: planned.model, dropped, headers, success })
-}
-
-/// Writes the request for a target.
-async fn write<'a>(
-    run: &Run<'_>,
-    gated: &mut Gated,
-    target: &Target,
-    model: &'a Model,
-) -> Result<Letter<'a>, AttemptFailure> {
-    inline::inline(run, gated, target).await?;
-    Letter::write(&run.worker.gateway, gated, target, model)
-}
-
-/// Sends the request, and reads the answer as far as it must be there.
-async fn ask(
-    run: &Run<'_>,
-    gated: &mut Gated,
-    target: &Target,
-    letter: Letter<'_>,
-    route: Route<'_>,
-) -> Result<(ResponseHead, Vec<String>, Success), AttemptFailure> {
-    let (head, success) = if gated.request.stream() {
-        let (head, begun) = streamed::ask(run, gated, target, &letter, route).await?;
-        (head, Success::Begun(Box::new(begun)))
-    } else {
-        let (head, whole) = buffered::ask(run, gated, target, &letter).await?;
-        (head, Success::Whole(Box::new(whole)))
-    };
-    Ok((head, letter.dropped, success))
-}
-
 /// Returns what the meta block says of the way to a model.
 pub(crate) fn route<'a>(
     configuration: &'a Configuration,
-    gated: &Gated,
+    request_id: RequestId,
     model: ModelIndex,
     policy: Option<&'a str>,
 ) -> Route<'a> {
     let found = configuration.snapshot.model(model);
     let provider = found.and_then(|model| configuration.snapshot.provider(model.provider));
     Route {
-        request_id: gated.call.id,
+        request_id,
         routed_to: found.map_or("", |model| &*model.slug),
         provider: provider.map_or("", |provider| &*provider.name),
         policy,

@@ -7,8 +7,10 @@ use dialect::lane::asked::Asked;
 use ir::failure::{Code, Failure, Fault};
 use ir::settlement::Subject;
 use policy::guard::observe::Observer;
+use policy::guard::reply::ReplyWatch;
 use policy::guard::scope::Bound;
 use policy::snapshot::ModelIndex;
+use routing::affinity::Prefix;
 use upstream::target::Target;
 
 use super::authenticate::Identity;
@@ -41,6 +43,8 @@ pub struct Gated {
     pub demand: Demand,
     /// Which credential of the caller's own it is asked with.
     pub brought: Brought,
+    /// What may be cached of it, where several targets may get it.
+    pub prefix: Option<Box<Prefix>>,
     /// The most output tokens of a choice, where we and not the caller have said it.
     pub cap: Option<u64>,
     /// The guards and the prompt that bind the key, where they are not those of every key of the environment.
@@ -63,6 +67,11 @@ impl Gated {
     /// Returns the guards and the prompt that bind the request.
     pub fn bound(&self) -> &Bound {
         self.scoped.as_deref().unwrap_or(&self.configuration.snapshot.environment.bound)
+    }
+
+    /// Returns who watches what the answer says, if anybody does.
+    pub fn watch(&self, gateway: &Arc<Gateway>) -> Option<ReplyWatch> {
+        self.bound().guards.watch_reply(|| self.observer(gateway))
     }
 
     /// Returns who takes note of what guardrails see that only observe.
@@ -120,6 +129,7 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
         ticket,
         demand,
         brought: Brought::default(),
+        prefix: None,
         cap: None,
         scoped,
     }))

@@ -28,12 +28,12 @@ pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refu
     let Planned { mut gated, mut plan } = planned;
     if !gated.configuration.own.is_empty() {
         let (configuration, key) = (Arc::clone(&gated.configuration), Arc::clone(&gated.key));
-        let free = |planned: &routing::plan::Planned| configuration.is_free(&key.compiled, planned.model);
+        let free = |planned: &routing::plan::Planned| configuration.is_free(&key.compiled, planned);
         if plan.attempts.iter().all(free) {
             gated.demand = gated.demand.free();
         }
-        let first = plan.attempts.first().map(|planned| planned.model);
-        let own = first.is_some_and(|model| configuration.brings(&key.compiled, model, &[]).is_some());
+        let first = plan.attempts.first();
+        let own = first.is_some_and(|planned| configuration.credential(&key.compiled, planned, &[]).is_some());
         gated.ticket.bring(own);
     }
     let dearest = match bounded(&mut gated, &mut plan) {

@@ -1,6 +1,7 @@
 //! Credentials that people bring for their own keys, made ready: the provider that takes one, asked with it.
 
-use policy::snapshot::{CompiledKey, Credential, ModelIndex, OwnCredential, Provider, Snapshot};
+use policy::snapshot::{self, CompiledKey, ModelIndex, OwnCredential, Provider, Snapshot};
+use routing::plan::{Credential, Planned};
 use upstream::target::Target;
 
 use super::Configuration;
@@ -17,7 +18,7 @@ pub struct Own {
 /// Makes the credentials of an environment ready; those that name keys come before those that serve more.
 pub(super) fn ready(snapshot: &Snapshot, user_agent: &str) -> Vec<Own> {
     let made = |credential: &OwnCredential| {
-        let credentials = vec![Credential { value: credential.value.clone(), weight: 1 }];
+        let credentials = vec![snapshot::Credential { value: credential.value.clone(), weight: 1 }];
         let provider = Provider { credentials, ..snapshot.provider(credential.provider)?.clone() };
         let (target, responses) = (Target::new(&provider, user_agent), Target::responses(&provider, user_agent));
         Some(Own { credential: credential.clone(), target, responses })
@@ -49,6 +50,18 @@ impl Configuration {
         self.own.iter().enumerate().find(fits).map(|(at, _)| at)
     }
 
+    /// Returns the own credential that a planned target is asked with; `None` for the platform's.
+    pub fn credential(&self, key: &CompiledKey, planned: &Planned, refused: &[usize]) -> Option<usize> {
+        match planned.credential {
+            Credential::Usual => self.brings(key, planned.model, refused),
+            Credential::Platform => None,
+            Credential::Own(at) => {
+                let name = &self.snapshot.own_credentials.get(at)?.name;
+                self.own.iter().position(|own| own.credential.name == *name)
+            }
+        }
+    }
+
     /// Returns a model's provider made ready, asked with a credential of the caller's own where there is one.
     pub fn asked(&self, model: ModelIndex, own: Option<usize>) -> Option<&Target> {
         let Some(own) = own else { return self.target(model) };
@@ -56,10 +69,12 @@ impl Configuration {
         Some(own.responses.as_ref().filter(|_| model.responses_only).unwrap_or(&own.target))
     }
 
-    /// Whether a key asks a model with its own credential or not at all: then the platform has no bill.
-    pub fn is_free(&self, key: &CompiledKey, model: ModelIndex) -> bool {
-        let own = self.brings(key, model, &[]).and_then(|own| self.own.get(own));
-        own.is_some_and(|own| !own.credential.fallback_to_platform)
+    /// Whether a key asks a target with its own credential or not at all: then the platform has no bill.
+    pub fn is_free(&self, key: &CompiledKey, planned: &Planned) -> bool {
+        let named = planned.credential != Credential::Usual;
+        let own = self.credential(key, planned, &[]).and_then(|own| self.own.get(own));
+        // What a route names it means: the platform's credential stands there too, where it may be used.
+        own.is_some_and(|own| named || !own.credential.fallback_to_platform)
     }
 
     /// Whether a credential that was refused gives way to the platform's.

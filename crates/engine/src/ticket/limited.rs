@@ -17,12 +17,12 @@ use crate::limits::{Demand, STEP_TOKENS, Standing, now};
 #[derive(Debug, Default)]
 pub(super) struct Cover {
     /// How many output tokens.
-    tokens: u64,
-    demand: Demand,
-    prices: Option<Arc<Prices>>,
-    context_window: Option<u64>,
+    pub(super) tokens: u64,
+    pub(super) demand: Demand,
+    pub(super) prices: Option<Arc<Prices>>,
+    pub(super) context_window: Option<u64>,
     /// Whether any limit minds.
-    binds: bool,
+    pub(super) binds: bool,
 }
 
 impl Ticket {

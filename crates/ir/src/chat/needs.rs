@@ -1,7 +1,8 @@
 //! What a request needs a model to be able to do, in the words of the catalogue's capabilities.
 
 use super::message::{Content, Part, Source};
-use super::request::{Format, Request};
+use super::request::{Format, Request, Tool};
+use crate::dialect::Dialect;
 
 /// A capability that a request needs, and the place that needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,25 @@ pub fn needs(request: &Request) -> Vec<Need> {
     found
 }
 
+/// Members by which a request has its provider run or keep something, each with its dialect.
+const ACTS: [(Dialect, &str); 7] = [
+    (Dialect::OpenaiChat, "store"),
+    (Dialect::OpenaiChat, "web_search_options"),
+    (Dialect::OpenaiResponses, "store"),
+    (Dialect::OpenaiResponses, "background"),
+    (Dialect::OpenaiResponses, "conversation"),
+    (Dialect::Anthropic, "mcp_servers"),
+    (Dialect::Anthropic, "container"),
+];
+
+/// Returns whether asking twice may do something twice: the provider runs a tool itself, or keeps the answer.
+pub fn acts(request: &Request) -> bool {
+    let member = |(dialect, name): &(Dialect, &str)| {
+        request.extras.get(*dialect, name).is_some_and(|value| !matches!(value.as_str(), "false" | "null"))
+    };
+    request.tools.iter().any(|tool| matches!(tool, Tool::Foreign { .. })) || ACTS.iter().any(member)
+}
+
 fn each(part: &Part, note: &mut impl FnMut(&'static str)) {
     match &part.content {
         Content::Image { .. } => note("vision"),
@@ -69,7 +89,25 @@ mod tests {
     use super::*;
     use crate::chat::extras::Extras;
     use crate::chat::message::{Message, Role};
-    use crate::chat::request::{Function, Tool};
+    use crate::chat::request::Function;
+    use crate::json::Json;
+
+    #[test]
+    fn what_is_done_twice_when_asked_twice_is_known() {
+        let check = |change: &dyn Fn(&mut Request), expect: bool| {
+            let mut request = Request { tools: vec![Tool::Function(Function::default())], ..Request::default() };
+            change(&mut request);
+            assert_eq!(acts(&request), expect, "{request:?}");
+        };
+        let json = |text: &str| Json::parse(text).unwrap();
+        let foreign = || Tool::Foreign { dialect: Dialect::Anthropic, tool: json(r#"{"type":"web_search_20250305"}"#) };
+        check(&|_| {}, false);
+        check(&|request| request.tools.push(foreign()), true);
+        check(&|request| request.extras.push(Dialect::OpenaiChat, "store", json("true")), true);
+        check(&|request| request.extras.push(Dialect::OpenaiChat, "store", json("false")), false);
+        check(&|request| request.extras.push(Dialect::Anthropic, "mcp_servers", json("[]")), true);
+        check(&|request| request.extras.push(Dialect::OpenaiChat, "seed", json("1")), false);
+    }
 
     #[test]
     fn each_capability_is_named_with_its_first_place() {

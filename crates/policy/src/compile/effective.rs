@@ -52,9 +52,13 @@ fn is_set(spec: &SettingsSpec, name: &str) -> bool {
         "log" => spec.log.is_some(),
         "anonymous" => spec.anonymous.is_some(),
         "grace" => spec.grace.is_some(),
+        "drain_delay" => spec.drain_delay.is_some(),
         "request_body_limit" => spec.request_body_limit.is_some(),
         "fetch_private" => spec.fetch_private.is_some(),
         "webhooks_private" => spec.webhooks_private.is_some(),
+        "public_url" => spec.public_url.is_some(),
+        "ca_file" => spec.ca_file.is_some(),
+        "trusted_proxies" => spec.trusted_proxies.is_some(),
         _ => false,
     }
 }
@@ -73,9 +77,13 @@ fn value(settings: &Settings, spec: &SettingsSpec, name: &str) -> Option<String>
         }
         .to_owned(),
         "grace" => spec.grace.clone().unwrap_or_else(|| format!("{}s", settings.grace.as_secs())),
+        "drain_delay" => spec.drain_delay.clone().unwrap_or_else(|| format!("{}s", settings.drain_delay.as_secs())),
         "request_body_limit" => settings.request_body_limit_bytes.to_string(),
         "fetch_private" => settings.fetch_private.to_string(),
         "webhooks_private" => settings.webhooks_private.to_string(),
+        "public_url" => return settings.public_url.clone(),
+        "ca_file" => return settings.ca_file.as_ref().map(|path| path.display().to_string()),
+        "trusted_proxies" => settings.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         _ => return None,
     })
 }

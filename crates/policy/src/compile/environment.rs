@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use ir::failure::ErrorTypes;
-use ir::money::Margin;
+use ir::money::{Margin, NanoUsd, SignedNanos};
 
 use super::text::{choice, log_content};
-use super::{Report, guard};
+use super::{RESERVED_NAMES, Report, guard};
 use crate::limit::zone::Zone;
 use crate::problem::{Origin, did_you_mean};
-use crate::snapshot::{AccountStatus, Billing, Environment, Retention, UnsupportedParams};
+use crate::snapshot::{AccountStatus, Billing, Environment, Hedging, Retention, UnsupportedParams};
 use crate::spec::Specs;
-use crate::spec::environment::{BillingSpec, EnvironmentSpec, RetentionSpec};
+use crate::spec::environment::{BillingSpec, EnvironmentSpec, HedgingSpec, RetentionSpec};
 use crate::spec::literal::Literal;
 
 /// The most days or months that anything is kept: a hundred years.
 const MAX_DAYS: u32 = 36_500;
 const MAX_MONTHS: u32 = 1_200;
+
+/// How many amounts of few credits somebody is told of at most.
+const MAX_LOW_CREDITS: usize = 10;
+
+/// The most tokens of second requests, in percent.
+const MAX_HEDGING_PERCENT: u32 = 50;
 
 /// What stands before `routerlink`'s words by default.
 const PREFIX: &str = "crossway_";
@@ -48,7 +54,10 @@ pub(super) fn compile_environment(specs: &Specs, report: &mut Report) -> Environ
         timezone: Arc::from(zone.name()),
         zone,
         billing: billing(&spec.billing, origin, report),
+        low_credits: low_credits(&spec.billing, origin, report),
         default_plan: default_plan(specs, report),
+        hedging: hedging(&spec.hedging, origin, report),
+        policies: super::route::compile_policies(&spec.policies, spec.quality_bar, origin, report),
         bound,
         scoped,
     }
@@ -177,6 +186,43 @@ fn billing(spec: &BillingSpec, origin: &Origin, report: &mut Report) -> Billing 
         // A word that nobody knows is reported, and serves nobody should it take effect nevertheless.
         status: choice(word, &status, origin, "billing.status", report).unwrap_or(AccountStatus::Suspended),
     }
+}
+
+/// Reads how few credits somebody is told of, the most first.
+fn low_credits(spec: &BillingSpec, origin: &Origin, report: &mut Report) -> Vec<NanoUsd> {
+    if spec.low_credits.len() > MAX_LOW_CREDITS {
+        report.add(origin, "billing.low_credits", format!("at most {MAX_LOW_CREDITS} amounts"));
+    }
+    let mut all = Vec::new();
+    for (index, Literal(text)) in spec.low_credits.iter().enumerate() {
+        let read = SignedNanos::dollars(&text.replace('_', ""));
+        match read.map(|amount| u64::try_from(amount.0)) {
+            Ok(Ok(nanos)) if nanos > 0 => all.push(NanoUsd(nanos)),
+            _ => {
+                let hint = "US dollars, such as 50 or 12.50".to_owned();
+                report.add_hint(origin, &format!("billing.low_credits[{index}]"), "not an amount above 0", Some(hint));
+            }
+        }
+    }
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    all.dedup();
+    all
+}
+
+fn hedging(spec: &HedgingSpec, origin: &Origin, report: &mut Report) -> Hedging {
+    let usual = Hedging::default();
+    let names = RESERVED_NAMES.map(|name| (name, name));
+    let policies = spec.policies.as_ref().map(|words| {
+        let known =
+            |(at, word): (usize, &String)| choice(word, &names, origin, &format!("hedging.policies[{at}]"), report);
+        words.iter().enumerate().filter_map(known).collect()
+    });
+    let percent = spec.extra_tokens_percent;
+    if percent.is_some_and(|percent| percent > MAX_HEDGING_PERCENT) {
+        report.add(origin, "hedging.extra_tokens_percent", format!("must be from 0 to {MAX_HEDGING_PERCENT}"));
+    }
+    let per_mille = percent.map_or(usual.per_mille, |percent| percent.min(MAX_HEDGING_PERCENT) * 10);
+    Hedging { policies: policies.unwrap_or(usual.policies), per_mille }
 }
 
 /// Returns the days that so many months have at least on average: 146 097 days are 400 years of 12 months.

@@ -104,7 +104,7 @@ fn resolve<'a>(
 }
 
 /// Reads `on`; the usual failures when it is left out.
-fn failures(written: Option<&[String]>, origin: &Origin, report: &mut Report) -> FallbackOn {
+pub(super) fn failures(written: Option<&[String]>, origin: &Origin, report: &mut Report) -> FallbackOn {
     let Some(written) = written else { return FallbackOn::default() };
     for (index, failure) in written.iter().enumerate() {
         if !FAILURES.contains(&failure.as_str()) {

@@ -11,6 +11,7 @@ use super::oidc::compile_oidc;
 use super::smtp::compile_smtp;
 use crate::problem::{Origin, Problem, did_you_mean};
 use crate::secret::Secret;
+use crate::snapshot::Network;
 use crate::spec::Entry;
 use crate::spec::literal::Literal;
 use crate::spec::oidc::OidcSpec;
@@ -60,16 +61,22 @@ pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) ->
         database_path: check.database(spec.database_url.as_ref()),
         log: check.log(spec.log.as_deref()),
         anonymous: check.anonymous(spec.anonymous.as_deref()),
-        grace: check.grace(spec.grace.as_deref()),
+        grace: check.within_a_day("grace", spec.grace.as_deref(), Duration::from_secs(30)),
+        drain_delay: check.within_a_day("drain_delay", spec.drain_delay.as_deref(), Duration::ZERO),
         request_body_limit_bytes: check.body_limit(spec.request_body_limit.as_ref()),
         fetch_private: check.switch("fetch_private", spec.fetch_private.as_ref()),
         webhooks_private: check.switch("webhooks_private", spec.webhooks_private.as_ref()),
         public_url: check.public_url(spec.public_url.as_deref()),
+        trusted_proxies: check.networks("trusted_proxies", spec.trusted_proxies.as_deref()),
+        ca_file: spec.ca_file.as_deref().map(PathBuf::from),
         oidc,
         smtp,
     };
     if spec.data_dir.as_deref().is_some_and(|path| path.trim().is_empty()) {
         check.report("data_dir", "empty", None);
+    }
+    if spec.ca_file.as_deref().is_some_and(|path| path.trim().is_empty()) {
+        check.report("ca_file", "empty", Some("leave it out to trust the system's authorities alone".to_owned()));
     }
     if spec.redis_url.as_ref().is_some_and(|url| !url.expose().trim().is_empty()) {
         check.report("redis_url", "Redis is not supported yet", Some("leave it out: one node needs none".to_owned()));
@@ -177,14 +184,27 @@ impl Check<'_> {
         }
     }
 
-    fn grace(&mut self, text: Option<&str>) -> Duration {
-        let usual = Duration::from_secs(30);
+    fn within_a_day(&mut self, field: &str, text: Option<&str>, usual: Duration) -> Duration {
         let Some(text) = text else { return usual };
         let duration = parse_duration(text).filter(|duration| *duration <= Duration::from_secs(86_400));
         duration.unwrap_or_else(|| {
-            self.report("grace", "not a duration of at most a day", Some("write it like 30s or 5m".to_owned()));
+            self.report(field, "not a duration of at most a day", Some("write it like 30s or 5m".to_owned()));
             usual
         })
+    }
+
+    fn networks(&mut self, field: &str, text: Option<&str>) -> Vec<Network> {
+        let mut found = Vec::new();
+        for one in text.unwrap_or_default().split(',').map(str::trim).filter(|one| !one.is_empty()) {
+            match Network::parse(one) {
+                Ok(network) => found.push(network),
+                Err(fault) => {
+                    let (message, hint) = fault.told();
+                    self.report(field, message, Some(hint));
+                }
+            }
+        }
+        found
     }
 
     fn switch(&mut self, field: &str, text: Option<&Literal>) -> bool {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ir::settlement::Party;
 
 use super::book::{Book, CounterId, Who};
+use super::party::Called;
 use super::reservation::{Binding, Bound};
 use super::rule::{Limit, Rule, Scope, Target};
-use super::{Meter, Now, party};
+use super::{Meter, Now};
 use crate::snapshot::{CompiledKey, Model, Snapshot};
 
 /// The most bytes of a user's name that tell users apart.
@@ -64,7 +65,7 @@ impl Bindings {
             match who(&limit.rule.scope, key) {
                 Binds::Nobody => {}
                 Binds::Somebody => personal.push(Arc::clone(limit)),
-                Binds::This(who) => found.extend(bound(snapshot, key, limit, who, book, now)),
+                Binds::This(who) => found.extend(bound(snapshot, key, limit, (who, None), book, now)),
             }
         }
         found.extend(billed.then(|| (Target::All, book.credits_bound(&key.environment))));
@@ -82,8 +83,9 @@ impl Bindings {
     pub fn of_request(&self, snapshot: &Snapshot, key: &CompiledKey, asker: Asker<'_>, book: &Book, now: Now) -> Self {
         let (mut found, mut parties) = (self.all(), Vec::new());
         for limit in &self.personal {
-            if let Some(party) = asker.is(&limit.rule.scope) {
-                found.extend(bound(snapshot, key, limit, Who::Party(party), book, now));
+            if let Some(called) = asker.is(&limit.rule.scope) {
+                let party = called.party();
+                found.extend(bound(snapshot, key, limit, (Who::Party(party), Some(called)), book, now));
                 if !parties.contains(&party) {
                     parties.push(party);
                 }
@@ -131,26 +133,26 @@ impl Bindings {
     }
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
     /// Returns whose use counts under a scope of users, peers or buckets, when it is this asker.
-    fn is(&self, scope: &Scope) -> Option<Party> {
+    fn is(&self, scope: &Scope) -> Option<Called<'a>> {
         match scope {
             Scope::User(named) => {
                 let user = self.user.filter(|user| !user.is_empty())?;
                 let user = user.get(..user.floor_char_boundary(MAX_USER_BYTES)).unwrap_or_default();
-                named.as_ref().is_none_or(|name| **name == *user).then(|| party::user(user))
+                named.as_ref().is_none_or(|name| **name == *user).then_some(Called::User(user))
             }
             Scope::Ip(named) => {
                 let peer = self.peer?.to_canonical();
                 let is = |name: &Arc<str>| name.parse().is_ok_and(|name: IpAddr| name.to_canonical() == peer);
                 match named {
-                    Some(name) => is(name).then(|| party::address(peer)),
-                    None => Some(party::network(peer)),
+                    Some(name) => is(name).then_some(Called::Address(peer)),
+                    None => Some(Called::Network(peer)),
                 }
             }
             Scope::Bucket(named) => {
                 let bucket = self.bucket.filter(|bucket| !bucket.is_empty())?;
-                named.as_ref().is_none_or(|name| **name == *bucket).then(|| party::bucket(bucket))
+                named.as_ref().is_none_or(|name| **name == *bucket).then_some(Called::Bucket(bucket))
             }
             Scope::Environment | Scope::Team(_) | Scope::Key(_) => None,
         }
@@ -182,14 +184,14 @@ fn bound(
     snapshot: &Snapshot,
     key: &CompiledKey,
     limit: &Arc<Limit>,
-    who: Who,
+    (who, called): (Who, Option<Called<'_>>),
     book: &Book,
     now: Now,
 ) -> Option<(Target, Bound)> {
     let &Rule { meter, window: span, amount, .. } = &limit.rule;
     let target = resolved(snapshot, &limit.rule.target)?;
     let id = CounterId { environment: Arc::clone(&key.environment), who, meter, span, target: target.clone() };
-    let counter = book.counter(id, &snapshot.environment.zone, now);
+    let counter = book.counter_of(id, called, &snapshot.environment.zone, now);
     Some((target, Bound { counter, amount, limit: Arc::clone(limit) }))
 }
 

@@ -15,6 +15,7 @@ use ir::id::ResourceId;
 use ir::settlement::{Party, PartyKind};
 
 use super::counter::Counter;
+use super::party::Called;
 use super::rule::{Span, Target};
 use super::zone::Zone;
 use super::{Meter, Now};
@@ -89,6 +90,8 @@ struct Entry {
     counter: Arc<Counter>,
     /// The zone that its periods begin in.
     zone: Zone,
+    /// Who it is, where somebody has said so since the process began. It is never written anywhere from here.
+    name: Option<Box<str>>,
 }
 
 impl Default for Shard {
@@ -112,14 +115,24 @@ impl Book {
     /// Returns a counter, new or as it stands. When the time zone of a counter of the calendar is another than before,
     /// what was used in the current period counts in the new one: a change of zone gives no budget back.
     pub fn counter(&self, id: CounterId, zone: &Zone, now: Now) -> Arc<Counter> {
+        self.counter_of(id, None, zone, now)
+    }
+
+    /// Returns a counter as [`Self::counter`] does, and remembers who it is as long as it lives.
+    pub fn counter_of(&self, id: CounterId, called: Option<Called<'_>>, zone: &Zone, now: Now) -> Arc<Counter> {
         let mut shard = self.shard(&id);
         let id = shard.place(id, self.room, now);
+        // A crowd is nobody in particular.
+        let called = called.filter(|_| matches!(id.who, Who::Party(_)));
         if let Some(entry) = shard.counters.get_mut(&id) {
+            if let (None, Some(called)) = (&entry.name, called) {
+                entry.name = Some(called.to_string().into());
+            }
             if matches!(id.span, Span::Day | Span::Month | Span::BillingPeriod) && entry.zone != *zone {
                 let used = entry.counter.read(now).used;
                 let counter = Arc::new(Counter::new(id.meter, &zone.window(id.span)));
                 counter.restore(used, 0, now);
-                *entry = Entry { counter, zone: zone.clone() };
+                (entry.counter, entry.zone) = (counter, zone.clone());
             }
             return Arc::clone(&entry.counter);
         }
@@ -128,8 +141,14 @@ impl Book {
         }
         let counter = Arc::new(Counter::new(id.meter, &zone.window(id.span)));
         shard.parties += usize::from(matches!(id.who, Who::Party(_)));
-        shard.counters.insert(id, Entry { counter: Arc::clone(&counter), zone: zone.clone() });
+        let name = called.map(|called| called.to_string().into());
+        shard.counters.insert(id, Entry { counter: Arc::clone(&counter), zone: zone.clone(), name });
         counter
+    }
+
+    /// Returns who a counter of a user, an address or a bucket is of, as requests have named it since the process began.
+    pub fn name(&self, id: &CounterId) -> Option<Box<str>> {
+        self.shard(id).counters.get(id)?.name.clone()
     }
 
     /// Returns a counter if it is there.
@@ -301,6 +320,29 @@ mod tests {
         let rolling = CounterId { span: Span::Rolling(Duration::from_secs(60)), ..month };
         let before = book.counter(rolling.clone(), &utc, NOW);
         assert!(Arc::ptr_eq(&before, &book.counter(rolling, &berlin, NOW)), "it does not concern rolling windows");
+    }
+
+    #[test]
+    fn who_it_is_is_known_as_long_as_it_counts() {
+        let (book, zone) = (Book::with_room(SHARDS), Zone::default());
+        let counter = book.counter(user(1), &zone, NOW);
+        assert_eq!(book.name(&user(1)), None, "restored, and nobody has said it");
+        let named = book.counter_of(user(1), Some(Called::User("u1")), &zone, NOW);
+        assert!(Arc::ptr_eq(&counter, &named));
+        book.counter_of(user(1), Some(Called::User("again")), &zone, NOW);
+        assert_eq!(book.name(&user(1)).as_deref(), Some("u1"));
+        // Those that there is no room for are in crowds, which have no name.
+        let many: Vec<_> =
+            (2..400).map(|number| book.counter_of(user(number), Some(Called::User("somebody")), &zone, NOW)).collect();
+        let crowds = book.which(&|id| matches!(id.who, Who::Crowd(..)));
+        assert!(!crowds.is_empty() && crowds.iter().all(|(id, _)| book.name(id).is_none()));
+        drop((counter, named, many));
+        book.sweep(NOW);
+        assert_eq!(book.name(&user(1)), None, "forgotten with its counter");
+        let month = CounterId { span: Span::Month, ..user(1) };
+        use_up(&book.counter_of(month.clone(), Some(Called::User("u1")), &zone, NOW), 1, NOW);
+        book.counter(month.clone(), &Zone::named("Europe/Berlin").unwrap(), NOW);
+        assert_eq!(book.name(&month).as_deref(), Some("u1"), "another zone, the same user");
     }
 
     fn ask(counter: &Arc<Counter>, amount: u64, now: Now) -> bool {

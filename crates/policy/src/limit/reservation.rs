@@ -134,6 +134,18 @@ impl Reservation {
         Self { holds }
     }
 
+    /// Takes over what another one holds, of counters that this one holds nothing of; of others it is given back.
+    pub fn append(&mut self, mut other: Self) {
+        for hold in std::mem::take(&mut other.holds) {
+            // A counter is held once: its lock would be taken twice otherwise, at the next raise.
+            match self.holds.iter().any(|held| held.bound.counter.serial() == hold.bound.counter.serial()) {
+                true => hold.give_back(),
+                false => self.holds.push(hold),
+            }
+        }
+        self.holds.sort_by_key(|hold| hold.bound.counter.serial());
+    }
+
     /// Returns whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.holds.is_empty()

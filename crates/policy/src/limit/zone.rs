@@ -43,6 +43,21 @@ impl Zone {
         &self.name
     }
 
+    /// Returns what clocks and calendars show here.
+    pub fn civil(&self, unix_ms: u64) -> Civil {
+        let ms = i64::try_from(unix_ms.min(END_MS)).unwrap_or(i64::MAX);
+        let Ok(at) = Timestamp::from_millisecond(ms) else { return Civil::default() };
+        let here = self.rules.to_datetime(at);
+        Civil {
+            year: here.year(),
+            month: here.month(),
+            day: here.day(),
+            hour: here.hour(),
+            minute: here.minute(),
+            weekday: here.weekday().to_monday_one_offset(),
+        }
+    }
+
     /// Returns the window that a span means here.
     pub fn window(&self, span: Span) -> Window {
         match span {
@@ -92,6 +107,23 @@ impl Zone {
 fn billing_start(date: Date, day: u8) -> Date {
     let of_month = date.first_of_month().checked_add(i64::from(day - 1).days()).unwrap_or(date);
     if date >= of_month { of_month } else { of_month.checked_sub(1.month()).unwrap_or(of_month) }
+}
+
+/// What clocks and calendars show in a zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Civil {
+    /// The year.
+    pub year: i16,
+    /// The month, 1 to 12.
+    pub month: i8,
+    /// The day of the month, 1 to 31.
+    pub day: i8,
+    /// The hour, 0 to 23.
+    pub hour: i8,
+    /// The minute, 0 to 59.
+    pub minute: i8,
+    /// The day of the week: 1 is Monday, 7 is Sunday (ISO 8601).
+    pub weekday: i8,
 }
 
 impl Default for Zone {

@@ -59,7 +59,7 @@ pub fn is_ballerina(name: &str, text: &str) -> bool {
     if root.get_ref().keys().any(|key| is_table(key.get_ref())) {
         return true;
     }
-    let own = ["providers", "models", "fallbacks", "environment", "guardrails", "prompts", "limits", "plans"];
+    let own = ["providers", "models", "fallbacks", "routes", "environment", "guardrails", "prompts", "limits", "plans"];
     let named = name.rsplit(['/', '\\']).next() == Some("Config.toml");
     named && !own.iter().any(|key| root.get_ref().contains_key(*key))
 }

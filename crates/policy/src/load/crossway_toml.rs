@@ -11,8 +11,19 @@ use crate::spec::provider::{CredentialSpec, ProviderSpec};
 use crate::spec::{Entry, Specs};
 
 /// The sections of the file; everything else at its top is a setting of the process.
-const SECTIONS: [&str; 10] =
-    ["environment", "providers", "models", "fallbacks", "guardrails", "prompts", "limits", "plans", "oidc", "smtp"];
+const SECTIONS: [&str; 11] = [
+    "environment",
+    "providers",
+    "models",
+    "fallbacks",
+    "routes",
+    "guardrails",
+    "prompts",
+    "limits",
+    "plans",
+    "oidc",
+    "smtp",
+];
 
 /// Reads a file. Everything that is wrong with its form is in the result's problems.
 pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
@@ -25,6 +36,7 @@ pub fn parse(name: &str, text: &str, env: Lookup<'_>) -> Parsed {
         providers: providers(&mut document, &mut root),
         models: list(&mut document, &mut root, "models"),
         fallbacks: list(&mut document, &mut root, "fallbacks"),
+        routes: named(&mut document, &mut root, "routes"),
         guardrails: named(&mut document, &mut root, "guardrails"),
         prompts: named(&mut document, &mut root, "prompts"),
         byok: Vec::new(),

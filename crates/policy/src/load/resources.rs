@@ -53,6 +53,8 @@ pub struct Document {
 pub struct Resources {
     /// The resources without faults, in the order of the files and of their lines.
     pub documents: Vec<Document>,
+    /// Those with faults, as far as they could be read: what refers to them is not at fault too.
+    pub faulty: Vec<Document>,
     /// What is wrong, or worth knowing.
     pub problems: Vec<Problem>,
     /// The files that were read.
@@ -67,6 +69,7 @@ pub fn read(paths: &[PathBuf], cwd: &Path, env: Lookup<'_>) -> Resources {
         let Some(text) = super::text_of(&file.path, &file.name, &mut resources.problems) else { continue };
         let mut parsed = parse(&file.name, &text, env);
         resources.documents.append(&mut parsed.documents);
+        resources.faulty.append(&mut parsed.faulty);
         resources.problems.append(&mut parsed.problems);
         resources.files.push(file.path);
     }
@@ -84,7 +87,7 @@ pub fn parse(file: &str, text: &str, env: Lookup<'_>) -> Resources {
         }
         _ => yaml::read(text),
     };
-    let mut reader = Reader { file: file.into(), env, problems: Vec::new() };
+    let mut reader = Reader { file: file.into(), env, problems: Vec::new(), faulty: Vec::new() };
     reader.problems = flaws.into_iter().map(|flaw| reader.problem_of(flaw)).collect();
     if roots.is_empty() && reader.problems.is_empty() {
         reader.problems.push(Problem::new(file, "", "holds no resource").warning());
@@ -97,7 +100,7 @@ pub fn parse(file: &str, text: &str, env: Lookup<'_>) -> Resources {
         problems.truncate(FAULTS_SHOWN);
         problems.push(Problem::new(file, "", format!("and {more} more faults")));
     }
-    Resources { documents, problems, files: Vec::new() }
+    Resources { documents, faulty: reader.faulty, problems, files: Vec::new() }
 }
 
 impl Resources {
@@ -128,6 +131,7 @@ struct Reader<'a> {
     file: Arc<str>,
     env: Lookup<'a>,
     problems: Vec<Problem>,
+    faulty: Vec<Document>,
 }
 
 impl Reader<'_> {
@@ -171,7 +175,11 @@ impl Reader<'_> {
         let mut origin = inside_of_spec(origin, &kind.path_of(&name));
         let typed = kind.read(spec, &name, &mut origin, &mut self.problems);
         let document = Document { kind, environment, name, spec: members_to_json(spec), typed, origin };
-        (self.problems.len() == faults).then_some(document)
+        if self.problems.len() > faults {
+            self.faulty.push(document);
+            return None;
+        }
+        Some(document)
     }
 
     /// Replaces `${NAME}` in every string of a value, and makes prices text, as they were written.

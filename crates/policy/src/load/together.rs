@@ -33,7 +33,7 @@ pub fn load_with(
 ) -> Result<Loaded, Vec<Problem>> {
     let (mut written, mut problems) = read_file(config, cwd, env, false);
     problems.append(&mut resources.problems);
-    let environments = by_environment(&resources.documents);
+    let environments = by_environment(resources.documents.iter().chain(&resources.faulty));
     for (name, documents) in &environments {
         check_people(name, documents, &mut problems);
         if *name == DEFAULT {
@@ -42,7 +42,7 @@ pub fn load_with(
             check_alone(name, documents, &mut problems);
         }
     }
-    if written.stand_in && resources.documents.iter().any(is_used_provider) {
+    if written.stand_in && resources.documents.iter().chain(&resources.faulty).any(is_used_provider) {
         written.specs.providers.retain(|entry| entry.name != "demo");
         written.stand_in = false;
     }
@@ -55,7 +55,7 @@ fn is_used_provider(document: &Document) -> bool {
     document.environment == DEFAULT && spec.enabled != Some(false)
 }
 
-fn by_environment(documents: &[Document]) -> BTreeMap<&str, Vec<&Document>> {
+fn by_environment<'a>(documents: impl Iterator<Item = &'a Document>) -> BTreeMap<&'a str, Vec<&'a Document>> {
     let mut found: BTreeMap<&str, Vec<&Document>> = BTreeMap::new();
     for document in documents {
         found.entry(document.environment.as_str()).or_default().push(document);
@@ -90,6 +90,7 @@ fn written(specs: &Specs) -> Vec<(Kind, String, Origin)> {
     let mut found = all(Kind::Provider, &specs.providers, |entry| Some(&entry.name));
     found.extend(all(Kind::Model, &specs.models, |entry| entry.spec.slug.as_deref()));
     found.extend(all(Kind::Fallback, &specs.fallbacks, |entry| entry.spec.model.as_deref()));
+    found.extend(all(Kind::Route, &specs.routes, |entry| Some(&entry.name)));
     found.extend(all(Kind::Guardrail, &specs.guardrails, |entry| Some(&entry.name)));
     found.extend(all(Kind::Prompt, &specs.prompts, |entry| Some(&entry.name)));
     found.extend(all(Kind::Limit, &specs.limits, |entry| Some(&entry.name)));

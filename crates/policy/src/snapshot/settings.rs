@@ -40,6 +40,29 @@ impl Default for Retention {
     }
 }
 
+/// When a second target is asked because the first is late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hedging {
+    /// The policies whose requests may have a second one.
+    pub policies: Vec<&'static str>,
+    /// How many tokens second requests may have, in thousandths of those of all these requests; 0 for none.
+    pub per_mille: u32,
+}
+
+impl Default for Hedging {
+    /// `fastest`, and one token in twenty.
+    fn default() -> Self {
+        Self { policies: vec!["fastest"], per_mille: 50 }
+    }
+}
+
+impl Hedging {
+    /// Whether requests of a policy may have a second one.
+    pub fn allows(&self, policy: &str) -> bool {
+        self.per_mille > 0 && self.policies.contains(&policy)
+    }
+}
+
 /// The environment's account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Billing {

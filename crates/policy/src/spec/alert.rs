@@ -10,7 +10,7 @@ pub struct AlertSpec {
     /// What it is for.
     pub description: String,
     /// Which events: their types, `PREFIX.*`, or `*`. By default those of limits and credits: `usage.threshold` (of what
-    /// is no budget), `budget.alert`, `budget.exceeded` and `credits.exhausted`.
+    /// is no budget), `budget.alert`, `budget.exceeded`, `credits.low` and `credits.exhausted`.
     pub events: Option<Vec<String>>,
     /// Of limits only these, by their names; a `*` at the end stands for the rest of a name.
     pub limits: Option<Vec<String>>,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::literal::Literal;
+use super::route::PoliciesSpec;
 
 /// The settings of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +34,22 @@ pub struct EnvironmentSpec {
     pub billing: BillingSpec,
     /// The plan of keys that name none.
     pub default_plan: Option<String>,
+    /// When a second target is asked because the first is late.
+    pub hedging: HedgingSpec,
+    /// What the policies `auto`, `cheapest`, `fastest` and `best` weigh, and the least quality they choose.
+    pub policies: PoliciesSpec,
+    /// The least quality, 0 to 100, that `cheapest` chooses, unless `policies.cheapest` says another one.
+    pub quality_bar: Option<u32>,
+}
+
+/// When a second target is asked because the first is late.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HedgingSpec {
+    /// The policies whose requests may have a second one; `fastest` by default.
+    pub policies: Option<Vec<String>>,
+    /// How many tokens second requests may have, in percent of those of all these requests, 0 to 50; 5 by default.
+    pub extra_tokens_percent: Option<u32>,
 }
 
 /// How long is kept what is kept.
@@ -59,4 +76,6 @@ pub struct BillingSpec {
     pub status: Option<String>,
     /// The day of the month on which limits of the window `billing_period` begin anew, 1 to 28; 1 by default.
     pub period_day: Option<u32>,
+    /// How few credits somebody is told of, in US dollars, such as 50: at most ten amounts; none by default.
+    pub low_credits: Vec<Literal>,
 }

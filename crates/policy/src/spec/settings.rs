@@ -10,6 +10,7 @@ use super::literal::Literal;
 use super::oidc::Oidc;
 use super::smtp::Smtp;
 use crate::secret::Secret;
+use crate::snapshot::Network;
 
 /// The settings of the process, as written.
 #[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
@@ -37,6 +38,8 @@ pub struct SettingsSpec {
     pub anonymous: Option<String>,
     /// How long a shutdown waits for requests in flight.
     pub grace: Option<String>,
+    /// How long a shutdown accepts connections on after readiness is over.
+    pub drain_delay: Option<String>,
     /// The largest request body.
     pub request_body_limit: Option<Literal>,
     /// Whether callers may name private addresses where the gateway fetches a URL for them.
@@ -45,11 +48,15 @@ pub struct SettingsSpec {
     pub webhooks_private: Option<Literal>,
     /// Where people reach the admin side, when a proxy stands before it.
     pub public_url: Option<String>,
+    /// A file with authorities that are trusted beside the system's.
+    pub ca_file: Option<String>,
+    /// The proxies whose `X-Forwarded-For` counts: addresses and networks, with commas between them.
+    pub trusted_proxies: Option<String>,
 }
 
 impl SettingsSpec {
     /// The fields and their environment variables.
-    pub const VARIABLES: [(&'static str, &'static str); 15] = [
+    pub const VARIABLES: [(&'static str, &'static str); 18] = [
         ("data_dir", "CROSSWAY_DATA_DIR"),
         ("listen", "CROSSWAY_LISTEN"),
         ("admin_listen", "CROSSWAY_ADMIN_LISTEN"),
@@ -61,10 +68,13 @@ impl SettingsSpec {
         ("log", "CROSSWAY_LOG"),
         ("anonymous", "CROSSWAY_ANONYMOUS"),
         ("grace", "CROSSWAY_GRACE"),
+        ("drain_delay", "CROSSWAY_DRAIN_DELAY"),
         ("request_body_limit", "CROSSWAY_REQUEST_BODY_LIMIT"),
         ("fetch_private", "CROSSWAY_FETCH_PRIVATE"),
         ("webhooks_private", "CROSSWAY_WEBHOOKS_PRIVATE"),
         ("public_url", "CROSSWAY_PUBLIC_URL"),
+        ("ca_file", "CROSSWAY_CA_FILE"),
+        ("trusted_proxies", "CROSSWAY_TRUSTED_PROXIES"),
     ];
 
     /// Sets a field from text. An unknown field changes nothing.
@@ -81,10 +91,13 @@ impl SettingsSpec {
             "log" => self.log = Some(value),
             "anonymous" => self.anonymous = Some(value),
             "grace" => self.grace = Some(value),
+            "drain_delay" => self.drain_delay = Some(value),
             "request_body_limit" => self.request_body_limit = Some(Literal(value)),
             "fetch_private" => self.fetch_private = Some(Literal(value)),
             "webhooks_private" => self.webhooks_private = Some(Literal(value)),
             "public_url" => self.public_url = Some(value),
+            "ca_file" => self.ca_file = Some(value),
+            "trusted_proxies" => self.trusted_proxies = Some(value),
             _ => debug_assert!(false, "{field} is not a setting"),
         }
     }
@@ -113,6 +126,8 @@ pub struct Settings {
     pub anonymous: Anonymous,
     /// How long a shutdown waits for requests in flight.
     pub grace: Duration,
+    /// How long a shutdown accepts connections on after readiness is over.
+    pub drain_delay: Duration,
     /// The largest request body, in bytes.
     pub request_body_limit_bytes: u64,
     /// Whether callers may name private addresses where the gateway fetches a URL for them.
@@ -121,6 +136,10 @@ pub struct Settings {
     pub webhooks_private: bool,
     /// Where people reach the admin side, without a slash at its end; `None` when it is where it listens.
     pub public_url: Option<String>,
+    /// A file with authorities, in PEM, that are trusted beside the system's; `None` for those alone.
+    pub ca_file: Option<PathBuf>,
+    /// The proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<Network>,
     /// How people sign in through an OpenID provider; `None` when they do not.
     pub oidc: Option<Oidc>,
     /// How email is sent; `None` when none is.

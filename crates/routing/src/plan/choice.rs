@@ -1,11 +1,13 @@
 //! A policy chooses among everything that is configured: what cannot serve the request is left out with the reason,
 //! the rest is ranked.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use ir::failure::{Code, Failure, Fault};
-use ir::money::{NanoUsd, ServiceTier};
+use ir::money::{Bucket, NanoUsd, ServiceTier};
 use ir::usage::Usage;
+use policy::snapshot::route::{Choice, Weights};
 use policy::snapshot::{CompiledKey, FallbackOn, Model, ModelIndex, Snapshot};
 
 use super::{Excluded, Live, Plan, Planned, Reason, Wish, nothing_left, scores};
@@ -24,6 +26,35 @@ const EXPECTED_OUTPUT: u64 = 300;
 /// Reasons that an error lists at most.
 const MOST_REASONS: usize = 5;
 
+/// How a policy chooses.
+pub(super) struct Settings<'a> {
+    pub(super) goal: Goal,
+    weights: Weights,
+    quality_bar: Option<u32>,
+    /// What it chooses among; `None` for all models.
+    candidates: Option<&'a [ModelIndex]>,
+}
+
+impl<'a> Settings<'a> {
+    /// Returns what an environment says about a policy.
+    pub(super) fn of(goal: Goal, snapshot: &Snapshot) -> Self {
+        let said = goal.settings(snapshot);
+        let weights = said.weights.unwrap_or_else(|| goal.weights());
+        Self { goal, weights, quality_bar: said.quality_bar, candidates: None }
+    }
+
+    /// Returns what a route says about a policy, and else its environment.
+    pub(super) fn of_route(choice: &'a Choice, snapshot: &Snapshot) -> Self {
+        let common = Self::of(Goal::named(choice.policy).unwrap_or(Goal::Auto), snapshot);
+        Self {
+            weights: choice.weights.unwrap_or(common.weights),
+            quality_bar: choice.quality_bar.or(common.quality_bar),
+            candidates: choice.candidates.as_deref(),
+            ..common
+        }
+    }
+}
+
 /// Chooses.
 ///
 /// # Errors
@@ -32,33 +63,37 @@ pub(super) fn choose(
     snapshot: &Snapshot,
     key: &CompiledKey,
     wish: &Wish<'_>,
-    goal: Goal,
+    settings: &Settings<'_>,
     live: &Live<'_>,
 ) -> Result<Plan, Failure> {
-    let rights = Rights::of(snapshot, key);
+    let (rights, goal) = (Rights::of(snapshot, key), settings.goal);
     let (mut able, mut excluded) = (Vec::with_capacity(snapshot.models.len()), Vec::new());
-    for (at, model) in snapshot.models.iter().enumerate() {
-        let index = ModelIndex(at);
+    let all = || (0..snapshot.models.len()).map(ModelIndex).collect();
+    let listed: Cow<'_, [ModelIndex]> = settings.candidates.map_or_else(|| Cow::Owned(all()), Cow::Borrowed);
+    for index in listed.iter().copied() {
+        let Some(model) = snapshot.model(index) else { continue };
         match rights.exclusion(index).or_else(|| unable(snapshot, index, model, wish)) {
             Some(why) => excluded.push(Excluded { model: index, why }),
             None => able.push((index, candidate(snapshot, index, model, wish, live))),
         }
     }
     leave_out_unknown(goal, &mut able, &mut excluded);
+    settings.quality_bar.inspect(|bar| leave_out_low(*bar, &mut able, &mut excluded));
     if able.is_empty() {
         return Err(nothing_serves(snapshot, goal, &excluded));
     }
     let candidates: Vec<Candidate> = able.iter().map(|(_, candidate)| *candidate).collect();
     let mut ranked = Vec::with_capacity(candidates.len());
-    rank(&candidates, &goal.weights(), live.seed, &mut ranked);
+    rank(&candidates, &settings.weights, live.seed, &mut ranked);
     let order: Vec<ModelIndex> = ranked.iter().filter_map(|one| Some(able.get(one.at)?.0)).collect();
     let reason = |at| if at == 0 { Reason::Policy(goal) } else { Reason::NextBest(goal) };
     let tried = order.iter().take(MOST_ATTEMPTS).enumerate();
-    let attempts = tried.map(|(at, model)| Planned { model: *model, reason: reason(at) }).collect();
+    let attempts = tried.map(|(at, model)| Planned::new(*model, reason(at))).collect();
     let behind = order.iter().skip(MOST_ATTEMPTS);
     excluded.extend(behind.map(|model| Excluded { model: *model, why: Exclusion::Behind }));
     let scores = scores(&ranked, &order);
-    Ok(Plan { attempts, excluded, scores, policy: Some(goal.name()), on: FallbackOn::default() })
+    let (policy, weights) = (Some(goal.name()), Some(settings.weights));
+    Ok(Plan { attempts, excluded, scores, policy, weights, on: FallbackOn::default(), route: None })
 }
 
 /// Returns why a model cannot serve the request.
@@ -89,13 +124,25 @@ pub fn expected_cost(model: &Model, input_tokens: u64, max_tokens: Option<u64>) 
 fn candidate(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<'_>, live: &Live<'_>) -> Candidate {
     let output = expected_output(wish.max_tokens);
     let first = snapshot.resolve(&model.slug).first().copied().unwrap_or(index);
+    let warm = live.is_warm(index);
     Candidate {
         reading: live.read(index),
-        nanos: expected_cost(model, wish.input_tokens, wish.max_tokens).map(|cost| cost.0),
-        quality: quality(&wish.facts(), model).map(|estimate| estimate.value),
+        nanos: expected_with(model, wish, if warm { live.warm.map_or(0, |warm| warm.tokens) } else { 0 }),
+        quality: quality(&wish.facts(), model, live.liking(index)).map(|estimate| estimate.value),
         output_tokens: if live.kind == crate::signal::Kind::Stream { output } else { 0 },
         family: u32::try_from(first.0).unwrap_or(u32::MAX),
+        warm,
     }
+}
+
+/// Returns what a request is expected to cost where so many of its tokens are cached.
+fn expected_with(model: &Model, wish: &Wish<'_>, cached: u64) -> Option<u64> {
+    let prices = model.prices.as_ref()?;
+    let known = prices.base().get(Bucket::CachedInput).is_some();
+    let cached = if known { cached.min(wish.input_tokens) } else { 0 };
+    let output = expected_output(wish.max_tokens);
+    let usage = Usage { input: wish.input_tokens - cached, cached_input: cached, output, ..Usage::default() };
+    prices.cost(&usage, ServiceTier::Standard).map(|cost| cost.0)
 }
 
 /// Leaves out what nobody knows the deciding figure of, as long as there is anything whose figure is known.
@@ -117,6 +164,22 @@ fn leave_out_unknown(goal: Goal, able: &mut Vec<(ModelIndex, Candidate)>, exclud
     });
 }
 
+/// Leaves out what is below the bar, and what nobody knows the quality of as long as anything clears it.
+fn leave_out_low(bar: u32, able: &mut Vec<(ModelIndex, Candidate)>, excluded: &mut Vec<Excluded>) {
+    let clears = |one: &Candidate| one.quality.map(|quality| quality >= f64::from(bar));
+    let any = able.iter().any(|(_, one)| clears(one) == Some(true));
+    able.retain(|(model, one)| {
+        let why = match clears(one) {
+            Some(true) => return true,
+            Some(false) => Exclusion::BelowBar(bar),
+            None if any => Exclusion::QualityUnknown,
+            None => return true,
+        };
+        excluded.push(Excluded { model: *model, why });
+        false
+    });
+}
+
 /// Returns what the caller is told when nothing is left: what every target lacks.
 fn nothing_serves(snapshot: &Snapshot, goal: Goal, excluded: &[Excluded]) -> Failure {
     let able: Vec<&Excluded> = excluded.iter().filter(|one| !one.why.is_right()).collect();
@@ -124,13 +187,20 @@ fn nothing_serves(snapshot: &Snapshot, goal: Goal, excluded: &[Excluded]) -> Fai
         return nothing_left(snapshot, excluded);
     }
     let mut message = format!("the policy `{goal}` finds no model that can serve this request:");
-    for (at, one) in able.iter().take(MOST_REASONS).enumerate() {
-        let name = snapshot.model(one.model).map_or("", |model| &*model.slug);
-        // Writing into a string cannot fail.
-        let _ = write!(message, "{} `{name}`: {}", if at == 0 { "" } else { ";" }, one.why);
-    }
-    if able.len() > MOST_REASONS {
-        let _ = write!(message, "; and {} more", able.len() - MOST_REASONS);
-    }
+    let reason =
+        |one: &&Excluded| format!("`{}`: {}", snapshot.model(one.model).map_or("", |model| &*model.slug), one.why);
+    list(&mut message, able.iter().map(reason));
     Failure::new(Code::UpstreamUnavailable, Fault::Caller, message)
+}
+
+/// Adds reasons to a message, as many as one reads.
+pub(super) fn list(message: &mut String, reasons: impl ExactSizeIterator<Item = String>) {
+    let more = reasons.len().saturating_sub(MOST_REASONS);
+    for (at, reason) in reasons.take(MOST_REASONS).enumerate() {
+        // Writing into a string cannot fail.
+        let _ = write!(message, "{} {reason}", if at == 0 { "" } else { ";" });
+    }
+    if more > 0 {
+        let _ = write!(message, "; and {more} more");
+    }
 }

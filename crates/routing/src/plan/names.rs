@@ -31,7 +31,7 @@ pub(super) fn provider_first(snapshot: &Snapshot, name: &str, model: Option<&str
         snapshot.resolve(model).iter().copied().find(|m| snapshot.model(*m).is_some_and(|m| m.provider == index))
     });
     let first = match served.or(provider.and_then(|provider| provider.default_model)) {
-        Some(model) => Planned { model, reason: Reason::RequestedProvider },
+        Some(model) => Planned::new(model, Reason::RequestedProvider),
         None => {
             let message = format!("provider `{wanted}` has no default model: name one of its models in `model`");
             return Err(Failure::new(Code::UnknownModel, Fault::Caller, message).with_param("model"));
@@ -56,15 +56,15 @@ pub(super) fn model_first(snapshot: &Snapshot, name: &str) -> Result<Named, Fail
         .iter()
         .enumerate()
         .map(|(at, index)| match forced(index) {
-            Some(model) => Planned { model, reason: Reason::ForcedDefault },
-            None if at == 0 => Planned { model: *index, reason: Reason::RequestedModel },
-            None => Planned { model: *index, reason: Reason::SameModel },
+            Some(model) => Planned::new(model, Reason::ForcedDefault),
+            None if at == 0 => Planned::new(*index, Reason::RequestedModel),
+            None => Planned::new(*index, Reason::SameModel),
         })
         .collect();
     let family = list.len();
     let fallback = snapshot.model(primary).and_then(|model| snapshot.fallbacks.get(&*model.slug));
     if let Some(fallback) = fallback {
-        list.extend(fallback.models.iter().map(|model| Planned { model: *model, reason: Reason::Fallback }));
+        list.extend(fallback.models.iter().map(|model| Planned::new(*model, Reason::Fallback)));
     }
     Ok(Named { list, family, on: fallback.map(|fallback| fallback.on).unwrap_or_default() })
 }
@@ -72,12 +72,8 @@ pub(super) fn model_first(snapshot: &Snapshot, name: &str) -> Result<Named, Fail
 /// A name that nothing serves: for providers that ignore the client's model it does not matter.
 fn unknown(snapshot: &Snapshot, name: &str) -> Result<Named, Failure> {
     let forced = |provider: &Provider| provider.default_model.filter(|_| provider.force_default_model);
-    let list: Vec<Planned> = snapshot
-        .providers
-        .iter()
-        .filter_map(forced)
-        .map(|model| Planned { model, reason: Reason::ForcedDefault })
-        .collect();
+    let list: Vec<Planned> =
+        snapshot.providers.iter().filter_map(forced).map(|model| Planned::new(model, Reason::ForcedDefault)).collect();
     if !list.is_empty() {
         return Ok(Named { list, family: 1, on: FallbackOn::default() });
     }
@@ -94,6 +90,6 @@ pub(super) fn defaults(snapshot: &Snapshot, but: Option<ProviderIndex>) -> Vec<P
     others
         .filter_map(|(_, provider)| provider.default_model)
         .enumerate()
-        .map(|(at, model)| Planned { model, reason: reason(at) })
+        .map(|(at, model)| Planned::new(model, reason(at)))
         .collect()
 }

@@ -58,7 +58,13 @@ fn key(models: &[&str], providers: &[&str]) -> CompiledKey {
 
 /// Plans where nothing is known of any target.
 fn planned_now(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>) -> Result<Plan, Failure> {
-    plan(snapshot, key, wish, &Live { signals: &|_| None, now: Monotonic(1), seed: 1, kind: Kind::Whole })
+    let (signals, turn) = (&|_| None, &|_| 0);
+    plan(
+        snapshot,
+        key,
+        wish,
+        &Live { signals, now: Monotonic(1), seed: 1, kind: Kind::Whole, warm: None, turn, failed: &|_, _, _| {} },
+    )
 }
 
 /// Returns `model@provider (reason)` for each attempt, or the code of the refusal.
@@ -240,7 +246,8 @@ fn planned_with(wish: Wish<'_>, known: &[(&str, Signals)], seed: u64) -> (&'stat
         let name = name(snapshot, index);
         known.iter().find(|(known, _)| *known == name).map(|(_, signals)| signals)
     };
-    let live = Live { signals: &signals, now: Monotonic(100_000_000_000), seed, kind: Kind::Stream };
+    let (now, kind) = (Monotonic(100_000_000_000), Kind::Stream);
+    let live = Live { signals: &signals, now, seed, kind, warm: None, turn: &|_| 0, failed: &|_, _, _| {} };
     let plan = plan(snapshot, &key(&[], &[]), wish, &live);
     (snapshot, plan)
 }

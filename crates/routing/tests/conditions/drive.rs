@@ -160,7 +160,7 @@ pub fn causal(policy: &mut dyn Policy, world: &mut World, traces: &Traces) -> Ru
     while let Some(Event { at, what, .. }) = drive.events.pop() {
         match what {
             What::Arrival(request) => {
-                drive.policy.earn();
+                drive.policy.earn(at);
                 drive.next(request, at);
             }
             What::Ended(request, attempt) => drive.ended(request, attempt, at),
@@ -233,7 +233,7 @@ impl Drive<'_> {
         }
         let order = self.policy.order(self.world, at);
         let Some(second) = order.into_iter().find(|e| !self.requests[request].tried.contains(e)) else { return };
-        if self.policy.may_hedge() && self.policy.start(self.attempts + 1, second, at, false) {
+        if self.policy.may_hedge(at) && self.policy.start(self.attempts + 1, second, at, false) {
             self.run.hedges += 1;
             self.ask(request, second, at);
         }

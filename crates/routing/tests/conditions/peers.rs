@@ -23,13 +23,13 @@ pub trait Policy {
     /// Notes that it was given up.
     fn dropped(&mut self, _attempt: Attempt, _endpoint: usize, _at: f64) {}
     /// Notes that a request arrives.
-    fn earn(&mut self) {}
+    fn earn(&mut self, _at: f64) {}
     /// After how many seconds a second endpoint is asked as well.
     fn hedge_after(&mut self, _first: usize, _second: usize, _at: f64) -> Option<f64> {
         None
     }
     /// Takes the right to do so, once it is time.
-    fn may_hedge(&mut self) -> bool {
+    fn may_hedge(&mut self, _at: f64) -> bool {
         false
     }
 }
@@ -44,6 +44,26 @@ impl Policy for RoundRobin {
         (0..N).map(|i| (self.0 + i) % N).collect()
     }
     fn observe(&mut self, _: Attempt, _: usize, _: f64, _: bool, _: f64, _: u16) {}
+}
+
+/// The one with the fewest requests in flight.
+#[derive(Default)]
+pub struct LeastLoaded([usize; N]);
+
+impl Policy for LeastLoaded {
+    fn order(&mut self, _: &World, _: f64) -> Vec<usize> {
+        sorted(|e| self.0[e] as f64)
+    }
+    fn start(&mut self, _: Attempt, e: usize, _: f64, _: bool) -> bool {
+        self.0[e] += 1;
+        true
+    }
+    fn observe(&mut self, _: Attempt, e: usize, _: f64, _: bool, _: f64, _: u16) {
+        self.0[e] -= 1;
+    }
+    fn dropped(&mut self, _: Attempt, e: usize, _: f64) {
+        self.0[e] -= 1;
+    }
 }
 
 /// Knows every endpoint's state.

@@ -19,7 +19,7 @@ pub struct Router {
     ranked: Vec<Ranked>,
     seed: u64,
     /// The share of requests that may be hedged.
-    budget: Option<HedgeBudget>,
+    budget: Option<(HedgeBudget, u32)>,
 }
 
 impl Router {
@@ -30,7 +30,7 @@ impl Router {
             flights: HashMap::new(),
             ranked: Vec::new(),
             seed,
-            budget: (per_mille > 0).then(|| HedgeBudget::new(per_mille)),
+            budget: (per_mille > 0).then(|| (HedgeBudget::default(), per_mille)),
         }
     }
 }
@@ -50,6 +50,7 @@ impl Policy for Router {
             quality: None,
             output_tokens: 0,
             family: 0,
+            warm: false,
         });
         rank(&candidates, &Goal::Fastest.weights(), self.seed, &mut self.ranked);
         self.ranked.iter().map(|one| one.at).collect()
@@ -80,9 +81,9 @@ impl Policy for Router {
         }
     }
 
-    fn earn(&mut self) {
-        if let Some(budget) = &self.budget {
-            budget.earn();
+    fn earn(&mut self, at: f64) {
+        if let Some((budget, _)) = &self.budget {
+            budget.earn(instant(at), 1);
         }
     }
 
@@ -94,7 +95,7 @@ impl Policy for Router {
         Some(hedge::after(&self.signals[first].read(Kind::Stream, now), &self.signals[second].read(Kind::Stream, now)))
     }
 
-    fn may_hedge(&mut self) -> bool {
-        self.budget.as_ref().is_some_and(HedgeBudget::take)
+    fn may_hedge(&mut self, at: f64) -> bool {
+        self.budget.as_ref().is_some_and(|(budget, per_mille)| budget.take(instant(at), 1, *per_mille))
     }
 }

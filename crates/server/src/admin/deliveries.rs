@@ -1,12 +1,12 @@
-//! What became of events that were sent to a webhook: the log, once more, and a trial.
+//! What became of events that were sent to a webhook, or by email because of an alert: the log, once more, and a trial.
 
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use control::kind::WEBHOOKS;
+use control::kind::{ALERTS, WEBHOOKS};
 use ir::civil::rfc3339;
 use ir::id::EventId;
-use policy::notify::{WEBHOOK_TEST, Webhook};
+use policy::notify::{ALERT_TEST, Alert, WEBHOOK_TEST, Webhook};
 use serde_json::{Value, json};
 use settle::events::envelope;
 use settle::events::post::Posted;
@@ -26,13 +26,22 @@ const PREFIX: &str = "dlv_";
 
 /// A page of the log of a webhook, newest first.
 pub(super) async fn list(call: Call, who: SignedIn) -> Outcome {
-    let name = webhook_name(&call, &who).await?;
+    page(call, who, Channel::Webhook).await
+}
+
+/// A page of the emails of an alert, newest first.
+pub(super) async fn list_emails(call: Call, who: SignedIn) -> Outcome {
+    page(call, who, Channel::Email).await
+}
+
+async fn page(call: Call, who: SignedIn, channel: Channel) -> Outcome {
+    let name = name_of(&call, &who, channel).await?;
     let state = call.query("status").map(|text| State::parse(text).ok_or_else(unknown_state)).transpose()?;
     let before = call.query("cursor").map(|text| text.parse().map_err(|_| bad_cursor())).transpose()?;
     let limit = call.number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(USUAL);
     let query = DeliveryQuery {
         environment: call.path("env").to_owned(),
-        channel: Channel::Webhook,
+        channel,
         name,
         state,
         kind: call.query("type").map(str::to_owned),
@@ -50,15 +59,24 @@ pub(super) async fn list(call: Call, who: SignedIn) -> Outcome {
     answer(StatusCode::OK, &json!({ "data": data, "next_cursor": next_cursor }))
 }
 
-/// Sends an event once more.
-pub(super) async fn redeliver(mut call: Call, who: Operator) -> Outcome {
+/// Sends an event to a webhook once more.
+pub(super) async fn redeliver(call: Call, who: Operator) -> Outcome {
+    once_more(call, who, Channel::Webhook).await
+}
+
+/// Sends an email once more, to the address that it was for.
+pub(super) async fn redeliver_email(call: Call, who: Operator) -> Outcome {
+    once_more(call, who, Channel::Email).await
+}
+
+async fn once_more(mut call: Call, who: Operator, channel: Channel) -> Outcome {
     call.object()?.finish("the body is empty")?;
-    let name = webhook_name(&call, &who).await?;
+    let name = name_of(&call, &who, channel).await?;
     let id = call.path("id").to_owned();
-    let none = || Problem::not_found(format!("the webhook `{}` has no such delivery", call.path("name")));
+    let none = || Problem::not_found(format!("`{}` has no such delivery", call.path("name")));
     let seq: u64 = id.strip_prefix(PREFIX).and_then(|seq| seq.parse().ok()).ok_or_else(none)?;
     let environment = call.path("env").to_owned();
-    let lane = Lane { environment, channel: Channel::Webhook, name, address: String::new() };
+    let lane = Lane { environment, channel, name, address: String::new() };
     let now_ms = call.admin.gateway.clock.unix_ms();
     let again = move |admin: &super::Admin| Events::open(&admin.data_dir)?.redeliver(&lane, seq, now_ms);
     let again = call.blocking(again).await?.map_err(|error: StoreError| Problem::store(&error))?;
@@ -69,7 +87,7 @@ pub(super) async fn redeliver(mut call: Call, who: Operator) -> Outcome {
 /// Sends an event that says nothing, and says what came back. It is not in the log.
 pub(super) async fn test(mut call: Call, who: Operator) -> Outcome {
     call.object()?.finish("the body is empty")?;
-    let name = webhook_name(&call, &who).await?;
+    let name = name_of(&call, &who, Channel::Webhook).await?;
     let hook = configured(&call, &name).ok_or_else(|| {
         Problem::new(super::problem::Code::Conflict, "the webhook is not in effect").hint("its status says why")
     })?;
@@ -91,11 +109,55 @@ pub(super) async fn test(mut call: Call, who: Operator) -> Outcome {
     answer(StatusCode::OK, &verdict)
 }
 
-/// Returns the name of the webhook that is meant, which may be given by its id.
-async fn webhook_name<P: Principal>(call: &Call, who: &P) -> Result<String, Problem> {
+/// Sends an email that says nothing to each address of an alert, and says what came back. It is not in the log.
+pub(super) async fn test_emails(mut call: Call, who: Operator) -> Outcome {
+    call.object()?.finish("the body is empty")?;
+    let name = name_of(&call, &who, Channel::Email).await?;
+    let conflict = |message: &str, hint: &str| Problem::new(super::problem::Code::Conflict, message).hint(hint);
+    let alert = configured_alert(&call, &name)
+        .ok_or_else(|| conflict("the alert is not in effect", "its status says why, or it is switched off"))?;
+    if alert.emails.is_empty() {
+        return Err(conflict("the alert has no emails", "try its webhooks out: webhooks/NAME/test"));
+    }
+    let Some(mailer) = call.admin.events.mailer.get() else {
+        return Err(conflict("no email can be sent", "write [smtp] into crossway.toml and start the gateway anew"));
+    };
+    let now_ms = call.admin.gateway.clock.unix_ms();
+    let data = json!({ "environment": call.path("env"), "alert": name });
+    let Value::Object(data) = data else { return Err(Problem::internal("the event could not be written")) };
+    let id = EventId::new(now_ms);
+    let body = envelope(id, ALERT_TEST, now_ms, &data);
+    let mut verdicts = Vec::new();
+    for address in &alert.emails {
+        // Where the server is away it is so for everybody: nobody waits for it once for each address.
+        let away = verdicts.last().is_some_and(|last: &Value| last["ok"] == false && last["response_status"].is_null());
+        let sent = match away {
+            true => Err((None, "not tried: the mail server is away".to_owned())),
+            false => mailer.trial(address, &body, now_ms).await,
+        };
+        let (status, error) = sent.map_or_else(|(status, error)| (status, Some(error)), |()| (Some(250), None));
+        let ok = error.is_none();
+        verdicts.push(json!({ "address": &**address, "ok": ok, "response_status": status, "error": error }));
+    }
+    let ok = verdicts.iter().all(|verdict| verdict["ok"] == true);
+    answer(StatusCode::OK, &json!({ "ok": ok, "event_id": id.to_string(), "emails": verdicts }))
+}
+
+fn configured_alert(call: &Call, name: &str) -> Option<Arc<Alert>> {
+    let state = call.admin.gateway.state();
+    let configuration = state.environment(call.path("env"))?;
+    configuration.snapshot.alerts.iter().find(|alert| *alert.name == *name).cloned()
+}
+
+/// Returns the name of the webhook or the alert that is meant, which may be given by its id.
+async fn name_of<P: Principal>(call: &Call, who: &P, channel: Channel) -> Result<String, Problem> {
+    let kind = match channel {
+        Channel::Webhook => WEBHOOKS,
+        Channel::Email => ALERTS,
+    };
     let (plane, actor) = (Arc::clone(&call.admin.plane), who.actor().clone());
     let (environment, name) = (call.path("env").to_owned(), call.path("name").to_owned());
-    let found = call.admin.blocking.run(move || plane.get(&actor, &environment, WEBHOOKS, &name)).await??;
+    let found = call.admin.blocking.run(move || plane.get(&actor, &environment, kind, &name)).await??;
     Ok(found.name)
 }
 
@@ -111,6 +173,7 @@ fn shown(delivery: &Delivery) -> Value {
         "id": format!("{PREFIX}{}", delivery.seq),
         "event_id": delivery.event_id,
         "type": delivery.kind,
+        "address": Some(&delivery.lane.address).filter(|address| !address.is_empty()),
         "status": delivery.state.name(),
         "attempts": delivery.attempts,
         "created_at": rfc3339(delivery.created_ms),

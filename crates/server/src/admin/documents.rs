@@ -15,6 +15,18 @@ const MAX_DOCUMENTS: usize = 10_000;
 /// Makes resources say what documents say. `dry_run` only says what would be done.
 pub(super) async fn apply(mut call: Call, who: Operator) -> Outcome {
     let mut members = call.object()?;
+    let documents = documents(&mut members)?;
+    members.finish("the body has `documents`")?;
+    let dry_run = call.query("dry_run") == Some("true");
+    let actor = who.actor().clone();
+    let applied = call.blocking(move |admin| admin.plane.apply(&actor, documents, dry_run)).await?;
+    let applied = applied.map_err(of_documents)?;
+    let shown: Vec<Value> = applied.iter().map(|applied| shown(applied, dry_run)).collect::<Result<_, _>>()?;
+    json(StatusCode::OK, &value!({ "dry_run": dry_run, "data": shown }))
+}
+
+/// Takes the documents out of a body.
+pub(super) fn documents(members: &mut Members) -> Result<Vec<Document>, Problem> {
     let documents = match members.take("documents") {
         Some(Value::Array(documents)) if documents.len() <= MAX_DOCUMENTS => documents,
         Some(Value::Array(_)) => {
@@ -23,15 +35,7 @@ pub(super) async fn apply(mut call: Call, who: Operator) -> Outcome {
         Some(_) => return Err(Problem::invalid("documents", "documents must be a list")),
         None => return Err(Problem::invalid("documents", "documents is missing")),
     };
-    members.finish("the body has `documents`")?;
-    let documents: Vec<Document> =
-        documents.into_iter().enumerate().map(|(index, one)| document(index, one)).collect::<Result<_, _>>()?;
-    let dry_run = call.query("dry_run") == Some("true");
-    let actor = who.actor().clone();
-    let applied = call.blocking(move |admin| admin.plane.apply(&actor, documents, dry_run)).await?;
-    let applied = applied.map_err(of_documents)?;
-    let shown: Vec<Value> = applied.iter().map(|applied| shown(applied, dry_run)).collect::<Result<_, _>>()?;
-    json(StatusCode::OK, &value!({ "dry_run": dry_run, "data": shown }))
+    documents.into_iter().enumerate().map(|(index, one)| document(index, one)).collect()
 }
 
 fn document(index: usize, document: Value) -> Result<Document, Problem> {

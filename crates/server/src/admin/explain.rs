@@ -6,9 +6,11 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use control::kind::KEYS;
 use dialect::lane::Surface;
-use engine::explain::{self, Explanation, Question, Step};
+use engine::explain::{self, Decided, Explanation, Question, Step};
 use ir::failure::Failure;
 use ir::money::NanoUsd;
+use policy::condition::facts::Header;
+use policy::snapshot::route::Weights;
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, json as reply};
@@ -30,6 +32,7 @@ pub(super) async fn route(mut call: Call, who: SignedIn) -> Outcome {
         surface: named(surface.as_deref())?,
         body: Bytes::from(Value::Object(request).to_string()),
         provider: header(&headers, "x-llm-provider")?,
+        headers: all(&headers)?,
     };
     let (plane, actor, environment) = (Arc::clone(&call.admin.plane), who.actor().clone(), call.path("env").to_owned());
     let found = call.admin.blocking.run(move || plane.get(&actor, &environment, KEYS, &key)).await??;
@@ -66,18 +69,27 @@ fn header(headers: &Map<String, Value>, name: &str) -> Result<Option<String>, Pr
     }
 }
 
+/// Returns the headers by their names in lower case.
+fn all(headers: &Map<String, Value>) -> Result<Vec<Header>, Problem> {
+    let text = |(name, value): (&String, &Value)| match value {
+        Value::String(value) => Ok((name.to_ascii_lowercase().into(), value.trim().into())),
+        _ => Err(Problem::invalid("headers", "each value must be a text")),
+    };
+    headers.iter().map(text).collect()
+}
+
 /// What the caller would be told instead of an answer.
-fn refused(failure: &Failure) -> Value {
+pub(crate) fn refused(failure: &Failure) -> Value {
     let error = json!({
         "status": failure.status, "code": failure.code.name(), "message": failure.message, "param": failure.param,
     });
     json!({
-        "attempts": [], "excluded": [], "policy": null, "estimated_cost": null, "baseline": null,
+        "attempts": [], "excluded": [], "policy": null, "weights": null, "route": null, "estimated_cost": null, "baseline": null,
         "baseline_cost": null, "error": error,
     })
 }
 
-fn shown(explanation: &Explanation) -> Value {
+pub(crate) fn shown(explanation: &Explanation) -> Value {
     let attempts: Vec<Value> = explanation.attempts.iter().map(attempt).collect();
     let excluded: Vec<Value> = explanation.excluded.iter().map(exclusion).collect();
     let baseline = explanation.baseline.as_ref();
@@ -85,12 +97,30 @@ fn shown(explanation: &Explanation) -> Value {
         "attempts": attempts,
         "excluded": excluded,
         "policy": explanation.policy,
+        "weights": explanation.weights.as_ref().map(weights),
+        "route": explanation.route.as_ref().map(decided),
         "input_tokens": explanation.input_tokens,
         "estimated_cost": dollars(explanation.estimated_cost),
         "baseline": baseline.map(|(slug, _)| &**slug),
         "baseline_cost": dollars(baseline.and_then(|(_, cost)| *cost)),
         "error": null,
     })
+}
+
+/// What a route has to say.
+fn decided(decided: &Decided) -> Value {
+    let failed: Vec<Value> = decided.failed.iter().map(|(rule, why)| json!({ "rule": rule, "reason": why })).collect();
+    let skipped: Vec<Value> =
+        decided.skipped.iter().map(|(model, why)| json!({ "model": &**model, "reason": why })).collect();
+    json!({
+        "name": &*decided.route, "decided_by": decided.by, "rule": decided.rule, "failed_rules": failed,
+        "skipped": skipped,
+    })
+}
+
+fn weights(weights: &Weights) -> Value {
+    let Weights { latency, cost, quality, availability } = weights;
+    json!({ "latency": latency, "cost": cost, "quality": quality, "availability": availability })
 }
 
 /// Money is a decimal as text, so that no reader rounds it.

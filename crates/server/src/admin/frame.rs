@@ -12,7 +12,9 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::header::{ALLOW, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::routing::any;
@@ -25,10 +27,14 @@ use super::principal::{Identity, KEYLESS_NAME, Knock, identify, peer_name};
 use super::problem::{Code, Problem};
 use super::route::{Handler, Outcome, Parameter, Place, Route, Takes};
 use super::{Admin, body, denied, legacy};
+use crate::client;
 
 /// The TCP peer of a request. Whoever serves the router puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// What an answer may do when somebody opens it as a page.
+const INERT: &str = "default-src 'none'; frame-ancestors 'none'";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -93,6 +99,9 @@ async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request) -
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // An answer is no page, and nothing that is in it runs or loads.
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(INERT));
     response
 }
 
@@ -107,6 +116,7 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, 
         Choice::Options(allow) => return Ok(options(&allow)),
     };
     let peer = head.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let peer = client::of(peer, &head.headers, &admin.gateway.options.trusted_proxies);
     let identity = admit(&admin, route, &head, peer, id).await?;
     let mut path = path_parameters(&mut head).await?;
     path.extend(words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())));
@@ -297,26 +307,35 @@ fn decode(text: &str) -> Result<String, Problem> {
     }
 }
 
-/// A page of another site must not reach a listener on this machine through the operator's browser (DNS rebinding).
+/// A page of another site must not reach a listener on this machine through the operator's browser (DNS rebinding). The
+/// name in `public_url` is good too: a proxy on this machine may pass it on.
 fn same_site_only(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
     let local = admin.address.ip().is_loopback();
-    let foreign = |value: &HeaderValue| !value.to_str().is_ok_and(is_local);
+    let public = admin.people.public_url.as_deref().map(host_of);
+    let known = |name: &str| is_local(name) || public.is_some_and(|public| host_of(name).eq_ignore_ascii_case(public));
+    let foreign = |value: &HeaderValue| !value.to_str().is_ok_and(known);
     let rebound = local && headers.get(HOST).is_some_and(foreign);
     let crossed = headers.get(ORIGIN).is_some_and(|origin| local && foreign(origin));
     if rebound || crossed {
-        return Err(Problem::forbidden("this host or origin may not use the admin listener"));
+        return Err(Problem::forbidden("this host or origin may not use the admin listener")
+            .hint("use http://127.0.0.1 or http://localhost, or set public_url to the address that a proxy shows"));
     }
     Ok(())
 }
 
 /// Whether a host or an origin names this machine.
 fn is_local(name: &str) -> bool {
-    let host = name.split_once("://").map_or(name, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
+    let host = host_of(name);
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Returns the host of an address, an origin or a `Host` header, without its port.
+fn host_of(name: &str) -> &str {
+    let host = name.split_once("://").map_or(name, |(_, host)| host);
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split([':', '/']).next().unwrap_or_default(),
+    }
 }
 
 /// Runs a handler; when it panics, that request alone fails.
@@ -336,7 +355,21 @@ impl<F: Future<Output = Outcome>> Future for Contained<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::{host_of, words};
+
+    #[test]
+    fn hosts_are_read_out_of_addresses() {
+        for (name, host) in [
+            ("https://gw.test/base", "gw.test"),
+            ("https://gw.test:8443/base", "gw.test"),
+            ("gw.test:80", "gw.test"),
+            ("http://[::1]:8081", "::1"),
+            ("https://gw.test.evil.test", "gw.test.evil.test"),
+            ("", ""),
+        ] {
+            assert_eq!(host_of(name), host, "{name}");
+        }
+    }
 
     #[test]
     fn a_word_may_stand_where_a_parameter_does() {

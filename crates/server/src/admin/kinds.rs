@@ -13,6 +13,7 @@ use policy::spec::model::ModelSpec;
 use policy::spec::plan::PlanSpec;
 use policy::spec::prompt::PromptSpec;
 use policy::spec::provider::ProviderSpec;
+use policy::spec::route::RouteSpec;
 use policy::spec::team::TeamSpec;
 use policy::spec::webhook::WebhookSpec;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ pub struct Kind {
     pub item: &'static str,
     /// Who may read it.
     pub read: Permission,
-    /// Who may change it.
+    /// Who may make and delete it.
     pub write: Permission,
     /// Its schemas.
     pub schemas: Schemas,
@@ -46,6 +47,13 @@ pub struct Kind {
     pub patch: fn() -> Value,
     /// Its filters, and what they compare.
     pub filters: &'static [(&'static str, &'static str)],
+}
+
+impl Kind {
+    /// Who may change one that is there. Teams have admins of their own, who make none.
+    pub fn change(&self) -> Permission {
+        if self.write == Permission::WriteTeams { Permission::ManageTeams } else { self.write }
+    }
 }
 
 const Q: (&str, &str) = ("q", "Only those whose name holds this text, whatever the case.");
@@ -61,6 +69,7 @@ const MODELS: (&str, &str) = paths!("models");
 const KEYS: (&str, &str) = paths!("keys");
 const TEAMS: (&str, &str) = paths!("teams");
 const FALLBACKS: (&str, &str) = paths!("fallbacks");
+const ROUTES: (&str, &str) = paths!("routes");
 const GUARDRAILS: (&str, &str) = paths!("guardrails");
 const LIMITS: (&str, &str) = paths!("limits");
 const PLANS: (&str, &str) = paths!("plans");
@@ -70,7 +79,7 @@ const ALERTS: (&str, &str) = paths!("alerts");
 const BYOK: (&str, &str) = paths!("byok");
 
 /// Every kind.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 14] = [
     Kind {
         name: ENVIRONMENTS,
         singular: "environment",
@@ -168,6 +177,24 @@ pub static KINDS: [Kind; 13] = [
         example: || json!({ "name": "m", "spec": { "model": "m", "fallbacks": ["small"] } }),
         patch: || json!({ "spec": { "on": ["5xx", "timeout"] } }),
         filters: &[Q, ("model", "Only those of this model.")],
+    },
+    Kind {
+        name: "routes",
+        singular: "route",
+        title: "Route",
+        collection: ROUTES.0,
+        item: ROUTES.1,
+        read: Permission::ReadModels,
+        write: Permission::WriteKeys,
+        schemas: Schemas::of::<RouteSpec>(),
+        example: || {
+            json!({
+                "name": "everybody",
+                "spec": { "default": true, "strategy": { "fallback": { "targets": [{ "model": "m" }] } } },
+            })
+        },
+        patch: || json!({ "spec": { "active": false } }),
+        filters: &[Q, ("key", "Only that of this key.")],
     },
     Kind {
         name: "guardrails",
@@ -278,11 +305,39 @@ pub static KINDS: [Kind; 13] = [
         title: "Alert",
         collection: ALERTS.0,
         item: ALERTS.1,
-        read: Permission::ReadConfiguration,
-        write: Permission::WriteConfiguration,
+        read: Permission::ReadAlerts,
+        write: Permission::WriteAlerts,
         schemas: Schemas::of::<AlertSpec>(),
         example: || json!({ "name": "budgets", "spec": { "emails": ["ops@example.com"], "thresholds": [50, 100] } }),
         patch: || json!({ "spec": { "thresholds": [70, 90, 100] } }),
         filters: &[Q],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use policy::load::resources::kind::Kind as Written;
+
+    use super::*;
+
+    /// Three lists know the kinds: how they are served, what they mean, how they stand in files.
+    #[test]
+    fn every_list_of_kinds_holds_the_same() {
+        let served: BTreeSet<(&str, &str)> = KINDS.iter().map(|kind| (kind.name, kind.singular)).collect();
+        let known: BTreeSet<(&str, &str)> =
+            control::kind::KINDS.iter().map(|kind| (kind.plural, kind.singular)).collect();
+        assert_eq!(served, known);
+        let written: BTreeSet<&str> = Written::ALL.into_iter().map(Written::plural).collect();
+        assert_eq!(written, known.iter().map(|(plural, _)| *plural).collect());
+        for kind in &KINDS {
+            let meant =
+                control::kind::kind(kind.name).map(|kind| kind.filters.iter().copied().collect::<BTreeSet<_>>());
+            let offered: BTreeSet<&str> = kind.filters.iter().map(|(name, _)| *name).collect();
+            assert_eq!(Some(offered), meant, "{}", kind.name);
+            let collection = kind.collection.rsplit('/').next();
+            assert_eq!(collection, Some(kind.name));
+        }
+    }
+}

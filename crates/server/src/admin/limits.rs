@@ -21,6 +21,8 @@ use super::problem::Problem;
 use super::requests::known;
 use super::route::Outcome;
 
+pub(super) mod subjects;
+
 /// Every limit that binds a key, the one with the least left first. Those of users, addresses and buckets are among them
 /// where the query names one.
 pub(super) async fn effective(call: Call, who: SignedIn) -> Outcome {

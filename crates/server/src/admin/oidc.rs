@@ -23,14 +23,15 @@ use serde_json::{Map, Value};
 
 use self::fetch::{Tokens, exchange, get_json};
 use super::call::Call;
-use super::people::{Front, cookie, visitor};
+use super::people::cookie::Ours;
+use super::people::{Front, visitor};
 use super::problem::{Code, Problem};
 use super::route::Outcome;
 
 pub mod fetch;
 
 /// The cookie that binds a sign-in to the browser that began it.
-const BROWSER_COOKIE: &str = "crossway_oidc";
+const BROWSER_COOKIE: Ours = Ours { plain: "crossway_oidc", guarded: "__Host-crossway_oidc", same_site: "Lax" };
 
 /// Where the provider sends the browser back to.
 const CALLBACK: &str = "/admin/v1/oidc/callback";
@@ -161,27 +162,27 @@ pub(super) async fn start(call: Call) -> Outcome {
     let started = started.map_err(|_| Problem::unavailable("the system's random generator failed"))?;
     let mut response = redirect(started.location.as_str())?;
     let secure = front.is_secure(&call.headers);
-    let kept = cookie::set(BROWSER_COOKIE, started.browser.expose(), "/", "Lax", LIFETIME.as_secs(), secure)?;
+    let kept = BROWSER_COOKIE.set(started.browser.expose(), LIFETIME.as_secs(), secure)?;
     response.headers_mut().append(SET_COOKIE, kept);
     Ok(response)
 }
 
 /// Takes the browser back, and signs in whoever the provider has recognised.
 pub(super) async fn callback(call: Call) -> Outcome {
-    let over = cookie::set(BROWSER_COOKIE, "", "/", "Lax", 0, false)?;
+    let over = BROWSER_COOKIE.taken_away()?.into_iter();
     match come_back(&call).await {
         Ok(mut response) => {
-            response.headers_mut().append(SET_COOKIE, over);
+            over.for_each(|cookie| _ = response.headers_mut().append(SET_COOKIE, cookie));
             Ok(response)
         }
-        Err(problem) => Err(problem.header(SET_COOKIE, over)),
+        Err(problem) => Err(over.fold(problem, |problem, cookie| problem.header(SET_COOKIE, cookie))),
     }
 }
 
 async fn come_back(call: &Call) -> Outcome {
     let front = &call.admin.people;
     let relying = relying(front)?;
-    let browsers = cookie::get(&call.headers, BROWSER_COOKIE);
+    let browsers = BROWSER_COOKIE.values(&call.headers, front.only_https());
     let browser = if let [one] = browsers.as_slice() { Some(*one) } else { None };
     let state = call.query("state").unwrap_or_default();
     let open = relying.flows.take(state, browser, relying.clock.now()).map_err(problem)?;

@@ -9,6 +9,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, json};
+use super::people::{CSRF_HEADER, SESSION_COOKIE};
 use super::problem::Code;
 use super::route::{Form, Outcome, Parameter, Place, Route, Takes};
 use super::schemas::{Error, JSON};
@@ -48,12 +49,22 @@ pub fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "The admin listener, 127.0.0.1:8081 unless set otherwise." }],
-        "security": [{ "adminToken": [] }],
+        "security": [{ "adminToken": [] }, { "session": [], "csrf": [] }],
         "paths": paths,
         "components": {
-            "securitySchemes": { "adminToken": {
-                "type": "http", "scheme": "bearer", "description": "The value of CROSSWAY_ADMIN_TOKEN.",
-            } },
+            "securitySchemes": {
+                "adminToken": {
+                    "type": "http", "scheme": "bearer", "description": "The value of CROSSWAY_ADMIN_TOKEN.",
+                },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": SESSION_COOKIE.plain,
+                    "description": "A person's session; over https its name begins with __Host-.",
+                },
+                "csrf": {
+                    "type": "apiKey", "in": "header", "name": CSRF_HEADER,
+                    "description": "The `csrf_token` of the session; reading needs none.",
+                },
+            },
             "responses": shared,
             "schemas": schemas,
         },
@@ -158,6 +169,7 @@ fn header(name: &str) -> (String, Value) {
         "Location" => "Where the new resource is.",
         "Retry-After" => "How many seconds to wait.",
         "Set-Cookie" => "The session.",
+        "Content-Security-Policy" => "What the page may load: what is its own.",
         _ => "The request's id, to be quoted in reports.",
     };
     (name.to_owned(), json!({ "description": description, "schema": { "type": "string" } }))

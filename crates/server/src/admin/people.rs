@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use self::cookie::Ours;
 use super::blocking::Blocking;
 use super::call::{Call, json as answer};
 use super::oidc::Relying;
@@ -27,7 +28,8 @@ pub mod cookie;
 pub mod origin;
 
 /// The cookie that holds a session's random id.
-pub const SESSION_COOKIE: &str = "crossway_session";
+pub const SESSION_COOKIE: Ours =
+    Ours { plain: "crossway_session", guarded: "__Host-crossway_session", same_site: "Strict" };
 
 /// The header that proves a change comes from a page that could read the session's token.
 pub const CSRF_HEADER: &str = "x-crossway-csrf";
@@ -117,12 +119,29 @@ impl Front {
     /// 500 when it cannot be written.
     pub fn session_cookie(&self, headers: &HeaderMap, begun: &Begun) -> Result<HeaderValue, Problem> {
         let seconds = control::people::ABSOLUTE.as_secs();
-        cookie::set(SESSION_COOKIE, begun.secret.expose(), "/", "Strict", seconds, self.is_secure(headers))
+        SESSION_COOKIE.set(begun.secret.expose(), seconds, self.is_secure(headers))
+    }
+
+    /// Returns the random id of the session that a request bears, when it bears one.
+    ///
+    /// # Errors
+    /// 401 when it bears several.
+    pub fn session_of(&self, headers: &HeaderMap) -> Result<Option<Secret>, Problem> {
+        match SESSION_COOKIE.values(headers, self.only_https()).as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(Secret::new(*one))),
+            _ => Err(Problem::unauthorized("the request bears several session cookies: sign in again")),
+        }
+    }
+
+    /// Whether people come over https alone, as far as the settings say.
+    pub fn only_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// Whether a cookie may be kept from plain connections: people come over https.
     pub fn is_secure(&self, headers: &HeaderMap) -> bool {
-        origin::is_https(headers) || self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+        origin::is_https(headers) || self.only_https()
     }
 
     /// Refuses what a page of another site sends: with `must_say` also what does not say where it comes from.
@@ -137,18 +156,6 @@ impl Front {
                 .hint("send the Origin header, or use the admin token")),
             origin::Verdict::Other => Err(Problem::forbidden("the request comes from a page of another site")),
         }
-    }
-}
-
-/// Returns the random id that a request bears, when it bears one.
-///
-/// # Errors
-/// 401 when it bears several.
-pub fn session_of(headers: &HeaderMap) -> Result<Option<Secret>, Problem> {
-    match cookie::get(headers, SESSION_COOKIE).as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(Secret::new(*one))),
-        _ => Err(Problem::unauthorized("the request bears several session cookies: sign in again")),
     }
 }
 
@@ -169,7 +176,9 @@ fn visitor_of(headers: &HeaderMap, peer: std::net::IpAddr, id: ir::id::RequestId
 pub fn signed_out() -> Outcome {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().append(SET_COOKIE, cookie::set(SESSION_COOKIE, "", "/", "Strict", 0, false)?);
+    for cookie in SESSION_COOKIE.taken_away()? {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
     Ok(response)
 }
 
@@ -188,14 +197,14 @@ impl Sessions {
         if knock.headers.contains_key(AUTHORIZATION) {
             return Ok(None);
         }
-        let Some(secret) = session_of(knock.headers)? else { return Ok(None) };
+        let Some(secret) = self.0.session_of(knock.headers)? else { return Ok(None) };
         let visitor = visitor_of(knock.headers, knock.peer, knock.id);
         let asked = secret.clone();
         let live = self.0.run(move |people| people.authenticate(&asked, &visitor)).await?;
         let Some(live) = live else {
             let over = Problem::unauthorized("the session is over: sign in again");
-            let cookie = cookie::set(SESSION_COOKIE, "", "/", "Strict", 0, false)?;
-            return Err(over.header(SET_COOKIE, cookie));
+            let cookies = SESSION_COOKIE.taken_away()?.into_iter();
+            return Err(cookies.fold(over, |over, cookie| over.header(SET_COOKIE, cookie)));
         };
         if !knock.method.is_safe() {
             self.0.same_origin(knock.headers, true)?;

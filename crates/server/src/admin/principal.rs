@@ -32,7 +32,7 @@ pub struct Knock<'a> {
     pub method: &'a Method,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The TCP peer. What a request says of itself (`X-Forwarded-For`) is not believed.
+    /// Where it comes from: the TCP peer, or whom a trusted proxy speaks for.
     pub peer: IpAddr,
     /// The request.
     pub id: RequestId,
@@ -154,8 +154,11 @@ fn stranger(admin: &Admin, knock: Knock<'_>) -> Problem {
             return Problem::rate_limited("too many wrong admin tokens came from this address", wait);
         }
     }
-    if admin.token.is_none() && admin.authenticators.is_empty() {
-        return Problem::unauthorized("no admin token is set: set CROSSWAY_ADMIN_TOKEN and restart");
+    if admin.token.is_none() {
+        let ways = if admin.authenticators.is_empty() { "" } else { ", or sign in" };
+        return Problem::unauthorized(format!(
+            "no admin token is set: start the gateway with CROSSWAY_ADMIN_TOKEN{ways}"
+        ));
     }
     Problem::unauthorized("the admin token is missing or wrong")
 }

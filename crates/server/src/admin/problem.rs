@@ -302,7 +302,7 @@ impl Problem {
         *response.status_mut() = said.code.status();
         let headers: &mut HeaderMap = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.extend(said.headers.into_iter().map(|(name, value)| (Some(name), value)));
+        said.headers.into_iter().for_each(|(name, value)| _ = headers.append(name, value));
         response
     }
 }
@@ -348,7 +348,11 @@ impl From<Refusal> for Problem {
             Refusal::Conflict(_) => Self::new(Code::Conflict, message),
             Refusal::Unavailable(error) => {
                 tracing::warn!(component = "admin", error = %error, "The control database cannot be used");
-                Self::unavailable(message)
+                let problem = Self::unavailable(message);
+                match error.advice() {
+                    Some(advice) => problem.hint(advice),
+                    None => problem,
+                }
             }
         }
     }

@@ -5,10 +5,12 @@ use ir::civil::rfc3339;
 use ir::id::{RequestId, ResourceId};
 use serde_json::{Value, json};
 use store::StoreError;
+use store::feedback::FeedbackStore;
 use store::records::read::{ListQuery, RecordsReader};
 use store::records::record::RequestRecord;
 use store::records::zone::Zone;
 
+use super::Admin;
 use super::call::{Call, json as reply};
 use super::principal::{Principal, SignedIn};
 use super::problem::Problem;
@@ -70,7 +72,24 @@ pub(super) async fn list(call: Call, who: SignedIn) -> Outcome {
 
 /// One request.
 pub(super) async fn get(call: Call, who: SignedIn) -> Outcome {
-    reply(StatusCode::OK, &visible(&call, &who).await?)
+    let record = visible(&call, &who).await?;
+    let (environment, id) = (record.environment.clone(), record.id);
+    let said = call.blocking(move |admin| said(admin, &environment, id)).await??;
+    let mut shown = serde_json::to_value(&record).map_err(|_| Problem::internal("the record cannot be shown"))?;
+    if let Value::Object(members) = &mut shown {
+        members.insert("feedback".to_owned(), said);
+    }
+    reply(StatusCode::OK, &shown)
+}
+
+/// What the caller said of the answer; null when nothing.
+fn said(admin: &Admin, environment: &str, id: RequestId) -> Result<Value, Problem> {
+    let store = FeedbackStore::open_reader(&admin.data_dir).map_err(|error| Problem::store(&error))?;
+    let Some(store) = store else { return Ok(Value::Null) };
+    let said = store.get(environment, id).map_err(|error| Problem::store(&error))?;
+    Ok(said.map_or(Value::Null, |said| {
+        json!({ "at": rfc3339(said.at_ms), "score": said.score, "rating": said.rating, "comment": said.comment })
+    }))
 }
 
 /// How many requests a filter means.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 use control::actor::Actor;
-use control::kind::WEBHOOKS;
+use control::kind::{PROVIDERS, WEBHOOKS};
 use control::plane::Plane;
 use control::refusal::Refusal;
 use control::resource::{Created, Draft, Expect, ListQuery, Resource, Spec};
@@ -16,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::call::{Call, Match, Members, json};
+use super::connection;
 use super::kinds::{ENVIRONMENTS, Kind};
 use super::principal::Principal;
 use super::problem::Problem;
@@ -38,19 +39,30 @@ pub(super) async fn list<P: Principal>(kind: &'static Kind, call: Call, who: P) 
         }
     }
     let page = on_plane(&call, kind, who, move |plane, at| plane.list(&at.actor, &at.environment, at.kind, &query));
-    json(StatusCode::OK, &page.await?)
+    let mut page = page.await?;
+    page.data.iter_mut().for_each(|resource| with_connection(&call, resource));
+    json(StatusCode::OK, &page)
 }
 
 /// One resource.
 pub(super) async fn get<P: Principal>(kind: &'static Kind, call: Call, who: P) -> Outcome {
     let found = on_plane(&call, kind, who, |plane, at| plane.get(&at.actor, &at.environment, at.kind, &at.name));
-    let resource = found.await?;
+    let mut resource = found.await?;
+    with_connection(&call, &mut resource);
     if call.has(resource.version)? {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(tagged(response, resource.version));
     }
     item(StatusCode::OK, &resource)
+}
+
+/// Says in a provider's status how it is doing.
+fn with_connection(call: &Call, resource: &mut Resource) {
+    if let (PROVIDERS, Value::Object(status)) = (resource.kind, &mut resource.status) {
+        let standing = connection::of(&call.admin.gateway, &resource.environment, &resource.name);
+        status.insert("connection".to_owned(), standing);
+    }
 }
 
 /// Makes a resource. The secret of a key is in this answer and in no other.
@@ -60,7 +72,8 @@ pub(super) async fn create<P: Principal>(kind: &'static Kind, mut call: Call, wh
     members.finish(UNDER_SPEC)?;
     let draft = Draft { name, spec };
     let made = on_plane(&call, kind, who, move |plane, at| plane.create(&at.actor, &at.environment, at.kind, draft));
-    let created = made.await?;
+    let mut created = made.await?;
+    with_connection(&call, &mut created.resource);
     let path = path_of(kind, &created.resource);
     let mut response = with_secret(StatusCode::CREATED, &created)?;
     if let Ok(location) = HeaderValue::from_str(&path) {
@@ -93,7 +106,9 @@ async fn change<P: Principal>(kind: &'static Kind, mut call: Call, who: P, chang
         let expect = at.resolve(plane, expect)?;
         change(plane, &at.actor, &at.environment, at.kind, &at.name, spec, expect)
     });
-    item(StatusCode::OK, &changed.await?)
+    let mut changed = changed.await?;
+    with_connection(&call, &mut changed);
+    item(StatusCode::OK, &changed)
 }
 
 /// Deletes a resource.

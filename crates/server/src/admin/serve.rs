@@ -23,18 +23,18 @@ use crate::data::unacceptable;
 use crate::io::{Impatient, Served, Serving};
 use crate::listen::Listener;
 
-/// Connections that may be open at once; the next waits until one ends.
-const MAX_CONNECTIONS: usize = 1_024;
+/// The most connections that are open at once; the next waits until one ends.
+pub const MAX_CONNECTIONS: usize = 1_024;
 
 /// The most that is buffered of a connection; a head must fit.
 const MAX_BUFFER: usize = 64 << 10;
 
-/// Serves connections until it is dropped: readiness is read while the data plane drains.
-pub async fn serve<L: Listener>(mut listener: L, router: Router, clock: Clock) {
+/// Serves connections until it is dropped, at most so many at once: readiness is read while the data plane drains.
+pub async fn serve<L: Listener>(mut listener: L, router: Router, clock: Clock, most: usize) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
-            (io, peer) = listener.accept(), if open.len() < MAX_CONNECTIONS => {
+            (io, peer) = listener.accept(), if open.len() < most => {
                 open.spawn(connection(io, peer, router.clone(), clock.clone()));
             }
             Some(_) = open.join_next() => {}

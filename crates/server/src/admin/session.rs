@@ -8,7 +8,7 @@ use policy::secret::Secret;
 use serde_json::json;
 
 use super::call::{Call, json as answer};
-use super::people::{session_of, signed_out, visitor};
+use super::people::{signed_out, visitor};
 use super::principal::{Principal as _, SignedIn};
 use super::problem::Problem;
 use super::route::Outcome;
@@ -29,7 +29,7 @@ pub(super) async fn create(mut call: Call) -> Outcome {
 pub(super) async fn get(call: Call, who: SignedIn) -> Outcome {
     let actor = who.actor().clone();
     let by_cookie = who.session().is_some() && !call.headers.contains_key(AUTHORIZATION);
-    let secret = if by_cookie { session_of(&call.headers)? } else { None };
+    let secret = if by_cookie { call.admin.people.session_of(&call.headers)? } else { None };
     let name = actor.user.map(|id| id.to_string());
     let user = match name {
         Some(name) => Some(call.admin.people.run(move |people| people.get_user(&name)).await?),

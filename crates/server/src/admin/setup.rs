@@ -1,6 +1,11 @@
 //! The first person, and those who were invited: whoever holds a code sets a password with it and is signed in.
+//!
+//! The link that a start prints leads to a page of this file. It loads nothing from elsewhere and has no script or style
+//! in itself, so that the strictest policy for content holds.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderValue, Response, StatusCode};
 use control::people::FirstPerson;
 use policy::secret::Secret;
 use serde_json::json;
@@ -9,6 +14,46 @@ use super::call::{Call, json as answer};
 use super::people::visitor;
 use super::problem::Problem;
 use super::route::Outcome;
+
+/// What the page may load and do: what is its own.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'",
+);
+
+/// Shows the page on which the first person makes themselves the owner, or says that somebody has.
+pub(super) async fn page(call: Call) -> Outcome {
+    let needed = call.admin.people.run(|people| people.needs_set_up()).await?;
+    let page = if needed { include_str!("setup/page.html") } else { include_str!("setup/over.html") };
+    Ok(asset("text/html; charset=utf-8", page))
+}
+
+/// Shows the page on which whoever holds a one-time code sets their password.
+pub(super) async fn invitation(_: Call) -> Outcome {
+    Ok(asset("text/html; charset=utf-8", include_str!("setup/invitation.html")))
+}
+
+/// Shows the ways into the API: people come here when they have signed in elsewhere.
+pub(super) async fn home(_: Call) -> Outcome {
+    Ok(asset("text/html; charset=utf-8", include_str!("setup/home.html")))
+}
+
+/// Returns the script of the page.
+pub(super) async fn script(_: Call) -> Outcome {
+    Ok(asset("text/javascript; charset=utf-8", include_str!("setup/setup.js")))
+}
+
+/// Returns the style of the page.
+pub(super) async fn style(_: Call) -> Outcome {
+    Ok(asset("text/css; charset=utf-8", include_str!("setup/setup.css")))
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+    response
+}
 
 /// Whether anybody is there, and how one can sign in: what a page asks before it knows anybody.
 pub(super) async fn get(call: Call) -> Outcome {

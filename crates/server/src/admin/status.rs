@@ -1,22 +1,23 @@
 //! How the installation is doing.
 
+mod live;
+
 use axum::http::StatusCode;
 use control::access::Permission;
 use control::actor::Actor;
 use control::plane::Plane;
 use control::resource::ListQuery;
 use engine::state::{Configuration, DEFAULT_ENVIRONMENT};
-use ir::civil::rfc3339;
 use policy::clock::Monotonic;
 use policy::problem::{Problem, Severity};
-use policy::snapshot::Provider;
+use policy::snapshot::{Provider, ProviderIndex};
 use serde_json::{Value, json};
 use store::records::read::RecordsReader;
 
-use super::Admin;
 use super::call::{Call, json as answer};
 use super::principal::{Principal, SignedIn};
 use super::route::Outcome;
+use super::{Admin, connection};
 
 /// Version, uptime, environments, providers, databases, journal.
 pub(super) async fn get(call: Call, who: SignedIn) -> Outcome {
@@ -74,19 +75,21 @@ fn word(healthy: bool) -> &'static str {
     if healthy { "ok" } else { "unavailable" }
 }
 
-fn environment(admin: &Admin, name: &str, live: &Configuration) -> Value {
-    let snapshot = &live.snapshot;
-    let shown = |provider: &Provider| {
-        let last_error = admin
-            .gateway
-            .metrics
-            .last_error(name, &provider.name)
-            .map(|error| json!({ "at": rfc3339(error.at_ms), "message": error.message, "status": error.status }));
-        json!({ "name": &*provider.name, "kind": &*provider.vendor.kind, "last_error": last_error })
+fn environment(admin: &Admin, name: &str, configuration: &Configuration) -> Value {
+    let snapshot = &configuration.snapshot;
+    let now = admin.gateway.clock.now();
+    let shown = |(at, provider): (usize, &Provider)| {
+        let mut shown = connection::of(&admin.gateway, name, &provider.name);
+        shown["name"] = json!(&*provider.name);
+        shown["kind"] = json!(&*provider.vendor.kind);
+        shown["health"] = live::provider(configuration, ProviderIndex(at), now).into();
+        shown
     };
-    let providers: Vec<Value> = snapshot.providers.iter().map(shown).collect();
+    let providers: Vec<Value> = snapshot.providers.iter().enumerate().map(shown).collect();
     let enabled = snapshot.models.iter().filter(|model| model.enabled).count();
-    json!({ "name": name, "providers": providers, "models_enabled": enabled })
+    json!({
+        "name": name, "providers": providers, "models_enabled": enabled, "models": live::models(configuration, now),
+    })
 }
 
 /// Returns what is wrong with what is stored, by environment. Who may not read the configuration sees how much it is.

@@ -6,6 +6,8 @@ mod billing;
 mod deliveries;
 mod health;
 mod legacy;
+mod limits;
+mod pages;
 mod people;
 mod requests;
 mod resources;
@@ -15,7 +17,9 @@ mod system;
 /// Returns every route.
 pub fn routes() -> Vec<Route> {
     let mut all = health::routes();
+    all.extend(pages::routes());
     all.extend(requests::routes());
+    all.extend(limits::routes());
     all.extend(billing::routes());
     all.extend(people::routes());
     all.extend(resources::routes());

@@ -8,21 +8,21 @@ use engine::gateway::Gateway;
 use engine::limits::now;
 use engine::state::{Configuration, LiveKey};
 use ir::civil::rfc3339;
-use ir::money::SignedNanos;
-use ir::settlement::PartyKind;
 use policy::limit::bind::resolved;
 use policy::limit::book::{CounterId, Who};
 use policy::limit::counter::{Counter, Spent};
-use policy::limit::credits::BASE;
 use policy::limit::rule::{Limit, Span};
 use policy::limit::{Meter, Now};
-use policy::notify::{BUDGET_ALERT, BUDGET_EXCEEDED, CREDITS_EXHAUSTED, USAGE_THRESHOLD};
+use policy::notify::{BUDGET_ALERT, BUDGET_EXCEEDED, USAGE_THRESHOLD};
 use serde_json::{Value, json};
 use settle::events::source::{Asked, Source};
 use settle::events::{Audience, Happened};
 use store::StoreError;
 
 use crate::admin::limits::{amount, meter, scope_of, target_text, window};
+
+mod credits;
+pub(crate) mod subject;
 
 /// How often counters are read, in milliseconds.
 const EVERY_MS: u64 = 1_000;
@@ -50,6 +50,8 @@ struct Seen<'a> {
     key: Option<&'a LiveKey>,
     spent: Spent,
     refused: Option<u64>,
+    /// Who a user, an address or a bucket is, if anybody has said so.
+    name: Option<Box<str>>,
     now: Now,
 }
 
@@ -87,14 +89,19 @@ impl Source for Limits {
                 _ => None,
             };
             let refused = self.refusal(&id, &counter);
-            let seen = Seen { id: &id, key, spent: counter.spent(now), refused, now };
+            let mut seen = Seen { id: &id, key, spent: counter.spent(now), refused, name: None, now };
             if id.meter == Meter::Credits {
-                if configuration.snapshot.environment.billing.enabled {
-                    self.look_at_credits(&seen, audience, asked);
+                let environment = &configuration.snapshot.environment;
+                if environment.billing.enabled {
+                    self.look_at_credits(&seen, &environment.low_credits, audience, asked);
                 }
                 continue;
             }
-            for limit in limits_of(configuration, key, &id) {
+            let limits = limits_of(configuration, key, &id);
+            if matches!(id.who, Who::Party(_)) && !limits.is_empty() {
+                seen.name = self.gateway.book.name(&id);
+            }
+            for limit in limits {
                 self.look(&seen, &limit, audience, asked);
             }
         }
@@ -135,7 +142,7 @@ impl Limits {
             if !reached && rolling.is_none() {
                 continue;
             }
-            let subject = subject(seen.id, limit, percent);
+            let subject = mark(seen.id, limit, percent);
             let before = self.raised.as_ref().and_then(|raised| raised.get(&subject)).copied();
             match (reached, rolling, before) {
                 // A rolling window is over when its length has passed and less is used.
@@ -149,37 +156,6 @@ impl Limits {
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// Credits are used up when none are left, or somebody was refused for want of them; they are not any more when they
-    /// were topped up.
-    fn look_at_credits(&mut self, seen: &Seen<'_>, audience: &Audience, asked: &mut Asked<'_>) {
-        let (spent, environment) = (seen.spent.amount, &seen.id.environment);
-        let subject = format!("{SUBJECT}{environment}\ncredits");
-        let before = self.raised.as_ref().and_then(|raised| raised.get(&subject)).copied();
-        let exhausted = spent >= BASE || seen.refused.is_some();
-        match before {
-            Some((then, _)) if spent < then => {
-                asked.batch.calm.push(subject.clone());
-                self.fresh.push((subject, None));
-            }
-            None if exhausted => {
-                let left = i128::from(BASE) - i128::from(spent);
-                let data = json!({
-                    "environment": &**environment,
-                    "balance_usd": SignedNanos(i64::try_from(left).unwrap_or_default()).to_string(),
-                    "refused": spent < BASE,
-                });
-                let data = if let Value::Object(data) = data { data } else { serde_json::Map::new() };
-                let happened = Happened::new(Arc::clone(environment), CREDITS_EXHAUSTED, asked.now_ms, data);
-                if let Some(event) = happened.addressed(audience) {
-                    asked.batch.events.push(event);
-                    asked.batch.raised.push((subject.clone(), spent));
-                    self.fresh.push((subject, Some((spent, asked.now_ms))));
-                }
-            }
-            _ => {}
         }
     }
 
@@ -210,7 +186,7 @@ impl Limits {
 }
 
 /// Returns the limits that look at a counter: the environment's, the key's, its plan's.
-fn limits_of(configuration: &Configuration, key: Option<&LiveKey>, id: &CounterId) -> Vec<Arc<Limit>> {
+pub(crate) fn limits_of(configuration: &Configuration, key: Option<&LiveKey>, id: &CounterId) -> Vec<Arc<Limit>> {
     let snapshot = &configuration.snapshot;
     let name = match (&id.who, key) {
         (_, Some(key)) => Some(&*key.compiled.name),
@@ -242,15 +218,15 @@ fn is_reached(spent: u64, amount: u64, percent: u8) -> bool {
 
 /// Returns what tells this share of this limit from every other. An amount that is changed is another limit: of the new
 /// one nobody has heard.
-fn subject(id: &CounterId, limit: &Limit, percent: u8) -> String {
+fn mark(id: &CounterId, limit: &Limit, percent: u8) -> String {
     let (environment, name, target, rule) = (&id.environment, &limit.name, target_text(&id.target), &limit.rule);
     let window = window(rule.meter, rule.window).unwrap_or_default();
     let who = match &id.who {
         Who::Environment => "environment".to_owned(),
         Who::Team(team) => format!("team:{team}"),
         Who::Key(key) => format!("key:{}", key.map_or_else(String::new, |key| key.to_string())),
-        Who::Party(party) => format!("{}:{}", party_kind(party.kind), party.hex()),
-        Who::Crowd(kind, crowd) => format!("{}:crowd {crowd}", party_kind(*kind)),
+        Who::Party(party) => format!("{}:{}", subject::kind(party.kind), party.hex()),
+        Who::Crowd(kind, crowd) => format!("{}:crowd {crowd}", subject::kind(*kind)),
     };
     format!(
         "{SUBJECT}{environment}\n{name}\n{who}\n{}\n{window}\n{target}\n{}\n{percent}",
@@ -259,29 +235,10 @@ fn subject(id: &CounterId, limit: &Limit, percent: u8) -> String {
     )
 }
 
-fn party_kind(kind: PartyKind) -> &'static str {
-    match kind {
-        PartyKind::User => "user",
-        PartyKind::Address => "ip",
-        PartyKind::Bucket => "bucket",
-    }
-}
-
 fn happened(seen: &Seen<'_>, limit: &Limit, percent: u8, kind: &'static str, now_ms: u64) -> Happened {
     let (rule, spent) = (&limit.rule, &seen.spent);
     let key = seen.key.map(|key| &key.compiled);
-    let subject = match (&seen.id.who, key) {
-        (Who::Key(id), key) => {
-            let name = key.map_or("anonymous", |key| &key.name);
-            json!({ "kind": "key", "id": id.map(|id| id.to_string()), "name": name })
-        }
-        (Who::Team(team), _) => json!({ "kind": "team", "name": &**team }),
-        (Who::Party(party), _) => {
-            json!({ "kind": party_kind(party.kind), "name": scope_of(&rule.scope).1, "digest": party.hex() })
-        }
-        (Who::Crowd(kind, _), _) => json!({ "kind": party_kind(*kind), "name": null }),
-        (Who::Environment, _) => json!({ "kind": "environment", "name": &*seen.id.environment }),
-    };
+    let subject = subject::of(seen.id, &rule.scope, key.map(|key| &*key.name), seen.name.as_deref());
     let resets_at = spent.resets_ms.map(|ms| rfc3339(seen.now.unix_ms.saturating_add(ms)));
     let data = json!({
         "environment": &*seen.id.environment,
@@ -314,7 +271,7 @@ fn happened(seen: &Seen<'_>, limit: &Limit, percent: u8, kind: &'static str, now
 }
 
 /// Returns a share in percent with one decimal, rounded down so that 100 is all of it.
-fn percent_of(spent: u64, amount: u64) -> Option<f64> {
+pub(crate) fn percent_of(spent: u64, amount: u64) -> Option<f64> {
     let per_mille = (u128::from(spent) * 1_000).checked_div(u128::from(amount))?;
     u32::try_from(per_mille).ok().map(|tenths| f64::from(tenths) / 10.0)
 }

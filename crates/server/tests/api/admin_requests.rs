@@ -197,6 +197,7 @@ async fn keys_show_what_they_used() {
     assert_eq!(key["status"]["requests"], 3, "{key}");
 }
 
+/// Acceptance AUTHZ-03.
 #[tokio::test(start_paused = true)]
 async fn a_developer_sees_the_requests_of_their_keys_alone() {
     let gateway = used().await;

@@ -139,6 +139,7 @@ async fn a_change_is_for_the_version_that_was_read() {
     gateway.none().await;
 }
 
+/// Acceptance LEAK-05 and WEB-05: secrets are written, and read by nobody.
 #[tokio::test(start_paused = true)]
 async fn a_secret_is_shown_once_or_never() {
     let gateway = gateway();
@@ -317,6 +318,7 @@ async fn what_is_not_valid_is_named_whole() {
     gateway.none().await;
 }
 
+/// Acceptance OBS-01.
 #[tokio::test(start_paused = true)]
 async fn every_write_leaves_an_audit_entry() {
     let gateway = gateway();

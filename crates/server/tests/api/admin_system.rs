@@ -157,6 +157,32 @@ async fn the_last_failure_of_a_provider_is_shown() {
     gateway.one().await;
 }
 
+/// P3: connected, failing with the last error, or refused for its credential; in the list, in the item and in the status.
+#[tokio::test(start_paused = true)]
+async fn a_provider_says_how_it_is_doing() {
+    let scripts = vec![Script::chat("Hello"), Script::error(418, "short"), Script::error(401, "who?")];
+    let gateway = Gateway::builder().provider_with("p", "", scripts).start();
+    for (asks, state) in ["unused", "connected", "failing", "credential_refused"].into_iter().enumerate() {
+        if asks > 0 {
+            gateway.chat(r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#).await;
+            gateway.assembly.quiet().await;
+        }
+        gateway.assembly.hands.advance(std::time::Duration::from_secs(1));
+        let item = gateway.api(&format!("GET {DEFAULT}/providers/p"), &Value::Null).await.json();
+        let listed = gateway.api(&format!("GET {DEFAULT}/providers"), &Value::Null).await.json();
+        let status = gateway.api("GET /admin/v1/status", &Value::Null).await.json();
+        for shown in [
+            &item["status"]["connection"],
+            &listed["data"][0]["status"]["connection"],
+            &status["environments"][0]["providers"][0],
+        ] {
+            assert_eq!((&shown["state"], shown["last_answer_at"].is_string()), (&json!(state), asks > 0), "{shown}");
+            assert_eq!(shown["last_error"].is_object(), asks > 1, "{shown}");
+        }
+    }
+    gateway.records(3).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_installation_says_how_it_is() {
     let gateway = gateway();
@@ -251,6 +277,7 @@ async fn a_database_that_is_away_is_said_to_be() {
     gateway.none().await;
 }
 
+/// Acceptance DUR-07.
 #[tokio::test(start_paused = true)]
 async fn a_locked_control_database_is_503_and_changes_nothing() {
     let gateway = gateway();
@@ -265,4 +292,61 @@ async fn a_locked_control_database_is_503_and_changes_nothing() {
     }
     assert_eq!(gateway.api(&format!("POST {DEFAULT}/teams"), &json!({ "name": "t" })).await.status, 201);
     gateway.none().await;
+}
+
+/// Acceptance DUR-03.
+#[tokio::test(start_paused = true)]
+async fn a_full_control_database_is_503_says_what_to_do_and_stops_no_traffic() {
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).control_pages(24).start();
+    let members: Vec<String> = (0..400).map(|number| format!("person-{number}@example.com")).collect();
+    let mut made = 0;
+    let refused = loop {
+        let team = json!({ "name": format!("t{made}"), "spec": { "members": members } });
+        let reply = gateway.api(&format!("POST {DEFAULT}/teams"), &team).await;
+        if reply.status != 201 {
+            break reply;
+        }
+        made += 1;
+        assert!(made < 100, "the room ends");
+    };
+    let error = refused.json()["error"].clone();
+    assert_eq!((refused.status, &error["code"]), (503, &json!("dependency_unavailable")), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("the disk is full"), "{error}");
+    assert!(refused.header("retry-after").is_some());
+    let teams = gateway.api(&format!("GET {DEFAULT}/teams?limit=200"), &Value::Null).await.json();
+    assert_eq!(teams["data"].as_array().unwrap().len(), made, "nothing is half done");
+    let audit = gateway.api("GET /admin/v1/audit?action=create&limit=200", &Value::Null).await.json();
+    let told = audit["data"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "teams").count();
+    assert_eq!(told, made, "what was not done is not written down as done");
+    assert_eq!(gateway.chat(r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#).await.status, 200);
+    // Somebody makes room: another process deletes what is not needed.
+    {
+        use store::resources::ResourceStore as _;
+        let mut other = store::resources::sqlite::SqliteResources::open(&gateway.assembly.directory.0).unwrap();
+        let mut transaction = other.begin().unwrap();
+        for number in 0..made {
+            let row = transaction.by_name("teams", "default", &format!("t{number}")).unwrap().unwrap();
+            transaction.delete(&row).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+    let after = gateway.api(&format!("POST {DEFAULT}/teams"), &json!({ "name": "small" })).await;
+    assert_eq!(after.status, 201, "{}", after.text());
+    gateway.one().await;
+}
+
+/// Acceptance AUTH-11: every key is known to the process, so that an absent database takes nobody's rights, gives nobody any,
+/// and leaves no doubt about a key that is unknown.
+#[tokio::test(start_paused = true)]
+async fn keys_work_on_without_the_control_database() {
+    let gateway = gateway();
+    let directory = &gateway.assembly.directory.0;
+    for file in ["control.db", "control.db-wal", "control.db-shm"] {
+        let _ = std::fs::rename(directory.join(file), directory.join(format!("{file}.away")));
+    }
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
+    assert_eq!(gateway.chat(body).await.status, 200);
+    let unknown = "authorization: Bearer sk-cw-0000\r\ncontent-type: application/json\r\n";
+    assert_eq!(gateway.ask("POST /v1/chat/completions", unknown, body).await.status, 401);
+    gateway.one().await;
 }

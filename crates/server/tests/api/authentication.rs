@@ -15,6 +15,7 @@ async fn ask(gateway: &Gateway, fields: &str) -> Reply {
     gateway.ask("POST /v1/chat/completions", fields, REQUEST).await
 }
 
+/// Acceptance AUTH-06.
 #[tokio::test(start_paused = true)]
 async fn every_wrong_key_gets_the_same_answer_in_every_form() {
     let gateway = gateway();
@@ -115,6 +116,7 @@ async fn a_key_expires_at_its_second() {
     gateway.one().await;
 }
 
+/// Acceptance AUTH-05.
 #[tokio::test(start_paused = true)]
 async fn a_revoked_key_is_refused_at_once_and_the_others_go_on() {
     let gateway = gateway();
@@ -157,6 +159,7 @@ async fn from(gateway: &Gateway, peer: &str, fields: &str) -> Reply {
     client.reply().await
 }
 
+/// Acceptance AUTH-13.
 #[tokio::test(start_paused = true)]
 async fn too_many_wrong_keys_are_slowed_down_by_the_peer() {
     let gateway = gateway();
@@ -198,4 +201,32 @@ async fn strangers_are_served_only_where_the_operator_says_so() {
         let records = gateway.records(admitted).await;
         assert!(records.iter().all(|record| record.key.id.is_none() && record.key.name == "anonymous"));
     }
+}
+
+/// Acceptance DOS-08: what callers make up (names of models and people, paths, keys, tags) makes no series of metrics.
+#[tokio::test(start_paused = true)]
+async fn made_up_names_make_no_metrics() {
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).start();
+    let series = async || {
+        let metrics = gateway.api("GET /metrics", &serde_json::Value::Null).await;
+        metrics.text().lines().filter(|line| !line.starts_with('#')).count()
+    };
+    let some = async |number: usize| {
+        let body = format!(
+            r#"{{"model":"{}","user":"user-{number}","metadata":{{"tag-{number}":"x"}},"messages":[{{"role":"user","content":"Hi"}}]}}"#,
+            if number.is_multiple_of(2) { "m".to_owned() } else { format!("made-up-{number}") },
+        );
+        let tags = format!("x-crossway-metadata: {{\"t{number}\":\"{number}\"}}\r\nx-crossway-bucket: b{number}\r\n");
+        gateway.chat_with(&tags, &body).await;
+        gateway.ask(&format!("GET /v1/nothing-{number}"), "", "").await;
+    };
+    for number in 0..10 {
+        some(number).await;
+    }
+    let before = series().await;
+    for number in 10..120 {
+        some(number).await;
+    }
+    assert_eq!(series().await, before);
+    gateway.records(120).await;
 }

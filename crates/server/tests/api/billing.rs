@@ -67,7 +67,7 @@ async fn no_burst_spends_more_than_there_is() {
     let replies = replies(burst(&gateway, 200, SHORT).await).await;
     for reply in replies.iter().filter(|reply| reply.status != 200) {
         assert_eq!(verdict(reply), (429, "insufficient_credits"));
-        assert_eq!((reply.header("x-should-retry"), reply.header("retry-after")), (Some("false"), None));
+        assert_eq!((reply.header("x-should-retry"), reply.header("retry-after")), (Some("false"), Some("86400")));
     }
     for _ in 0..20 {
         gateway.chat(SHORT).await;
@@ -91,7 +91,7 @@ async fn a_top_up_takes_effect_at_once() {
             let told = caller.told(&reply);
             assert_eq!(told.verdict(), (429, "insufficient_credits"));
             assert!(told.message.starts_with("the credits of this account do not cover"), "{}", told.message);
-            assert_eq!((reply.header("x-should-retry"), reply.header("retry-after")), (Some("false"), None));
+            assert_eq!((reply.header("x-should-retry"), reply.header("retry-after")), (Some("false"), Some("86400")));
         }
     }
     top_up(&gateway, "0.2", "a").await;

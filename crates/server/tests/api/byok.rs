@@ -102,6 +102,7 @@ async fn where_it_is_refused_the_platform_helps_only_when_it_may() {
     }
 }
 
+/// Acceptance AUTHZ-03.
 #[tokio::test(start_paused = true)]
 async fn everybody_keeps_their_own_and_sees_nobody_elses() {
     let gateway = gateway(vec![Script::chat("Hello")]);

@@ -46,6 +46,7 @@ async fn a_stream_before_its_first_content_is_cancelled_at_the_provider() {
     }
 }
 
+/// Acceptance MONEY-05.
 #[tokio::test(start_paused = true)]
 async fn a_stream_after_some_chunks_is_settled_on_what_was_delivered() {
     for chunks in 1..6_u64 {
@@ -69,6 +70,7 @@ async fn a_stream_after_some_chunks_is_settled_on_what_was_delivered() {
     }
 }
 
+/// Acceptance MONEY-05.
 #[tokio::test(start_paused = true)]
 async fn a_stream_between_finish_and_usage_is_cancelled() {
     let script = Script::stream().chunk([role(), delta("Hello"), finish()].concat()).stall();
@@ -107,6 +109,7 @@ async fn a_stream_whose_end_was_sent_has_succeeded() {
     assert_eq!(gateway.one().await.outcome, "succeeded");
 }
 
+/// Acceptance MONEY-05.
 #[tokio::test(start_paused = true)]
 async fn a_buffered_call_is_finished_and_settled_as_reported() {
     let told = Arc::new(Notify::new());
@@ -130,6 +133,7 @@ async fn a_buffered_call_is_finished_and_settled_as_reported() {
     }
 }
 
+/// Acceptance RETRY-07.
 #[tokio::test(start_paused = true)]
 async fn a_buffered_call_without_a_caller_is_not_tried_elsewhere() {
     let told = Arc::new(Notify::new());
@@ -156,6 +160,7 @@ async fn a_buffered_call_without_a_caller_ends_at_its_deadline() {
     assert_eq!(gateway.one().await.usage.origin, "none");
 }
 
+/// Acceptance SUP-03.
 #[tokio::test(start_paused = true)]
 async fn a_panic_fails_one_request_and_no_other() {
     for body in [REQUEST, STREAM] {

@@ -197,3 +197,96 @@ async fn credits_that_are_used_up_are_told_until_they_are_topped_up() {
     let asked = gateway.assembly.core.metrics.totals().requests.total;
     gateway.records(usize::try_from(asked).unwrap()).await;
 }
+
+/// Few credits are told once for each amount, until there are more again; that none are left is told apart.
+#[tokio::test(start_paused = true)]
+async fn few_credits_are_told_before_none_are_left() {
+    let config = "[environment]\nbilling = { enabled = true, low_credits = [\"0.0005\", \"0.001\"] }\n";
+    let gateway = listening(builder(vec![taken()]).config(config), &["credits.*"]).await;
+    let credit = async |amount: &str, reference: &str| {
+        let posted = json!({ "amount": amount, "reference": reference });
+        let reply = gateway.api("POST /admin/v1/environments/default/credits", &posted).await;
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        gateway.assembly.hands.advance(Duration::from_secs(2));
+        gateway.tell().await;
+    };
+    let low = || -> Vec<String> {
+        let of = |event: Value| {
+            let (kind, data) = (&event["type"], &event["data"]);
+            [kind, &data["threshold_usd"], &data["balance_usd"]].map(|one| one.to_string().replace('"', "")).join(" ")
+        };
+        told(&gateway).into_iter().map(of).collect()
+    };
+    credit("0.002", "one").await;
+    spend(&gateway, 19).await;
+    assert!(low().is_empty(), "0.00105 are left");
+    spend(&gateway, 1).await;
+    assert_eq!(low(), ["credits.low 0.001 0.001"]);
+    spend(&gateway, 3).await;
+    spend(&gateway, 8).await;
+    assert_eq!(low()[1..], ["credits.low 0.0005 0.00045"], "once each");
+    credit("0.0005", "two").await;
+    assert_eq!(low().len(), 2, "more than the smaller amount, and still no more than the larger");
+    spend(&gateway, 9).await;
+    assert_eq!(low()[2..], ["credits.low 0.0005 0.0005"], "and few again");
+    let asked = gateway.assembly.core.metrics.totals().requests.total;
+    gateway.records(usize::try_from(asked).unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_account_is_told_and_so_is_its_return() {
+    let gateway = listening(builder(vec![taken()]), &["account.*"]).await;
+    let path = "PATCH /admin/v1/environments/default";
+    let status = async |word: &str| {
+        let reply = gateway.api(path, &json!({ "spec": { "billing": { "status": word } } })).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        gateway.assembly.hands.advance(Duration::from_secs(2));
+        gateway.tell().await;
+        gateway.tell().await;
+    };
+    status("suspended").await;
+    assert_eq!(types(&told(&gateway)), ["account.suspended"]);
+    assert_eq!(told(&gateway)[0]["data"], json!({ "environment": "default" }));
+    assert_eq!(gateway.chat(SHORT).await.status, 403);
+    status("active").await;
+    assert_eq!(types(&told(&gateway)), ["account.suspended", "account.resumed"]);
+    assert_eq!(gateway.chat(SHORT).await.status, 200);
+    gateway.records(1).await;
+}
+
+/// What became of emails is seen as with webhooks; a gateway that cannot send any says so.
+#[tokio::test(start_paused = true)]
+async fn emails_have_a_log_too() {
+    let gateway = listening(builder(vec![taken()]), &["key.*"]).await;
+    let spec = json!({ "emails": ["ops@example.com"], "events": ["key.*"] });
+    let made = gateway.api(&format!("POST {ALERTS}"), &json!({ "name": "keys", "spec": spec })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let key = json!({ "name": "k", "spec": {} });
+    assert_eq!(gateway.api("POST /admin/v1/environments/default/keys", &key).await.status, 201);
+    gateway.tell().await;
+    let list = async || gateway.api(&format!("GET {ALERTS}/keys/deliveries"), &Value::Null).await.json();
+    let sent = &list().await["data"][0];
+    assert_eq!((&sent["address"], &sent["type"]), (&json!("ops@example.com"), &json!("key.created")));
+    assert_eq!((&sent["status"], &sent["error"]), (&json!("waiting"), &json!("no [smtp] is configured")));
+    let hook = log(&gateway, "h", "").await;
+    assert_eq!((hook.len(), &hook[0]["address"]), (1, &Value::Null), "a webhook's log has its own alone");
+    let again = format!("POST {ALERTS}/keys/deliveries/{}/redeliver", sent["id"].as_str().unwrap());
+    assert_eq!(gateway.api(&again, &json!({})).await.status, 202);
+    let wrong = format!("POST {HOOKS}/h/deliveries/{}/redeliver", sent["id"].as_str().unwrap());
+    assert_eq!(gateway.api(&wrong, &json!({})).await.status, 404, "it is no webhook's");
+    // A day later it is given up, and may be sent once more, to the same address.
+    gateway.assembly.hands.advance(Duration::from_secs(86_400 * 2));
+    for _ in 0..3 {
+        gateway.tell().await;
+    }
+    assert_eq!(list().await["data"][0]["status"], "dead");
+    assert_eq!(gateway.api(&again, &json!({})).await.status, 202);
+    let once_more = list().await;
+    assert_eq!(once_more["data"][0]["address"], "ops@example.com");
+    assert_eq!(once_more["data"].as_array().unwrap().len(), 2);
+    let tried = gateway.api(&format!("POST {ALERTS}/keys/test"), &json!({})).await;
+    assert_eq!((tried.status, tried.json()["error"]["code"].as_str()), (409, Some("conflict")), "{}", tried.text());
+    assert!(tried.text().contains("[smtp]"), "{}", tried.text());
+    assert_eq!(gateway.api(&format!("POST {ALERTS}/nobody/test"), &json!({})).await.status, 404);
+    gateway.records(0).await;
+}

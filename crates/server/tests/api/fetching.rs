@@ -128,6 +128,7 @@ async fn refused(builder: Builder, caller: Caller, url: &str) -> String {
     told.message.trim_start_matches("messages: ").to_owned()
 }
 
+/// Acceptance SSRF-02.
 #[tokio::test(start_paused = true)]
 async fn private_addresses_are_not_reached() {
     for kind in KINDS {
@@ -192,6 +193,8 @@ async fn tricks_with_addresses_lead_nowhere_private() {
 }
 
 /// Whether a name leads to a private address, to nothing, or to a closed port: the caller is told the same.
+///
+/// Acceptance SSRF-07.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_leads_inside_is_no_oracle() {
     let mut said = Vec::new();

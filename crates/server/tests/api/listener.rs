@@ -60,6 +60,7 @@ async fn a_head_that_comes_byte_by_byte_must_come_in_time() {
     gateway.none().await;
 }
 
+/// Acceptance HTTP-01.
 #[tokio::test(start_paused = true)]
 async fn requests_that_come_together_are_answered_in_order() {
     let gateway = Gateway::builder().provider("p", Script::echo()).start();
@@ -92,7 +93,9 @@ async fn a_body_is_waited_for_only_when_it_is_wanted() {
         let mut client = gateway.client();
         let length = REQUEST.len();
         client
-            .send(format!("{CHAT} HTTP/1.1\r\n{fields}expect: 100-continue\r\ncontent-length: {length}\r\n\r\n"))
+            .send(format!(
+                "{CHAT} HTTP/1.1\r\nhost: x\r\n{fields}expect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+            ))
             .await;
         let head = client.head().await;
         assert_eq!(format!("HTTP/1.1 {}", head.status), line);
@@ -108,7 +111,7 @@ async fn a_body_is_waited_for_only_when_it_is_wanted() {
 async fn a_chunked_body_is_read() {
     let gateway = gateway();
     let mut client = gateway.client();
-    client.send(format!("{CHAT} HTTP/1.1\r\n{}transfer-encoding: chunked\r\n\r\n", gateway.fields())).await;
+    client.send(format!("{CHAT} HTTP/1.1\r\nhost: x\r\n{}transfer-encoding: chunked\r\n\r\n", gateway.fields())).await;
     for byte in REQUEST.as_bytes().chunks(1) {
         client.send(testkit::script::chunk(byte)).await;
     }
@@ -117,6 +120,7 @@ async fn a_chunked_body_is_read() {
     gateway.one().await;
 }
 
+/// Acceptance SHUT-01.
 #[tokio::test(start_paused = true)]
 async fn a_stop_lets_what_is_in_flight_finish() {
     let told = Arc::new(Notify::new());

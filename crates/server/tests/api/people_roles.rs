@@ -7,6 +7,7 @@ use crate::people::*;
 const USERS: &str = "/admin/v1/users";
 const ROLES: [&str; 6] = ["viewer", "auditor", "developer", "team_admin", "operator", "owner"];
 
+/// Acceptance AUTHZ-07.
 #[tokio::test(start_paused = true)]
 async fn the_matrix_of_ranks_and_permissions() {
     let gateway = gateway();
@@ -182,6 +183,7 @@ async fn sessions_are_seen_and_ended() {
     gateway.none().await;
 }
 
+/// Acceptance AUTH-15.
 #[tokio::test(start_paused = true)]
 async fn no_hash_and_no_secret_is_shown_or_written_down() {
     let gateway = gateway();

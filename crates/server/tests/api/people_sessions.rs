@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::gateway::ADMIN_TOKEN;
+use testkit::gateway::{ADMIN_TOKEN, Gateway};
+use testkit::script::Script;
 
 use crate::people::*;
 
@@ -57,8 +58,75 @@ async fn a_sign_in_over_https_has_a_secure_cookie() {
     {
         let reply =
             ask(&gateway, "POST /admin/v1/session", fields, &json!({"email": OWNER, "password": PASSWORD})).await;
-        assert!(reply.header("set-cookie").unwrap().ends_with("; Secure"), "{fields}");
+        let cookie = reply.header("set-cookie").unwrap();
+        assert!(cookie.starts_with("__Host-crossway_session=") && cookie.ends_with("; Secure"), "{fields}");
+        let (name, _) = cookie.split_once(';').unwrap();
+        let browser =
+            Browser { cookie: name.to_owned(), csrf: reply.json()["csrf_token"].as_str().unwrap().to_owned() };
+        assert_eq!(browser.get(&gateway, SESSION).await.status, 200, "{fields}");
     }
+    gateway.none().await;
+}
+
+/// Acceptance WEB-03: where people come over https alone, a cookie that another host or a plain connection could have
+/// planted is none, whatever it holds.
+#[tokio::test(start_paused = true)]
+async fn over_https_only_the_guarded_cookie_counts() {
+    let gateway = Gateway::builder()
+        .settings("public_url = \"https://gw.example.com/base\"")
+        .provider("p", Script::chat("Hello"))
+        .start();
+    let owner = owner(&gateway).await;
+    assert!(owner.cookie.starts_with("__Host-crossway_session="), "{}", owner.cookie);
+    let id = owner.cookie.split_once('=').unwrap().1.to_owned();
+    let plain = Browser { cookie: format!("crossway_session={id}"), ..owner.clone() };
+    assert_eq!(plain.get(&gateway, SESSION).await.status, 401);
+    let planted = Browser { cookie: format!("crossway_session={}; {}", "a".repeat(64), owner.cookie), ..owner.clone() };
+    assert_eq!(planted.get(&gateway, SESSION).await.status, 200, "the planted one does not push the real one out");
+    // A proxy on this machine passes the name on that people see; any other is a page's attempt to rebind it.
+    for (host, status) in [("gw.example.com", 200), ("gw.example.com:443", 200), ("evil.example.com", 403)] {
+        let fields = format!("host: {host}\r\ncookie: {}\r\n", owner.cookie);
+        assert_eq!(ask(&gateway, &format!("GET {SESSION}"), &fields, &Value::Null).await.status, status, "{host}");
+    }
+    let out = owner.ask(&gateway, "DELETE /admin/v1/session", Value::Null).await;
+    let gone: Vec<&str> =
+        out.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, v)| v.as_str()).collect();
+    assert_eq!(gone.len(), 2, "{gone:?}");
+    assert!(gone.iter().any(|cookie| cookie.starts_with("__Host-crossway_session=;") && cookie.contains("; Secure")));
+    gateway.none().await;
+}
+
+/// The link that a start prints leads to a page that works without anything from elsewhere.
+#[tokio::test(start_paused = true)]
+async fn the_set_up_has_a_page() {
+    let gateway = gateway();
+    let text = async |path: &str| {
+        let reply = bare(&gateway, &format!("GET {path}"), Value::Null).await;
+        assert_eq!(reply.status, 200, "{path}");
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        (reply.header("content-type").unwrap().to_owned(), reply.text().to_owned())
+    };
+    for (path, kind, part) in [
+        ("/setup", "text/html; charset=utf-8", "Become the owner"),
+        ("/invitation", "text/html; charset=utf-8", "admin/v1/invitation"),
+        ("/setup.js", "text/javascript; charset=utf-8", "form.dataset.to"),
+        ("/setup.css", "text/css; charset=utf-8", "color-scheme"),
+        ("/", "text/html; charset=utf-8", "href=\"setup\""),
+    ] {
+        let (found, text) = text(path).await;
+        assert_eq!(found, kind, "{path}");
+        assert!(text.contains(part), "{path}");
+        let outside = ["https://", "//cdn", "<style", "style=", "onclick=", "onsubmit="];
+        assert!(
+            outside.iter().all(|part| !text.contains(part)),
+            "{path} holds nothing inline and nothing from elsewhere"
+        );
+    }
+    owner(&gateway).await;
+    let (_, over) = text("/setup").await;
+    assert!(over.contains("is set up") && over.contains("crossway people add") && !over.contains("<script"), "{over}");
     gateway.none().await;
 }
 
@@ -134,6 +202,7 @@ async fn a_cookie_of_before_is_not_kept_by_a_sign_in() {
     gateway.none().await;
 }
 
+/// Acceptance WEB-03.
 #[tokio::test(start_paused = true)]
 async fn changes_need_their_token_and_their_origin() {
     let gateway = gateway();
@@ -169,6 +238,7 @@ async fn changes_need_their_token_and_their_origin() {
     gateway.none().await;
 }
 
+/// Acceptance WEB-03.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_signed_in_by_a_page_of_another_site() {
     let gateway = gateway();
@@ -189,6 +259,7 @@ async fn nobody_is_signed_in_by_a_page_of_another_site() {
     gateway.none().await;
 }
 
+/// Acceptance AUTH-13.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_wrong_passwords_are_a_few() {
     let gateway = gateway();

@@ -70,6 +70,7 @@ async fn run(first: Vec<Script>, second: Vec<Script>, calls: Vec<(bool, Leaves)>
     }
 }
 
+/// Acceptance MEM-03.
 #[test]
 fn whatever_happens_everything_is_settled_and_released() {
     let calls = vec((any::<bool>(), proptest::option::of(1..6_000_u64)), 1..6);

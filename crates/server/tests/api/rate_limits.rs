@@ -96,6 +96,7 @@ async fn what_a_provider_makes_of_them_is_bounded() {
     check("openai-compatible", "x-ratelimit-limit-requests: \u{e9}\r\n", &[], &[]).await;
 }
 
+/// Acceptance RATE-06.
 #[tokio::test(start_paused = true)]
 async fn a_failure_has_its_wait_and_no_limits() {
     let fields = "retry-after: 3\r\nx-ratelimit-limit-requests: 60\r\n";
@@ -104,6 +105,11 @@ async fn a_failure_has_its_wait_and_no_limits() {
         let gateway = Gateway::builder().provider("p", script).start();
         let reply = caller.ask(&gateway, "", &caller.request(false)).await;
         assert_eq!((caller.told(&reply).status, reply.header("retry-after")), (429, Some("3")));
+        gateway.one().await;
+        let script = Script::answer(429, "", &testkit::data::error("slow down"));
+        let gateway = Gateway::builder().provider("p", script).start();
+        let reply = caller.ask(&gateway, "", &caller.request(false)).await;
+        assert_eq!((caller.told(&reply).status, reply.header("retry-after")), (429, Some("1")), "every 429 says when");
         gateway.one().await;
     }
 }

@@ -183,6 +183,7 @@ async fn a_journal_that_cannot_be_written() {
     }
 }
 
+/// Acceptance SUP-03.
 #[tokio::test(start_paused = true)]
 async fn a_panic() {
     for caller in Caller::BOTH {

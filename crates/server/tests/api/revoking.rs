@@ -49,6 +49,7 @@ async fn a_stream_before_its_first_content_ends_with_401() {
     assert_eq!(gateway.one().await.outcome, "revoked");
 }
 
+/// Acceptance AUTH-05.
 #[tokio::test(start_paused = true)]
 async fn fifty_streams_end_and_other_keys_go_on() {
     let script = Script::stream().chunk([role(), delta("Hello")].concat()).stall();

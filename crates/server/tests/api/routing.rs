@@ -17,7 +17,7 @@ fn asked(gateway: &Gateway, provider: &str) -> usize {
 }
 
 /// A model of a provider, with its price per million tokens and its quality.
-fn model(slug: &str, provider: &str, price: &str, quality: u32, more: &str) -> String {
+pub(crate) fn model(slug: &str, provider: &str, price: &str, quality: u32, more: &str) -> String {
     format!(
         "[[models]]\nslug = \"{slug}\"\nprovider = \"{provider}\"\ninput_price = {price}\noutput_price = {price}\n\
          quality = {quality}\n{more}\n"

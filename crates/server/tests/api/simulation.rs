@@ -62,6 +62,7 @@ fn cut_off() -> Script {
     Script::new().step(cut("alpha")).send("HTTP/1.1 200 OK\r\n").stall()
 }
 
+/// Acceptance FUZZ-03.
 #[test]
 fn a_partition_in_mid_stream_is_told_to_the_caller() {
     let begun = Script::stream().chunk([role(), delta("Hello")].concat()).wait(1);

@@ -11,6 +11,7 @@ fn begun() -> Script {
     Script::stream().chunk([role(), delta("Hello")].concat())
 }
 
+/// Acceptance STREAM-09.
 #[tokio::test(start_paused = true)]
 async fn a_quiet_stream_has_a_heartbeat_every_15_seconds() {
     let script = begun().wait(50).chunk(data::stream(&["!"])).end();
@@ -28,6 +29,7 @@ async fn a_quiet_stream_has_a_heartbeat_every_15_seconds() {
     assert_eq!(gateway.one().await.outcome, "succeeded");
 }
 
+/// Acceptance STREAM-09.
 #[tokio::test(start_paused = true)]
 async fn there_is_no_heartbeat_before_the_status_is_decided() {
     let script = Script::stream().wait(100).send("0\r\n\r\n");
@@ -54,6 +56,7 @@ async fn silence_ends_a_stream() {
     assert_eq!((took, outcome.as_str()), (20, "failed"));
 }
 
+/// Acceptance STREAM-03.
 #[tokio::test(start_paused = true)]
 async fn pings_for_ever_are_silence() {
     for ping in [": ping\n\n", "event: ping\n\n", "\n", ": half a com"] {
@@ -88,6 +91,7 @@ async fn usage_that_never_comes_is_estimated_after_its_grace() {
     assert_eq!((record.outcome.as_str(), record.usage.origin.as_str()), ("succeeded", "estimated"));
 }
 
+/// Acceptance STREAM-03.
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_at_its_deadline() {
     let mut script = begun();
@@ -104,6 +108,7 @@ async fn a_stream_ends_at_its_deadline() {
     assert_eq!(gateway.one().await.outcome, "failed");
 }
 
+/// Acceptance STREAM-05.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_slows_the_provider() {
     let script = begun().step(Step::Flood(testkit::script::chunk(delta(&"x".repeat(1_000)).as_bytes()).into()));
@@ -127,6 +132,7 @@ async fn a_slow_reader_slows_the_provider() {
     assert_eq!(gateway.one().await.outcome, "cancelled");
 }
 
+/// Acceptance STREAM-05 and HTTP-06.
 #[tokio::test(start_paused = true)]
 async fn a_reader_who_reads_nothing_for_a_minute_is_let_go() {
     let script = begun().step(Step::Flood(testkit::script::chunk(delta(&"x".repeat(1_000)).as_bytes()).into()));

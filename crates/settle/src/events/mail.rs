@@ -11,8 +11,10 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::response::{Category, Severity};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use net::deadline::after;
 use policy::spec::smtp::{Smtp, SmtpTls};
 use serde_json::Value;
+use tokio::time::timeout_at;
 
 mod text;
 
@@ -21,6 +23,9 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long all of it may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long somebody who tries it waits.
+const TRIAL: Duration = Duration::from_secs(10);
 
 /// Sends email through one server.
 pub struct Mailer {
@@ -72,6 +77,17 @@ impl Mailer {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
         Ok(Self { transport: builder.build(), from: Mailbox::new(name, address) })
+    }
+
+    /// Sends an event once, to try the way out, and returns what the server answered, or what went wrong.
+    ///
+    /// # Errors
+    /// With the status that the server answered, if it did, and what went wrong in our words.
+    pub async fn trial(&self, to: &str, envelope: &str, now_ms: u64) -> Result<(), (Option<u16>, String)> {
+        match timeout_at(after(TRIAL), self.send(to, envelope, now_ms)).await {
+            Ok(sent) => sent.map_err(|bounce| (bounce.status, bounce.error)),
+            Err(_) => Err((None, "the mail server did not answer in time".to_owned())),
+        }
     }
 
     /// Sends an event. Its id is in the message's, so that one that comes twice can be told.

@@ -3,7 +3,7 @@
 //! It reads bytes, not JSON, so that a body that is cut or no JSON at all is redacted too; JSON stays JSON. It knows keys
 //! by the prefixes that providers give them, bearer tokens, JSON web tokens, long hexadecimal and mixed words, email
 //! addresses, card numbers (by their check digit) and long runs of digits. What a model says in several events of a stream
-//! is put together first ([`pieces`]).
+//! is put together first (`pieces`).
 
 mod pieces;
 

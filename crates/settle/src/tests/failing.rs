@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Acceptance DUR-03.
 #[test]
 fn a_full_disk_refuses_permits_until_it_has_room() {
     let dir = Directory::new();
@@ -120,6 +121,7 @@ fn a_sync_that_fails_is_tried_again() {
     assert!(process.journal.healthy());
 }
 
+/// Acceptance DUR-03.
 #[test]
 fn settlements_wait_for_a_database_that_fails_in_the_middle() {
     let dir = Directory::new();

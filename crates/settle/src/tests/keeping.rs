@@ -92,6 +92,7 @@ fn old_records_are_deleted_between_drains_and_young_ones_are_not() {
     assert_eq!(count.count, 3, "the rollups survive, and are folded");
 }
 
+/// Acceptance LEAK-07.
 #[test]
 fn records_of_an_environment_that_is_gone_are_kept_for_thirteen_months() {
     let dir = Directory::new();
@@ -164,6 +165,7 @@ fn what_does_not_fit_is_dropped_and_marked() {
     assert!(queue.offer(payload(&"z".repeat(600), false)), "there is room again");
 }
 
+/// Acceptance LEAK-07.
 #[test]
 fn content_is_kept_for_as_long_as_its_key_or_plan_says() {
     let dir = Directory::new();

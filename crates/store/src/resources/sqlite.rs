@@ -45,6 +45,16 @@ impl SqliteResources {
         }
         Ok(Self { connection, data_dir: data_dir.to_owned() })
     }
+
+    /// Lets the file grow by so many pages through this connection and no further: a disk that is full, for tests.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub fn leave_room_for(&self, pages: u32) -> Result<(), StoreError> {
+        let there: u32 = self.connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        let most = there.saturating_add(pages);
+        Ok(self.connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))?)
+    }
 }
 
 impl ResourceStore for SqliteResources {

@@ -41,9 +41,9 @@ fn what_is_not_there_is_not_copied() {
     assert!(!copy(&dir, "other.db", &dir.join("copy")).unwrap());
     assert_eq!(
         databases().collect::<Vec<_>>(),
-        ["payloads.db", "idempotency.db", "events.db", "records.db", "control.db"]
+        ["payloads.db", "idempotency.db", "feedback.db", "events.db", "records.db", "control.db"]
     );
-    for file in ["payloads.db", "idempotency.db"] {
+    for file in ["payloads.db", "idempotency.db", "feedback.db"] {
         let connection = Connection::open(dir.join(file)).unwrap();
         connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)").unwrap();
         let to = dir.join(format!("copy of {file}"));
@@ -77,7 +77,7 @@ fn damage_is_found() {
 fn migrations_say_what_they_did_and_refuse_what_is_newer() {
     let dir = Directory::new();
     let none = |file| Migrated { file, before: None, after: 0 };
-    let files = ["payloads.db", "idempotency.db", "events.db", "records.db", "control.db"];
+    let files = ["payloads.db", "idempotency.db", "feedback.db", "events.db", "records.db", "control.db"];
     assert_eq!(migrate(&dir).unwrap(), files.map(none));
     drop(SqliteResources::open(&dir).unwrap());
     let done = migrate(&dir).unwrap();

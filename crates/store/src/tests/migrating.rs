@@ -31,6 +31,7 @@ fn write_version_1(dir: &Path, settlements: &[Settlement]) {
     drop(new);
 }
 
+/// Acceptance DUR-06.
 #[test]
 fn a_file_of_version_1_keeps_its_rows_and_is_summed() {
     let dir = Directory::new();

@@ -48,6 +48,24 @@ fn secrets_look_like_secrets() {
     assert_ne!(generate_secret().unwrap(), secret);
 }
 
+/// Acceptance AUTH-16: 256 bits from the system, in one form, and nothing about them repeats.
+#[test]
+fn ten_thousand_secrets_share_nothing() {
+    let mut seen = std::collections::HashSet::new();
+    let mut counts = [[0_u32; 16]; 64];
+    for _ in 0..10_000 {
+        let secret = generate_secret().unwrap();
+        let random = secret.expose().strip_prefix("sk-cw-").unwrap().to_owned();
+        assert!(random.len() == 64 && random.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+        for (place, digit) in random.chars().enumerate() {
+            counts[place][digit.to_digit(16).unwrap() as usize] += 1;
+        }
+        assert!(seen.insert(random));
+    }
+    // 625 of each digit are expected in each place; 24 is one standard deviation.
+    assert!(counts.iter().flatten().all(|count| (450..=800).contains(count)), "{counts:?}");
+}
+
 #[test]
 fn what_is_sealed_opens_in_its_place_alone() {
     let dir = Directory::new();

@@ -154,6 +154,7 @@ proptest! {
     }
 }
 
+/// Acceptance INJ-01.
 #[test]
 fn a_search_in_vain_ends_and_goes_on_with_the_next_page() {
     let dir = Directory::new();

@@ -11,6 +11,7 @@ use ir::guard::Subject;
 use ir::settlement::Outcome;
 use net::deadline::{after, within};
 use net::h1::{Connection, ResponseHead};
+use policy::clock::Monotonic;
 use settle::journal::batch::Due;
 use tokio::time::Instant;
 use upstream::attempt::{exchange, transport_failure};
@@ -20,6 +21,7 @@ use upstream::target::{Purpose, Target};
 
 use super::super::gate::Gated;
 use super::super::guard;
+use super::attempt::Errand;
 use super::letter::Letter;
 use super::{Run, Trail};
 use crate::gateway::Gateway;
@@ -35,25 +37,23 @@ pub(super) struct Whole(Reply);
 /// Asks a target and reads its whole answer.
 pub(super) async fn ask(
     run: &Run<'_>,
-    gated: &mut Gated,
+    errand: Errand<'_>,
     target: &Target,
     letter: &Letter<'_>,
-) -> Result<(ResponseHead, Whole), AttemptFailure> {
+) -> Result<(ResponseHead, Whole, Monotonic), AttemptFailure> {
     let first = run.deadline.min(after(target.timeouts.first_token));
     let mut answer =
-        exchange(target, run.worker.surroundings(), letter.asking(&gated.call, target.dialect, Purpose::Chat), first)
+        exchange(target, run.worker.surroundings(), letter.asking(errand.call, target.dialect, Purpose::Chat), first)
             .await?;
-    gated.ticket.first_content();
+    let began = run.worker.gateway.clock.now();
     let body = whole_body(&mut answer.connection, target.timeouts.idle, run.deadline).await?;
     if answer.connection.is_reusable() {
         run.worker.pool.put_back(&target.origin, answer.connection, run.worker.gateway.clock.now().0);
     }
-    let environment = &gated.configuration.snapshot.environment;
-    let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
-    let watch = gated.bound().guards.watch_reply(|| gated.observer(&run.worker.gateway));
-    let guard = watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
-    match Reply::decode(surface, target.dialect, body, &environment.meta_key, &label, guard) {
-        Ok(reply) => Ok((answer.head, Whole(reply))),
+    let label = letter.label(errand.call);
+    let guard = errand.watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
+    match Reply::decode(errand.surface, target.dialect, body, errand.meta_key(), &label, guard) {
+        Ok(reply) => Ok((answer.head, Whole(reply), began)),
         Err(NotAReply::Error(report)) => Err(in_band(target, report)),
         Err(NotAReply::Malformed(detail)) => Err(AttemptFailure::new(Class::Malformed, detail)),
     }
@@ -85,6 +85,11 @@ async fn whole_body(connection: &mut Connection, idle: Duration, deadline: Insta
 }
 
 impl Whole {
+    /// Returns how many tokens it has, as far as the provider says.
+    pub(super) fn output_tokens(&self) -> u64 {
+        self.0.usage.map_or(0, |usage| usage.output_tokens())
+    }
+
     /// Settles the request and returns the reply with its meta block, and what it must wait for.
     ///
     /// # Errors
@@ -119,7 +124,7 @@ impl Whole {
             if abandoned { (Outcome::Cancelled, CLIENT_CLOSED_REQUEST) } else { (Outcome::Succeeded, 200) };
         let (account, due) = gated.ticket.settle_with(outcome, Ending { status, ..ending });
         let configuration = &gated.configuration;
-        let route = super::route(configuration, gated, trail.model, policy);
+        let route = super::route(configuration, gated.call.id, trail.model, policy);
         let mut block = Vec::with_capacity(384);
         meta::render(&mut block, &configuration.snapshot.environment.meta_key, &route, Some(&account));
         Ok((account, reply.encode(block), due))

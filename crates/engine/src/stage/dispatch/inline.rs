@@ -1,5 +1,6 @@
 //! Fetches what a request names by URL, for a provider that wants the data itself.
 
+use dialect::lane::asked::Asked;
 use ir::chat::message::Source;
 use ir::dialect::Dialect;
 use ir::failure::Failure;
@@ -7,7 +8,6 @@ use upstream::failure::AttemptFailure;
 use upstream::fetch::{Fetcher, media};
 use upstream::target::Target;
 
-use super::super::gate::Gated;
 use super::Run;
 
 /// The most URLs that are fetched for one request.
@@ -17,11 +17,11 @@ const MAX_URLS: usize = 32;
 const MAX_TOTAL_BYTES: usize = 64 << 20;
 
 /// Puts data in the place of the URLs that a target cannot use.
-pub(super) async fn inline(run: &Run<'_>, gated: &mut Gated, target: &Target) -> Result<(), AttemptFailure> {
+pub(super) async fn inline(run: &Run<'_>, request: &mut Asked, target: &Target) -> Result<(), AttemptFailure> {
     if !matches!(target.dialect, Dialect::Gemini | Dialect::Ollama) {
         return Ok(());
     }
-    let request = gated.request.canonical().map_err(AttemptFailure::refused)?;
+    let request = request.canonical().map_err(AttemptFailure::refused)?;
     let mut urls = Vec::new();
     request.each_source(&mut |source| match source {
         Source::Url(url) if !knows(target.dialect, url) && !urls.contains(url) => urls.push(url.clone()),

@@ -1,7 +1,10 @@
 //! What one attempt sends: the request in the provider's dialect, and the header lines that go with it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use catalog::vendor::StreamUsage;
+use dialect::lane::asked::Asked;
 use dialect::lane::count;
 use dialect::translate::{Callee, Label};
 use ir::dialect::Dialect;
@@ -33,33 +36,27 @@ impl<'a> Letter<'a> {
     /// When the target's dialect cannot express it, or drops something that the caller does not want dropped.
     pub(super) fn write(
         gateway: &Gateway,
-        gated: &mut Gated,
+        (request, call, environment): (&mut Asked, &Call, &Arc<str>),
         target: &Target,
         model: &'a Model,
     ) -> Result<Self, AttemptFailure> {
-        let environment = &gated.key.compiled.environment;
         let recall = &mut |call: &str| gateway.proofs.recall(environment, call, gateway.clock.now());
-        gated.request.restore(target.dialect, recall).map_err(AttemptFailure::refused)?;
+        request.restore(target.dialect, recall).map_err(AttemptFailure::refused)?;
         let callee = Callee {
             model: &model.upstream_name,
             max_output_tokens: model.max_output_tokens,
-            ask_usage: gated.request.stream() && target.stream_usage == StreamUsage::Ask,
+            ask_usage: request.stream() && target.stream_usage == StreamUsage::Ask,
             quirks: &target.quirks,
             refuses: &target.refuses,
         };
         let outgoing =
-            gated.request.outgoing(target.dialect, &callee, &model.capabilities).map_err(AttemptFailure::refused)?;
-        if let Some(first) = outgoing.dropped.first().filter(|_| gated.call.strict) {
+            request.outgoing(target.dialect, &callee, &model.capabilities).map_err(AttemptFailure::refused)?;
+        if let Some(first) = outgoing.dropped.first().filter(|_| call.strict) {
             let message = format!("the provider cannot be told `{first}`, and x-crossway-strict forbids to drop it");
             let failure = Failure::new(Code::UnsupportedParameter, Fault::Caller, message).with_param(first.as_str());
             return Err(AttemptFailure::refused(failure));
         }
-        Ok(Self {
-            model: &model.upstream_name,
-            body: outgoing.body,
-            id: gated.call.id.text(),
-            dropped: outgoing.dropped,
-        })
+        Ok(Self { model: &model.upstream_name, body: outgoing.body, id: call.id.text(), dropped: outgoing.dropped })
     }
 
     /// Writes the question how many tokens the request has; `None` for a target that cannot be asked.

@@ -16,8 +16,8 @@ use upstream::classify::in_band;
 use upstream::failure::{AttemptFailure, Class};
 use upstream::target::{Purpose, Target};
 
-use super::super::gate::Gated;
 use super::Run;
+use super::attempt::Errand;
 use super::letter::Letter;
 
 /// More bytes than any stream sends before it says something.
@@ -47,7 +47,7 @@ pub struct Begun {
 /// Asks a target and reads its answer up to the first content.
 pub(super) async fn ask(
     run: &Run<'_>,
-    gated: &mut Gated,
+    errand: Errand<'_>,
     target: &Target,
     letter: &Letter<'_>,
     route: Route<'_>,
@@ -56,7 +56,7 @@ pub(super) async fn ask(
     let answer = exchange(
         target,
         run.worker.surroundings(),
-        letter.asking(&gated.call, target.dialect, Purpose::ChatStream),
+        letter.asking(errand.call, target.dialect, Purpose::ChatStream),
         deadline,
     )
     .await?;
@@ -65,12 +65,12 @@ pub(super) async fn ask(
     if !is_stream(target.dialect, kind) {
         return Err(not_a_stream(target, connection, deadline).await);
     }
-    let meta_key = &gated.configuration.snapshot.environment.meta_key;
+    let meta_key = errand.meta_key();
     let mut block = Vec::with_capacity(192);
     meta::render(&mut block, meta_key, &route, None);
-    let (surface, label) = (gated.request.surface(), letter.label(&gated.call));
-    let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, gated.request.wants_usage(), &label);
-    if let Some(watch) = gated.bound().guards.watch_reply(|| gated.observer(&run.worker.gateway)) {
+    let (surface, label) = (errand.surface, letter.label(errand.call));
+    let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, errand.wants_usage, &label);
+    if let Some(watch) = errand.watch {
         stream = stream.guarded(watch);
     }
     let mut out = Vec::new();
@@ -100,9 +100,6 @@ pub(super) async fn ask(
             Progress::Malformed(detail) => return Err(AttemptFailure::new(Class::Malformed, detail)),
             Progress::TooLarge => return Err(AttemptFailure::new(Class::Malformed, "an event is too large")),
         };
-        gated.ticket.first_content();
-        // From here on the request's bytes are not needed any more.
-        gated.request.forget_body();
         let policy = route.policy.map(Into::into);
         let (asked, heard) = Default::default();
         return Ok((head, Begun { connection, stream, out, progress, policy, asked, heard }));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use net::h1::ResponseHead;
 use policy::clock::{Clock, Monotonic};
-use policy::snapshot::{CompiledKey, ModelIndex};
-use routing::plan::Plan;
+use policy::snapshot::CompiledKey;
+use routing::plan::{Plan, Planned};
 use routing::signal::{Flight, Kind, Signals, Trouble};
 use upstream::classify::leads_on;
 use upstream::failure::{AttemptFailure, Class};
@@ -102,17 +102,17 @@ pub(crate) fn held(
     at: usize,
     now: Monotonic,
 ) -> Option<AttemptFailure> {
-    let held = |model: ModelIndex| {
-        let (trouble, left_s) = configuration.known(model)?.held(now)?;
+    let held = |planned: &Planned| {
+        let (trouble, left_s) = configuration.known(planned.model)?.held(now)?;
         // The platform's credentials are no concern of those who bring their own.
-        let other = is_of_credential(trouble) && configuration.brings(key, model, &[]).is_some();
+        let other = is_of_credential(trouble) && configuration.credential(key, planned, &[]).is_some();
         (!other).then_some((trouble, left_s))
     };
-    let (trouble, left_s) = held(plan.attempts.get(at)?.model)?;
+    let (trouble, left_s) = held(plan.attempts.get(at)?)?;
     if !leads_on(class(trouble), &plan.on) {
         return None;
     }
-    plan.attempts.iter().skip(at + 1).any(|other| held(other.model).is_none()).then(|| {
+    plan.attempts.iter().skip(at + 1).any(|other| held(other).is_none()).then(|| {
         let why = if trouble == Trouble::Limited { "it asked to be left alone" } else { "it failed before" };
         let detail = format!("not asked: {why} ({}), for another {left_s:.1} s", trouble.name());
         AttemptFailure::new(class(trouble), detail)

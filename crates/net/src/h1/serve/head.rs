@@ -135,12 +135,14 @@ fn malformed(error: httparse::Error) -> HeadError {
 fn frame(parts: Box<Parts>) -> Result<RequestHead, HeadError> {
     let headers = &parts.headers;
     let is_http10 = parts.version == Version::HTTP_10;
-    let (mut codings, mut length, mut has_length) = (0_usize, None, false);
+    let (mut codings, mut length) = (0_usize, None);
     let (mut close, mut stay, mut expects_continue) = (false, false, false);
     for (name, value) in headers {
         if *name == CONTENT_LENGTH {
-            has_length = true;
-            length = Some(content_length(value.as_bytes(), length)?);
+            if length.is_some() {
+                return Err(HeadError::Malformed("a request has one Content-Length"));
+            }
+            length = Some(content_length(value.as_bytes())?);
         } else if *name == TRANSFER_ENCODING {
             codings += 1;
             if codings > 1 || is_http10 || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
@@ -156,29 +158,26 @@ fn frame(parts: Box<Parts>) -> Result<RequestHead, HeadError> {
             expects_continue = !is_http10 && value.as_bytes().eq_ignore_ascii_case(b"100-continue");
         }
     }
-    let chunked = codings > 0;
-    // Transfer-Encoding wins, and whoever sent both is not spoken to again on this connection (RFC 9112, section 6.3).
-    let ends = close || (chunked && has_length) || (is_http10 && !stay);
-    let length = if chunked { Length::Chunked } else { Length::Known(length.unwrap_or(0)) };
+    let length = match (codings, length) {
+        (0, length) => Length::Known(length.unwrap_or(0)),
+        (_, None) => Length::Chunked,
+        // RFC 9112, section 6.3, leaves the choice: whoever sends both may mean to be read in two ways.
+        (_, Some(_)) => return Err(HeadError::Malformed("a Content-Length stands beside a Transfer-Encoding")),
+    };
+    let ends = close || (is_http10 && !stay);
     Ok(RequestHead { parts, length, keep_alive: !ends, expects_continue })
 }
 
-/// Reads a length; repeated values are accepted when they are all the same.
-fn content_length(value: &[u8], known: Option<u64>) -> Result<u64, HeadError> {
-    let mut length = known;
-    for digits in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-        // `u64::from_str` accepts a plus sign.
-        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(HeadError::Malformed("the Content-Length is no number"));
-        }
-        let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
-        match (parsed, length) {
-            (None, _) => return Err(HeadError::Malformed("the Content-Length is too large")),
-            (Some(new), Some(old)) if new != old => return Err(HeadError::Malformed("the Content-Lengths differ")),
-            (Some(new), _) => length = Some(new),
-        }
+/// Reads a length. Lists are refused even where they say one number, and so are leading zeros: not everybody reads them
+/// as the same number.
+fn content_length(digits: &[u8]) -> Result<u64, HeadError> {
+    // `u64::from_str` accepts a plus sign.
+    let plain = digits.iter().all(u8::is_ascii_digit) && (digits == b"0" || !digits.starts_with(b"0"));
+    if digits.is_empty() || !plain {
+        return Err(HeadError::Malformed("the Content-Length is no plain number"));
     }
-    length.ok_or(HeadError::Malformed("the Content-Length is no number"))
+    let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+    parsed.ok_or(HeadError::Malformed("the Content-Length is too large"))
 }
 
 /// Returns the path that a head names, as far as it can be made out: it decides about the shape of an error.

@@ -44,6 +44,8 @@ fn everything_can_be_said() {
     assert_eq!(&*environment.timezone, "America/Argentina/Buenos_Aires");
     let billing = Billing { enabled: true, margin: Margin(55_000), status: AccountStatus::Suspended };
     assert_eq!(environment.billing, billing);
+    let low = compiled("billing = { low_credits = [5, \"12.50\", 1_000, 5] }\n").low_credits;
+    assert_eq!(low, [NanoUsd(1_000_000_000_000), NanoUsd(12_500_000_000), NanoUsd(5_000_000_000)]);
     let other = compiled("error_types = \"routerlink\"\nerror_type_prefix = \"routerlink_\"\n");
     assert_eq!(other.error_types, ErrorTypes::Routerlink { prefix: "routerlink_".into() });
     let bare = compiled("error_types = \"routerlink\"\nerror_type_prefix = \"\"\n");
@@ -66,6 +68,13 @@ fn faults_say_what_to_do() {
         "billing = { status = \"suspend\" }",
         "billing.status: must be one of active, suspended (did you mean suspended?)",
     );
+    for wrong in ["0", "-1", "\"a\"", "\"\"", "1e300", "0.0000000001"] {
+        check(
+            &format!("billing = {{ low_credits = [7, {wrong}] }}"),
+            "billing.low_credits[1]: not an amount above 0 (US dollars, such as 50 or 12.50)",
+        );
+    }
+    check("billing = { low_credits = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] }", "billing.low_credits: at most 10 amounts");
     check("log_content = \"of\"", "log_content: must be one of off, redacted, full (did you mean off?)");
     check(
         "error_type_prefix = \"a b\"\nerror_types = \"routerlink\"",

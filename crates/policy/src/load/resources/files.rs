@@ -114,7 +114,7 @@ impl Search<'_> {
     }
 
     fn cannot_read(&mut self, name: &str, error: &std::io::Error) {
-        self.problems.push(Problem::new(name, "", format!("cannot be read: {}", error.kind())));
+        self.problems.push(Problem::new(name, "", format!("cannot be read: {}", crate::load::why_not(error))));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::spec::model::ModelSpec;
 use crate::spec::plan::PlanSpec;
 use crate::spec::prompt::PromptSpec;
 use crate::spec::provider::ProviderSpec;
+use crate::spec::route::RouteSpec;
 use crate::spec::team::TeamSpec;
 use crate::spec::webhook::WebhookSpec;
 use crate::spec::{Entry, Specs};
@@ -33,6 +34,8 @@ pub enum Kind {
     Key,
     /// A fallback policy.
     Fallback,
+    /// A route configuration.
+    Route,
     /// A guardrail.
     Guardrail,
     /// A system prompt.
@@ -53,7 +56,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub enum Typed {
     /// An environment.
-    Environment(EnvironmentSpec),
+    Environment(Box<EnvironmentSpec>),
     /// A provider.
     Provider(ProviderSpec),
     /// A model.
@@ -64,6 +67,8 @@ pub enum Typed {
     Key(Box<KeySpec>),
     /// A fallback policy.
     Fallback(FallbackSpec),
+    /// A route configuration.
+    Route(Box<RouteSpec>),
     /// A guardrail.
     Guardrail(GuardrailSpec),
     /// A prompt.
@@ -82,7 +87,7 @@ pub enum Typed {
 
 impl Kind {
     /// Every kind, in the order in which resources refer to each other.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Environment,
         Self::Provider,
         Self::Model,
@@ -96,6 +101,7 @@ impl Kind {
         Self::Webhook,
         Self::Alert,
         Self::Byok,
+        Self::Route,
     ];
 
     /// Returns its name in a file.
@@ -107,6 +113,7 @@ impl Kind {
             Self::Team => "team",
             Self::Key => "key",
             Self::Fallback => "fallback",
+            Self::Route => "route",
             Self::Guardrail => "guardrail",
             Self::Prompt => "prompt",
             Self::Limit => "limit",
@@ -126,6 +133,7 @@ impl Kind {
             Self::Team => "teams",
             Self::Key => "keys",
             Self::Fallback => "fallbacks",
+            Self::Route => "routes",
             Self::Guardrail => "guardrails",
             Self::Prompt => "prompts",
             Self::Limit => "limits",
@@ -184,7 +192,7 @@ impl Kind {
         problems: &mut Vec<Problem>,
     ) -> Typed {
         match self {
-            Self::Environment => Typed::Environment(read(members, origin, problems)),
+            Self::Environment => Typed::Environment(Box::new(read(members, origin, problems))),
             Self::Provider => Typed::Provider(read(members, origin, problems)),
             Self::Model => {
                 let mut spec: ModelSpec = read(members, origin, problems);
@@ -198,6 +206,7 @@ impl Kind {
                 spec.model.get_or_insert_with(|| name.to_owned());
                 Typed::Fallback(spec)
             }
+            Self::Route => Typed::Route(Box::new(read(members, origin, problems))),
             Self::Guardrail => Typed::Guardrail(read(members, origin, problems)),
             Self::Prompt => Typed::Prompt(read(members, origin, problems)),
             Self::Limit => Typed::Limit(read(members, origin, problems)),
@@ -216,10 +225,11 @@ impl super::Document {
             Entry { name: document.name.clone(), spec: spec.clone(), origin: document.origin.clone() }
         }
         match &self.typed {
-            Typed::Environment(spec) => specs.environment = entry(self, spec),
+            Typed::Environment(spec) => specs.environment = entry(self, &**spec),
             Typed::Provider(spec) => specs.providers.push(entry(self, spec)),
             Typed::Model(spec) => specs.models.push(entry(self, &**spec)),
             Typed::Fallback(spec) => specs.fallbacks.push(entry(self, spec)),
+            Typed::Route(spec) => specs.routes.push(entry(self, &**spec)),
             Typed::Guardrail(spec) => specs.guardrails.push(entry(self, spec)),
             Typed::Prompt(spec) => specs.prompts.push(entry(self, spec)),
             Typed::Limit(spec) => specs.limits.push(entry(self, spec)),

@@ -90,7 +90,7 @@ fn names_what_is_missing_or_unknown() {
         "a.yaml",
         "spec: {}\n",
         &[
-            "a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit, webhook, alert, byok)",
+            "a.yaml:1: kind: missing (one of environment, provider, model, team, plan, key, fallback, guardrail, prompt, limit, webhook, alert, byok, route)",
         ],
     );
     check("a.yaml", "kind: provder\nname: a\nspec: {}\n", &["a.yaml:1: kind: unknown kind (did you mean provider?)"]);
@@ -253,7 +253,7 @@ fn the_same_resource_in_two_files_names_both() {
     std::os::unix::fs::symlink("/etc/hostname", folder.join("out.yaml")).unwrap();
     std::os::unix::fs::symlink(".", folder.join("loop")).unwrap();
     let resources = read(&[PathBuf::from("r"), PathBuf::from("r/a.yaml")], &folder, &|_| None);
-    assert_eq!(resources.problems[0].to_string(), "r: cannot be read: entity not found");
+    assert_eq!(resources.problems[0].to_string(), "r: cannot be read: there is no such file or folder");
     let name = folder.display().to_string();
     let resources = read(&[folder.clone(), folder.join("a.yaml")], Path::new("/"), &|_| None);
     std::fs::remove_dir_all(&folder).unwrap();
@@ -292,7 +292,7 @@ fn files_are_written_as_people_write_them() {
 fn every_field_is_on_the_page_of_its_kind() {
     use super::super::fields::fields_of;
     use crate::spec::provider::{CredentialSpec, ProviderSpec};
-    use crate::spec::{alert, environment, fallback, guardrail, key, limit, model, plan, prompt, team, webhook};
+    use crate::spec::{alert, environment, fallback, guardrail, key, limit, model, plan, prompt, route, team, webhook};
 
     let check = |page: &str, fields: &[&str]| {
         assert!(!fields.is_empty());
@@ -317,6 +317,9 @@ fn every_field_is_on_the_page_of_its_kind() {
     check("plan", fields_of::<plan::PlanSpec>());
     check("webhook", fields_of::<webhook::WebhookSpec>());
     check("alert", fields_of::<alert::AlertSpec>());
+    check("route", fields_of::<route::RouteSpec>());
+    check("route", fields_of::<route::StrategySpec>());
+    check("route", fields_of::<route::TargetSpec>());
     let index = std::fs::read_to_string(format!("{}/../../docs/resources.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     for kind in Kind::ALL {
         assert!(index.contains(&format!("(resources/{}.md)", kind.name())), "{}", kind.name());

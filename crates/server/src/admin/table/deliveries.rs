@@ -1,4 +1,4 @@
-//! Routes of what was sent to webhooks.
+//! Routes of what was sent to webhooks, and by email because of alerts.
 
 use axum::http::Method;
 use control::access::Permission;
@@ -6,7 +6,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
 use super::resources::{CURSOR, ENVIRONMENT, LIMIT, NAME};
-use crate::admin::deliveries::{list, redeliver, test};
+use crate::admin::deliveries::{list, list_emails, redeliver, redeliver_email, test, test_emails};
 use crate::admin::problem::Code;
 use crate::admin::route::{BODY_LIMIT, Form, Gives, Parameter, Route, SchemaOf, Takes, operator, signed_in};
 use crate::admin::schemas::{JSON, list_of};
@@ -16,7 +16,7 @@ const WORD: Form = Form::Text { most: 64 };
 
 /// Returns the routes.
 pub(super) fn routes() -> Vec<Route> {
-    vec![log(), again(), trial()]
+    vec![log(), again(), trial(), log_of_emails(), email_again(), trial_of_emails()]
 }
 
 fn nothing(_: &mut SchemaGenerator) -> Schema {
@@ -34,6 +34,7 @@ fn deliveries(_: &mut SchemaGenerator) -> Schema {
             "id": { "type": "string", "description": "The delivery, `dlv_…`." },
             "event_id": { "type": "string", "description": "The event, `evt_…`: the same at every try." },
             "type": { "type": "string" },
+            "address": { "type": ["string", "null"], "description": "Who gets the email; null for a webhook." },
             "status": { "enum": ["waiting", "delivered", "dead"] },
             "attempts": { "type": "integer", "minimum": 0 },
             "created_at": { "type": "string", "format": "date-time" },
@@ -65,6 +66,27 @@ fn verdict(_: &mut SchemaGenerator) -> Schema {
             "latency_ms": { "type": "integer", "minimum": 0 },
             "response_status": { "type": ["integer", "null"] },
             "error": { "type": ["string", "null"] },
+        },
+    })
+}
+
+fn verdicts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["ok", "event_id", "emails"],
+        "properties": {
+            "ok": { "type": "boolean", "description": "Whether the mail server took all of them." },
+            "event_id": { "type": "string" },
+            "emails": { "type": "array", "items": {
+                "type": "object",
+                "required": ["address", "ok", "response_status", "error"],
+                "properties": {
+                    "address": { "type": "string" },
+                    "ok": { "type": "boolean" },
+                    "response_status": { "type": ["integer", "null"], "description": "What the mail server answered." },
+                    "error": { "type": ["string", "null"] },
+                },
+            } },
         },
     })
 }
@@ -125,5 +147,36 @@ fn trial() -> Route {
         errors: &[Code::NotFound, Code::Conflict, Code::DependencyUnavailable],
         handler: operator(test),
         ..again()
+    }
+}
+
+fn log_of_emails() -> Route {
+    Route {
+        path: "/admin/v1/environments/{env}/alerts/{name}/deliveries",
+        id: "listEmails".to_owned(),
+        summary: "Lists the emails of an alert and how that went, newest first.".to_owned(),
+        handler: signed_in(list_emails),
+        ..log()
+    }
+}
+
+fn email_again() -> Route {
+    Route {
+        path: "/admin/v1/environments/{env}/alerts/{name}/deliveries/{id}/redeliver",
+        id: "redeliverEmail".to_owned(),
+        summary: "Sends an email once more, to the address that it was for.".to_owned(),
+        handler: operator(redeliver_email),
+        ..again()
+    }
+}
+
+fn trial_of_emails() -> Route {
+    Route {
+        path: "/admin/v1/environments/{env}/alerts/{name}/test",
+        id: "testAlert".to_owned(),
+        summary: "Sends an email that says nothing to each address of an alert, and says what came back.".to_owned(),
+        gives: gives(200, "What came back.", verdicts),
+        handler: operator(test_emails),
+        ..trial()
     }
 }

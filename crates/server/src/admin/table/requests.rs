@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use store::records::read::MAX_LIMIT;
 use store::records::usage::Dimension;
 
-use crate::admin::limits;
 use crate::admin::problem::Code;
 use crate::admin::requests::filter::FILTERS;
 use crate::admin::requests::{MOST_BARS, count, get, histogram, list, payload, tail};
@@ -62,6 +61,10 @@ fn record(_: &mut SchemaGenerator) -> Schema {
             "latency_ms": text("number"),
             "time_to_first_content_ms": nullable("number"),
             "attempts": { "type": "array", "items": object() },
+            "feedback": {
+                "type": ["object", "null"],
+                "description": "What the caller said of the answer (`POST /v1/feedback`); of a single request alone.",
+            },
         },
     })
 }
@@ -231,55 +234,7 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route { permission: Permission::ReadContent, ..content_route },
         usage_route(),
-        limits_route(),
     ]
-}
-
-fn effective(_: &mut SchemaGenerator) -> Schema {
-    let amount = |what: &str| json!({ "type": ["integer", "string", "null"], "description": what });
-    json_schema!({
-        "type": "object",
-        "required": ["key", "as_of", "data"],
-        "properties": {
-            "key": text("string"),
-            "as_of": { "type": "string", "format": "date-time" },
-            "data": { "type": "array", "items": {
-                "type": "object",
-                "properties": {
-                    "limit": { "type": "string", "description": "Its name, or where it is written." },
-                    "meter": text("string"),
-                    "window": nullable("string"),
-                    "scope": { "enum": ["environment", "team", "key", "user", "ip", "bucket"] },
-                    "name": nullable("string"),
-                    "target": text("string"),
-                    "enforce": { "enum": ["cluster", "node"] },
-                    "amount": amount("US dollars are text, everything else a whole number; null for credits."),
-                    "used": amount("What is used, or held by requests in flight; null for credits."),
-                    "remaining": amount("What is left."),
-                    "resets_at": {
-                        "type": ["string", "null"],
-                        "description": "When more will be free; null where nothing is used, or time frees nothing.",
-                    },
-                },
-            } },
-        },
-    })
-}
-
-fn limits_route() -> Route {
-    let key = Parameter::query("key", Form::Text { most: 256 }, "The key's name, or its id; it has to be given.");
-    let user = Parameter::query("user", Form::Text { most: 256 }, "Limits of this user too, as requests name them.");
-    let ip = Parameter::query("ip", Form::Text { most: 64 }, "Limits of this peer too.");
-    let bucket = Parameter::query("bucket", Form::Text { most: 128 }, "Limits of this bucket too.");
-    let limits = route(
-        "/admin/v1/environments/{env}/limits/effective",
-        "getEffectiveLimits",
-        "Returns every limit that binds a key, wherever it comes from, the one with the least left first.",
-        vec![key, user, ip, bucket],
-        (JSON, effective),
-        signed_in(limits::effective),
-    );
-    Route { permission: Permission::ReadKeys, tag: "Usage", ..limits }
 }
 
 fn usage_route() -> Route {

@@ -82,7 +82,11 @@ fn route(kind: &'static Kind, method: Method, verb: &str, summary: String, handl
         path: if collection { kind.collection } else { kind.item },
         id: format!("{verb}{}", kind.title),
         tag: "Resources",
-        permission: if reads { kind.read } else { kind.write },
+        permission: match verb {
+            _ if reads => kind.read,
+            "replace" | "change" => kind.change(),
+            _ => kind.write,
+        },
         rate: if reads { RateClass::Read } else { RateClass::Write },
         summary,
         parameters,

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::admin::explain;
 use crate::admin::problem::Code;
-use crate::admin::route::{Gives, Parameter, Route, Takes, signed_in};
+use crate::admin::replay;
+use crate::admin::route::{Gives, Parameter, Route, Takes, operator, signed_in};
 use crate::admin::throttle::RateClass;
 
 /// A request may hold images; more than this says nothing about where it goes.
@@ -24,7 +25,7 @@ fn question(_: &mut SchemaGenerator) -> Schema {
             "headers": {
                 "type": "object",
                 "additionalProperties": { "type": "string" },
-                "description": "The headers; `x-llm-provider` is the one that matters.",
+                "description": "The headers; `x-llm-provider` matters, and what the rules of the key's route look at.",
             },
             "surface": {
                 "enum": ["openai.chat", "anthropic.messages"],
@@ -53,11 +54,29 @@ fn explanation(_: &mut SchemaGenerator) -> Schema {
     let list = |properties: Value| json!({ "type": "array", "items": { "type": "object", "properties": properties } });
     json_schema!({
         "type": "object",
-        "required": ["attempts", "excluded", "policy", "estimated_cost", "baseline", "baseline_cost", "error"],
+        "required": ["attempts", "excluded", "policy", "weights", "route", "estimated_cost", "baseline", "baseline_cost", "error"],
         "properties": {
             "attempts": list(attempt),
             "excluded": list(excluded),
             "policy": nullable("string", "The policy that chooses, if one does."),
+            "weights": {
+                "type": ["object", "null"],
+                "description": "What it weighs: a score is the weighted mean of the terms.",
+                "properties": {
+                    "latency": number(), "cost": number(), "quality": number(), "availability": number(),
+                },
+            },
+            "route": {
+                "type": ["object", "null"],
+                "description": "The route that binds the key, and what of it decided.",
+                "properties": {
+                    "name": text(),
+                    "decided_by": { "enum": ["always", "rule", "otherwise", "nothing"] },
+                    "rule": { "type": ["integer", "null"], "description": "The rule that did, from 1." },
+                    "failed_rules": list(json!({ "rule": { "type": "integer" }, "reason": text() })),
+                    "skipped": list(json!({ "model": text(), "reason": text() })),
+                },
+            },
             "input_tokens": { "type": "integer", "description": "Roughly how many tokens the request has." },
             "estimated_cost": nullable("string", "US dollars, of the first target, with an answer of 300 tokens at most."),
             "baseline": nullable("string", "The model that savings are measured against."),
@@ -69,7 +88,11 @@ fn explanation(_: &mut SchemaGenerator) -> Schema {
 
 /// Returns the routes.
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route {
+    vec![explained(), replayed()]
+}
+
+fn explained() -> Route {
+    Route {
         method: Method::POST,
         path: "/admin/v1/environments/{env}/route",
         id: "explainRoute".to_owned(),
@@ -87,5 +110,101 @@ pub(super) fn routes() -> Vec<Route> {
         gives: Gives { status: 200, meaning: "The plan.", body: Some(("application/json", explanation)), headers: &[] },
         errors: &[Code::NotFound, Code::DependencyUnavailable],
         handler: signed_in(explain::route),
-    }]
+    }
+}
+
+fn draft(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["documents"],
+        "additionalProperties": false,
+        "properties": {
+            "documents": {
+                "type": "array",
+                "items": { "type": "object" },
+                "description": "What would be changed, as for `/admin/v1/apply`; the environment may be left out.",
+            },
+            "last": {
+                "type": "integer", "minimum": 1, "maximum": replay::MOST,
+                "description": "How many requests are replayed, the newest; 200 when absent.",
+            },
+        },
+    })
+}
+
+fn comparison(_: &mut SchemaGenerator) -> Schema {
+    let nullable = |kind: &str, what: &str| json!({ "type": [kind, "null"], "description": what });
+    let money = |what: &str| json!({ "type": "string", "description": format!("US dollars: {what}") });
+    let count = |what: &str| json!({ "type": "integer", "description": what });
+    let side = json!({
+        "type": "object",
+        "properties": {
+            "served": count("Requests that would be."), "refused": count("Requests that would be."),
+            "cost_usd": money("what the recorded usage costs there."),
+            "unknown_cost": count("Requests whose cost nobody knows."),
+            "expected_seconds": nullable("number", "The mean, of those that go where somebody was before."),
+            "quality": nullable("number", "The mean, where it is known."),
+        },
+    });
+    let target = json!({
+        "type": ["object", "null"],
+        "description": "Null where it would be refused.",
+        "properties": { "model": { "type": "string" }, "provider": { "type": "string" } },
+    });
+    json_schema!({
+        "type": "object",
+        "required": ["requests", "moved", "moves", "current", "draft", "recorded_cost_usd"],
+        "properties": {
+            "requests": count("How many were replayed."),
+            "key_gone": count("How many were not, because their key is gone."),
+            "newest": nullable("string", "When the newest was made."),
+            "oldest": nullable("string", "When the oldest was made."),
+            "recorded_cost_usd": money("what they cost."),
+            "current": side,
+            "draft": side,
+            "moved": count("How many would go elsewhere."),
+            "moves": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "from": target, "to": target,
+                        "reason": { "type": "string", "description": "Why it goes there, or what the caller is told." },
+                        "requests": count("How many."),
+                        "cost_usd": money("where they go now."), "draft_cost_usd": money("where they would go."),
+                    },
+                },
+            },
+        },
+    })
+}
+
+fn replayed() -> Route {
+    Route {
+        path: "/admin/v1/environments/{env}/route/replay",
+        id: "replayRoutes".to_owned(),
+        permission: Permission::WriteConfiguration,
+        summary:
+            "Says where the requests of late would go with a draft of the configuration, and what they would cost."
+                .to_owned(),
+        takes: Takes::Json {
+            limit_bytes: BODY_BYTES,
+            optional: false,
+            schema: draft,
+            example: || {
+                json!({ "last": 100, "documents": [
+                    { "kind": "models", "name": "p/m", "spec": { "enabled": false } },
+                ] })
+            },
+        },
+        gives: Gives {
+            status: 200,
+            meaning: "What would differ.",
+            body: Some(("application/json", comparison)),
+            headers: &[],
+        },
+        errors: &[Code::NotFound, Code::Conflict, Code::ReadOnly, Code::DependencyUnavailable],
+        handler: operator(replay::replay),
+        ..explained()
+    }
 }

@@ -27,6 +27,10 @@ fn headline(kind: &str, data: &Value) -> String {
         }
         "budget.exceeded" => format!("{} `{}`{} is used up", capital(limit(data)), named("limit"), subject(data)),
         "budget.alert" | "usage.threshold" => format!("{}{} are used", used(), subject(data)),
+        "alert.test" => format!("A trial of the alert `{}`", named("alert")),
+        "credits.low" => format!("{} US dollars of the prepaid credits are left", named("balance_usd")),
+        "account.suspended" => "The account is suspended: no request is served".to_owned(),
+        "account.resumed" => "The account is active again".to_owned(),
         "credits.exhausted" => "The prepaid credits are used up".to_owned(),
         "provider.down" => format!("The provider `{}` is down: {}", named("provider"), named("reason")),
         "provider.up" => format!("The provider `{}` is up again", named("provider")),
@@ -114,6 +118,9 @@ mod tests {
         check("usage.threshold", tokens, "[Crossway default] 90 % of the limit `daily` are used");
         let down = json!({ "environment": "beta", "provider": "openai", "reason": "unreachable" });
         check("provider.down", down, "[Crossway beta] The provider `openai` is down: unreachable");
+        let low = json!({ "environment": "beta", "balance_usd": "4.2", "threshold_usd": "5" });
+        check("credits.low", low, "[Crossway beta] 4.2 US dollars of the prepaid credits are left");
+        check("account.suspended", json!({}), "[Crossway default] The account is suspended: no request is served");
         check("key.revoked", json!({ "key": { "name": "a" } }), "[Crossway default] key.revoked: key `a`");
     }
 

@@ -267,6 +267,8 @@ fn a_statement_adds_up() {
 }
 
 /// Somebody changes the file behind our back: each fault is named.
+///
+/// Acceptance MONEY-15.
 #[test]
 fn every_fault_is_named() {
     let check = |sql: &str, expect: &[&str]| {

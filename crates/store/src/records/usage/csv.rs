@@ -69,6 +69,7 @@ mod tests {
     use super::*;
     use crate::records::usage::UsageRow;
 
+    /// Acceptance WEB-02.
     #[test]
     fn names_stay_in_their_cells() {
         let check = |value, expect: &str| assert_eq!(cell(value), expect);

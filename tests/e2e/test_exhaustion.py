@@ -1,0 +1,185 @@
+"""What runs out: descriptors, a neighbour's share, memory over time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import MakeGateway, MakeUpstream
+from harness import openai_wire as wire
+from harness.gateway import ADMIN_TOKEN, Gateway, binary, simple
+from harness.notes import note
+from harness.upstream import LAST_CHUNK, Request, Step, chunk, reply_json, stream_head
+from harness.wire import Connection, call, request_bytes
+
+BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def script(request: Request) -> list[Step]:
+    if request.json.get("stream"):
+        return [stream_head(), *map(chunk, wire.events()), LAST_CHUNK]
+    return [*reply_json(wire.completion("hello"))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of the processors so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def status(pid: int, *names: str) -> dict[str, int]:
+    """Lines of /proc/PID/status, as numbers."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {name: int(lines[name].split()[0]) for name in names}
+
+
+@pytest.fixture
+def few_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The program with so many open files and no more."""
+    wrapper = tmp_path / "crossway"
+    wrapper.write_text(f'#!/bin/sh\nulimit -n 256\nexec "{binary()}" "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("CROSSWAY_BIN", str(wrapper))
+    return 256
+
+
+def test_more_connections_than_descriptors(
+    few_descriptors: int, gateway: MakeGateway, upstream: MakeUpstream
+) -> None:
+    """HTTP-07: no busy loop, few lines, the admin side answers, and what waits is served once there is room."""
+    served = gateway(simple(upstream(script).base_url))
+    assert served.process is not None
+    address = (urlsplit(served.url).hostname, urlsplit(served.url).port)
+    held = [socket.create_connection(address, 5) for _ in range(2 * few_descriptors)]
+    time.sleep(0.5)
+    lines, used, began = len(served.log_lines), cpu_seconds(served.process.pid), time.monotonic()
+    statuses = [call(served.admin_url, "/readyz", timeout=5).status for _ in range(20)]
+    logged = call(served.admin_url, "/admin/v1/environments/default/requests", key=ADMIN_TOKEN, timeout=5).status
+    time.sleep(2.0)
+    took = time.monotonic() - began
+    share = (cpu_seconds(served.process.pid) - used) / took
+    assert statuses == [200] * 20 and logged == 200, "the admin side has descriptors of its own, databases too"
+    assert share < 0.2, f"{share:.0%} of a core while nothing happens"
+    assert (len(served.log_lines) - lines) / took <= 10
+    assert any("descriptors" in line for line in served.log_lines), served.log
+    assert len(list(Path(f"/proc/{served.process.pid}/fd").iterdir())) < few_descriptors
+    for one in held:
+        one.close()
+    began = time.monotonic()
+    assert call(served.url, "/v1/chat/completions", BODY, key=served.key, timeout=5).status == 200
+    assert time.monotonic() - began < 1.0
+    note(f"HTTP-07: {2 * few_descriptors} connections at {few_descriptors} descriptors: {share:.1%} of a core")
+
+
+def latencies(served: Gateway, key: str, count: int) -> list[float]:
+    """How long requests on one connection take, one after the other; all have to succeed."""
+    took = []
+    raw = request_bytes(
+        "POST",
+        "/v1/chat/completions",
+        {"authorization": f"Bearer {key}", "content-type": "application/json"},
+        b'{"model":"m","messages":[{"role":"user","content":"Hello"}]}',
+    )
+    with Connection(served.url) as connection:
+        for _ in range(count):
+            began = time.monotonic()
+            connection.send(raw)
+            reply = connection.reply()
+            assert reply is not None and reply.status == 200, reply and reply.body
+            took.append(time.monotonic() - began)
+    return took
+
+
+def test_a_noisy_neighbour(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """DOS-09: one key asks for ten times its share among a thousand; it is told 429, and the others do not feel it."""
+    served = gateway(simple(upstream(script).base_url))
+    team = {"documents": [{"kind": "keys", "environment": "default", "name": f"idle-{n}", "spec": {}} for n in range(998)]}
+    assert call(served.admin_url, "/admin/v1/apply", team, key=ADMIN_TOKEN).status == 200
+    limits = {"limits": [{"meter": "requests", "window": "60s", "amount": 50}]}
+    made = call(served.admin_url, "/admin/v1/environments/default/keys", {"name": "noisy", "spec": limits}, key=ADMIN_TOKEN)
+    noisy, quiet = made.json["secret"], served.create_key("quiet")
+    latencies(served, quiet, 50)
+    alone = latencies(served, quiet, 300)
+    stop, counts = threading.Event(), {200: 0, 429: 0}
+
+    def shout() -> None:
+        while not stop.is_set():
+            reply = call(served.url, "/v1/chat/completions", BODY, key=noisy)
+            counts[reply.status] += 1
+            time.sleep(0.005)
+
+    shouting = threading.Thread(target=shout, daemon=True)
+    shouting.start()
+    while counts[429] < 20:
+        time.sleep(0.01)
+    beside = latencies(served, quiet, 300)
+    while counts[429] + counts[200] < 500:
+        time.sleep(0.01)
+    stop.set()
+    shouting.join(20)
+    assert counts[200] == 50, counts
+    before, after = (statistics.quantiles(sample, n=100) for sample in (alone, beside))
+    note(f"DOS-09: p50 {before[49] * 1e3:.2f} -> {after[49] * 1e3:.2f} ms, p99 {before[98] * 1e3:.2f} -> {after[98] * 1e3:.2f} ms beside a noisy key")
+    # The machine is shared with whatever else runs: the median is the claim, the far end only bounded.
+    assert after[49] <= 1.5 * before[49] + 0.002
+    assert after[98] <= 1.5 * before[98] + 0.02
+
+
+def test_memory_is_flat(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """MEM-01, short: a mix with aborted streams, refused keys and reloads; no growth, and nothing is left open.
+    `CROSSWAY_SOAK_ROUNDS` makes it longer."""
+    up = upstream(script)
+    served = gateway(simple(up.base_url))
+    assert served.process is not None
+    pid, key = served.process.pid, served.key
+    raw = request_bytes(
+        "POST",
+        "/v1/chat/completions",
+        {"authorization": f"Bearer {key}", "content-type": "application/json"},
+        b'{"model":"m","stream":true,"messages":[{"role":"user","content":"Hello"}]}',
+    )
+
+    def some(number: int) -> None:
+        latencies(served, key, 40)
+        for at in range(10):
+            if at % 2:
+                assert call(served.url, "/v1/chat/completions", BODY | {"stream": True}, key=key).status == 200
+            else:
+                # Gone in the midst of a stream.
+                with Connection(served.url) as connection:
+                    connection.send(raw)
+                    connection.head()
+        assert call(served.url, "/v1/models", key="sk-cw-wrong").status in (401, 429)
+        if number % 10 == 0:
+            served.config_file.write_text(served.config_file.read_text() + f"\n# {number}\n")
+
+    def rounds(count: int) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(some, range(count)))
+
+    def settled() -> dict[str, int]:
+        time.sleep(2.5)
+        fds = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return status(pid, "RssAnon", "VmSwap", "Threads") | {"fds": fds}
+
+    rounds(80)
+    before = settled()
+    samples = []
+    for _ in range(int(os.environ.get("CROSSWAY_SOAK_ROUNDS", "3"))):
+        rounds(80)
+        samples.append(settled())
+    last = samples[-1]
+    grown = [sample["RssAnon"] + sample["VmSwap"] - before["RssAnon"] - before["VmSwap"] for sample in samples]
+    note(f"MEM-01: 4,000 requests a round: {before['RssAnon']} KiB, then {grown} KiB more; threads {last['Threads']}, descriptors {last['fds']}")
+    late = grown[-1] - grown[len(grown) // 2]
+    assert grown[-1] < 6144 and late < 2048, (before, samples)
+    assert last["Threads"] <= before["Threads"] + 1 and last["fds"] <= before["fds"] + 8, (before, samples)
+    metrics = call(served.admin_url, "/metrics").body.decode()
+    assert "\ncrossway_requests_in_flight 0" in metrics or "in_flight" not in metrics, metrics[:2000]

@@ -1,0 +1,99 @@
+"""SHUT-03: two nodes are restarted one after the other under load, and nobody notices: `drain_delay`."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+import time
+
+from conftest import MakeGateway, MakeUpstream
+from harness import openai_wire as wire
+from harness.cli import run
+from harness.gateway import Gateway, simple
+from harness.notes import note
+from harness.upstream import Request, Step, reply_json
+from harness.wire import call
+
+BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def script(_: Request) -> list[Step]:
+    return [*reply_json(wire.completion("hello"))]
+
+
+class Balancer:
+    """Shares out requests among the nodes that say that they are ready, and looks every 100 ms, as balancers do."""
+
+    def __init__(self, nodes: list[Gateway]) -> None:
+        self.nodes, self.ready, self.stop = nodes, list(nodes), threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self.stop.is_set():
+            self.ready = [node for node in self.nodes if node.admin_url and node._ready() == 200]
+            time.sleep(0.1)
+
+
+def test_a_rolling_restart(gateway: MakeGateway, upstream: MakeUpstream, tmp_path) -> None:
+    config = {"drain_delay": "1s"} | simple(upstream(script).base_url)
+    one = gateway(config)
+    key, backup = one.key, tmp_path / "backup.tar"
+    assert run(one, "backup", backup, "--include-master-key", config=True).code == 0
+    two = gateway(config, start=False)
+    shutil.rmtree(two.folder / "data", ignore_errors=True)
+    restored = run(two, "restore", backup, config=True)
+    assert restored.code == 0, restored.all
+    two._key = key
+    two.start()
+
+    balancer = Balancer([one, two])
+    stop, statuses, failed = threading.Event(), [], []
+
+    def load(number: int) -> None:
+        while not stop.is_set():
+            ready = balancer.ready
+            node = ready[(number + len(statuses)) % len(ready)]
+            try:
+                statuses.append(call(node.url, "/v1/chat/completions", BODY, key=key).status)
+            except OSError as error:
+                failed.append(repr(error))
+
+    threads = [threading.Thread(target=load, args=(n,), daemon=True) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    for node in (one, two):
+        time.sleep(0.5)
+        node.signal(signal.SIGTERM)
+        assert node.process is not None and node.process.wait(20) == 0
+        node.start()
+        node.wait(lambda node=node: node in balancer.ready, "the balancer to see it", 5)
+    time.sleep(0.5)
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+    balancer.stop.set()
+    note(f"SHUT-03: {len(statuses)} requests in {time.monotonic() - began:.1f} s over two restarts, {len(failed)} failed")
+    assert failed == [] and set(statuses) == {200}, (failed[:3], set(statuses))
+    assert len(statuses) > 500
+
+
+def test_the_delay_keeps_the_door_open(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Readiness is over at once, new connections are served until the delay is over, then the process ends."""
+    served = gateway({"drain_delay": "1500ms"} | simple(upstream(script).base_url))
+    began = time.monotonic()
+    served.signal(signal.SIGTERM)
+    served.wait(lambda: served._ready() == 503, "/readyz to say 503", 1)
+    assert time.monotonic() - began < 1.0
+    assert call(served.url, "/v1/chat/completions", BODY, key=served.key).status == 200
+    assert served.process is not None and served.process.wait(10) == 0
+    assert 1.4 < time.monotonic() - began < 5.0
+
+
+def test_a_second_signal_does_not_wait(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    served = gateway({"drain_delay": "1h"} | simple(upstream(script).base_url))
+    served.signal(signal.SIGTERM)
+    served.wait(lambda: served._ready() == 503, "/readyz to say 503", 2)
+    served.signal(signal.SIGTERM)
+    assert served.process is not None and served.process.wait(5) == 0
