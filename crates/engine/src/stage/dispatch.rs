@@ -195,8 +195,8 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             (at, unsaid, denied) = (at + 1, None, Some(sooner(denied, denial)));
             continue;
         }
-        // In a place of its own: it is by far the largest of the futures here, and those around it are moved.
         let tried = match hedge::worth(run, configuration, gated, plan, at) {
+            // In a place of its own: it is by far the largest of the futures here, and those around it are moved.
             None => Box::pin(attempt(run, configuration, gated, plan, *planned)).await,
             Some(hedge) => {
                 let mut both = false;

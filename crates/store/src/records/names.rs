@@ -163,7 +163,8 @@ fn make_room<K, V>(remembered: &mut HashMap<K, V, FastHash>) {
 
 type FastHash = BuildHasherDefault<Fx>;
 
-/// Firefox's hash, of eight bytes at a time. The words come from the configuration, and are short: the standard hash would cost more than the comparison.
+/// Firefox's hash, of eight bytes at a time. The words come from the configuration, and are short: the standard hash would
+/// cost more than the comparison.
 struct Fx(u64);
 
 impl Default for Fx {
