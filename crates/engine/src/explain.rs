@@ -10,6 +10,7 @@ use http_body::Body;
 use ir::failure::Failure;
 use ir::money::NanoUsd;
 use policy::condition::facts::Header;
+use policy::snapshot::route::Weights;
 use policy::snapshot::{Model, ModelIndex};
 use routing::plan::choice::expected_cost;
 use routing::plan::{By, Routed};
@@ -51,6 +52,8 @@ pub struct Explanation {
     pub excluded: Vec<Step>,
     /// The policy that chooses, if one does.
     pub policy: Option<&'static str>,
+    /// What it weighs: the score is the weighted mean of the terms.
+    pub weights: Option<Weights>,
     /// What the key's route has to say, where one binds it.
     pub route: Option<Decided>,
     /// What the first target that would be asked is expected to cost, where its price is known.
@@ -195,6 +198,7 @@ pub fn explain(
             .filter_map(|one| Some(Step { of_rights: one.why.is_right(), ..step(one.model, one.why.to_string())? }))
             .collect(),
         policy: plan.policy,
+        weights: plan.weights,
         estimated_cost: plan.attempts.get(first).and_then(|one| snapshot.model(one.model)).and_then(cost),
         baseline: baseline.map(|model| (Arc::clone(&model.slug), cost(model))),
         input_tokens: around.input_tokens,

@@ -35,10 +35,10 @@ then = "m3"
 key = "rules"
 "#;
 
-#[expect(clippy::print_stdout, clippy::unwrap_used, reason = "the figures are what it is for")]
-fn main() {
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+fn main() -> Result<(), String> {
     let count = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100_usize);
-    let snapshot = configured(count);
+    let snapshot = configured(count)?;
     let all: Vec<Signals> = (0..snapshot.models.len()).map(|_| Signals::default()).collect();
     for (at, signals) in all.iter().enumerate() {
         for turn in 0..50_u64 {
@@ -69,20 +69,21 @@ fn main() {
                 kind: Kind::Stream,
                 turn: &|_| seed,
                 failed: &|_, _, _| {},
+                warm: None,
             };
             let wish = Wish { model: Some(model), input_tokens: 500, facts: Some(&facts), ..Wish::default() };
-            black_box(plan(&snapshot, &key, wish, &live).unwrap());
+            black_box(plan(&snapshot, &key, wish, &live).map_err(|failure| failure.message)?);
             took.push(clock.now().since(began).as_nanos());
         }
         took.sort_unstable();
         let at = |share: usize| took.get(took.len() * share / 1000).copied().unwrap_or(0) as f64 / 1000.0;
         println!("{count} targets, {case}: p50 {:.1} us, p99 {:.1} us", at(500), at(990));
     }
+    Ok(())
 }
 
 /// One provider for each target: each serves a model of its own and one that all serve.
-#[expect(clippy::unwrap_used, reason = "it is written here")]
-fn configured(count: usize) -> Snapshot {
+fn configured(count: usize) -> Result<Snapshot, String> {
     let mut text = String::new();
     for at in 0..count / 2 {
         text.push_str(&format!(
@@ -94,5 +95,6 @@ fn configured(count: usize) -> Snapshot {
             at % 7 + 1
         ));
     }
-    load_text("crossway.toml", &format!("{text}{ROUTES}"), &|_| None, false).unwrap().snapshot
+    let loaded = load_text("crossway.toml", &format!("{text}{ROUTES}"), &|_| None, false);
+    loaded.map(|loaded| loaded.snapshot).map_err(|problems| format!("{problems:?}"))
 }

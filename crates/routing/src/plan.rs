@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ir::failure::{Code, Failure, Fault};
 use policy::clock::Monotonic;
 use policy::condition::Facts;
+use policy::snapshot::route::Weights;
 use policy::snapshot::{CompiledKey, FallbackOn, ModelIndex, Snapshot};
 
 use self::names::Named;
@@ -221,6 +222,8 @@ pub struct Plan {
     pub scores: Vec<Score>,
     /// The policy that chose, when the caller left the choice open.
     pub policy: Option<&'static str>,
+    /// What it weighed.
+    pub weights: Option<Weights>,
     /// The failures that lead to the next target.
     pub on: FallbackOn,
     /// The route that decided, or was asked.
@@ -307,7 +310,7 @@ fn requested(snapshot: &Snapshot, key: &CompiledKey, wish: &Wish<'_>, live: &Liv
         return Err(nothing_left(snapshot, &excluded));
     }
     let scores = balance(&mut found, live);
-    Ok(Plan { attempts: found.list, excluded, scores, policy, on: found.on, route: None })
+    Ok(Plan { attempts: found.list, excluded, scores, policy, weights: None, on: found.on, route: None })
 }
 
 /// Takes out what the key may not use, and what is there twice.

@@ -1,3 +1,5 @@
+//! What conditions may say, what they may not, and what no text does.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -92,7 +92,8 @@ pub(super) fn choose(
     let behind = order.iter().skip(MOST_ATTEMPTS);
     excluded.extend(behind.map(|model| Excluded { model: *model, why: Exclusion::Behind }));
     let scores = scores(&ranked, &order);
-    Ok(Plan { attempts, excluded, scores, policy: Some(goal.name()), on: FallbackOn::default(), route: None })
+    let (policy, weights) = (Some(goal.name()), Some(settings.weights));
+    Ok(Plan { attempts, excluded, scores, policy, weights, on: FallbackOn::default(), route: None })
 }
 
 /// Returns why a model cannot serve the request.

@@ -127,7 +127,7 @@ impl Chain<'_, '_> {
             return Err(self.nothing(route, &found, routed));
         }
         let Found { attempts, excluded, scores } = found;
-        Ok(Plan { attempts, excluded, scores, policy: None, on, route: None })
+        Ok(Plan { attempts, excluded, scores, policy: None, weights: None, on, route: None })
     }
 
     /// Returns the targets of a level that may be asked, with the models they mean.

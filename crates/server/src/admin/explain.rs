@@ -10,6 +10,7 @@ use engine::explain::{self, Decided, Explanation, Question, Step};
 use ir::failure::Failure;
 use ir::money::NanoUsd;
 use policy::condition::facts::Header;
+use policy::snapshot::route::Weights;
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, json as reply};
@@ -83,7 +84,7 @@ pub(crate) fn refused(failure: &Failure) -> Value {
         "status": failure.status, "code": failure.code.name(), "message": failure.message, "param": failure.param,
     });
     json!({
-        "attempts": [], "excluded": [], "policy": null, "route": null, "estimated_cost": null, "baseline": null,
+        "attempts": [], "excluded": [], "policy": null, "weights": null, "route": null, "estimated_cost": null, "baseline": null,
         "baseline_cost": null, "error": error,
     })
 }
@@ -96,6 +97,7 @@ pub(crate) fn shown(explanation: &Explanation) -> Value {
         "attempts": attempts,
         "excluded": excluded,
         "policy": explanation.policy,
+        "weights": explanation.weights.as_ref().map(weights),
         "route": explanation.route.as_ref().map(decided),
         "input_tokens": explanation.input_tokens,
         "estimated_cost": dollars(explanation.estimated_cost),
@@ -114,6 +116,11 @@ fn decided(decided: &Decided) -> Value {
         "name": &*decided.route, "decided_by": decided.by, "rule": decided.rule, "failed_rules": failed,
         "skipped": skipped,
     })
+}
+
+fn weights(weights: &Weights) -> Value {
+    let Weights { latency, cost, quality, availability } = weights;
+    json!({ "latency": latency, "cost": cost, "quality": quality, "availability": availability })
 }
 
 /// Money is a decimal as text, so that no reader rounds it.

@@ -306,6 +306,7 @@ async fn settings_of_policies_hold_for_the_environment() {
     assert_eq!(gateway.api(environment, &weights).await.status, 200);
     assert_eq!(served(&gateway, "", &ask("auto")).await, "small");
     let said = explained(&gateway, &ask("auto"), json!({})).await;
+    assert_eq!(said["weights"], json!({ "latency": 0.0, "cost": 1.0, "quality": 0.0, "availability": 0.0 }));
     let terms = &said["attempts"][0]["scores"];
     assert_eq!((&terms["score"], &terms["cost"]), (&json!(1.0), &json!(1.0)), "{said}");
     let bad = json!({ "spec": { "policies": { "auto": { "weights": { "cost": -1 } } } } });

@@ -1,3 +1,5 @@
+//! Routes that are good, and every way in which one is not.
+
 use proptest::prelude::*;
 
 use crate::load::load_text;
@@ -57,7 +59,10 @@ fn strategy(text: &str) -> Routing {
     load(&with(text)).unwrap().0.routes.all[0].strategy.clone()
 }
 
-fn levels(text: &str) -> (Vec<Vec<(String, u32, usize)>>, bool, Option<Sticky>) {
+/// The name of a target, its weight and how many models it means.
+type Target = (String, u32, usize);
+
+fn levels(text: &str) -> (Vec<Vec<Target>>, bool, Option<Sticky>) {
     let Routing::Always(Pick::Targets { levels, split, sticky }) = strategy(text) else { panic!("{text}") };
     let told = levels
         .iter()

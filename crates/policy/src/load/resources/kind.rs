@@ -57,7 +57,7 @@ pub enum Kind {
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, while it is read")]
 pub enum Typed {
     /// An environment.
-    Environment(EnvironmentSpec),
+    Environment(Box<EnvironmentSpec>),
     /// A provider.
     Provider(ProviderSpec),
     /// A model.
@@ -193,7 +193,7 @@ impl Kind {
         problems: &mut Vec<Problem>,
     ) -> Typed {
         match self {
-            Self::Environment => Typed::Environment(read(members, origin, problems)),
+            Self::Environment => Typed::Environment(Box::new(read(members, origin, problems))),
             Self::Provider => Typed::Provider(read(members, origin, problems)),
             Self::Model => {
                 let mut spec: ModelSpec = read(members, origin, problems);
@@ -226,7 +226,7 @@ impl super::Document {
             Entry { name: document.name.clone(), spec: spec.clone(), origin: document.origin.clone() }
         }
         match &self.typed {
-            Typed::Environment(spec) => specs.environment = entry(self, spec),
+            Typed::Environment(spec) => specs.environment = entry(self, &**spec),
             Typed::Provider(spec) => specs.providers.push(entry(self, spec)),
             Typed::Model(spec) => specs.models.push(entry(self, &**spec)),
             Typed::Fallback(spec) => specs.fallbacks.push(entry(self, spec)),

@@ -1,3 +1,5 @@
+//! What each strategy comes to, who is bound by which route, and what is said about it.
+
 use std::cell::Cell;
 
 use policy::clock::Monotonic;

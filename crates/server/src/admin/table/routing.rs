@@ -54,11 +54,18 @@ fn explanation(_: &mut SchemaGenerator) -> Schema {
     let list = |properties: Value| json!({ "type": "array", "items": { "type": "object", "properties": properties } });
     json_schema!({
         "type": "object",
-        "required": ["attempts", "excluded", "policy", "route", "estimated_cost", "baseline", "baseline_cost", "error"],
+        "required": ["attempts", "excluded", "policy", "weights", "route", "estimated_cost", "baseline", "baseline_cost", "error"],
         "properties": {
             "attempts": list(attempt),
             "excluded": list(excluded),
             "policy": nullable("string", "The policy that chooses, if one does."),
+            "weights": {
+                "type": ["object", "null"],
+                "description": "What it weighs: a score is the weighted mean of the terms.",
+                "properties": {
+                    "latency": number(), "cost": number(), "quality": number(), "availability": number(),
+                },
+            },
             "route": {
                 "type": ["object", "null"],
                 "description": "The route that binds the key, and what of it decided.",
