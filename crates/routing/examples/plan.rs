@@ -62,7 +62,6 @@ fn main() -> Result<(), String> {
             let began = clock.now();
             let facts = Facts { headers: &headers, user: "carl@example.com", input_tokens: 500, ..Facts::default() };
             let live = Live {
-                warm: None,
                 signals: &|index: ModelIndex| all.get(index.0),
                 now: Monotonic(60_000_000_000 + seed * 1_000_000),
                 seed,
