@@ -15,7 +15,7 @@ use policy::snapshot::ModelIndex;
 pub const LEAST_BYTES: usize = 4_096;
 
 /// The longest that is looked at, in bytes: two turns of a longer conversation have that much in common too.
-const MOST_BYTES: usize = 128 << 10;
+const MOST_BYTES: usize = 32 << 10;
 
 /// How far apart two digests of a prompt are, in bytes.
 const BLOCK: usize = 256;

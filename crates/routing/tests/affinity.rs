@@ -113,7 +113,6 @@ fn run(turns: &[Turn], targets: usize, seed: u64, stays: bool) -> Figures {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are for people too")]
 fn conversations_find_nearly_all_that_a_single_target_would_have() {
     for targets in [2, 4] {
         for seed in 0..2 {

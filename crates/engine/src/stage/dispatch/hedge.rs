@@ -4,6 +4,7 @@
 //! share of tokens that second requests may have, does not allow it, the first is waited for as ever.
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use routing::signal::{Kind, Reading};
 use tokio::time::timeout_at;
 use upstream::failure::{AttemptFailure, Class};
 
+use super::super::decode::Call;
 use super::super::gate::Gated;
-use super::attempt::{Aim, Ended, Errand, accept, asking, conclude, go, write};
+use super::attempt::{Aim, Ended, Errand, Heard, accept, asking, conclude, go, write};
 use super::letter::Letter;
 use super::{Answer, Run, Success, inline};
 use crate::limits::{self, Demand};
@@ -118,19 +120,7 @@ pub(super) async fn attempt(
     let sent = AtomicBool::new(false);
     let errand = Errand::of(configuration, (call, request), plan, other_watch);
     let environment = &key.compiled.environment;
-    let mut late = Box::pin(async {
-        let written = match inline::inline(run, request, other.target).await {
-            Ok(()) => Letter::write(gateway, (request, call, environment), other.target, other.model),
-            Err(failure) => Err(failure),
-        };
-        match written {
-            Ok(letter) => {
-                sent.store(true, Ordering::Relaxed);
-                go(run, errand, &other, letter).await
-            }
-            Err(failure) => (Err(failure), clock.now()),
-        }
-    });
+    let mut late = Box::pin(follow(run, errand, &other, (request, call, environment), &sent));
     let turn = poll_fn(|context| match first.as_mut().poll(context) {
         Poll::Ready(ended) => Poll::Ready(Turn::First(ended)),
         Poll::Pending => late.as_mut().poll(context).map(Turn::Second),
@@ -141,13 +131,7 @@ pub(super) async fn attempt(
     let (aim, (tried, ended)) = match turn {
         Turn::First((Ok(heard), ended)) => {
             drop((first, late));
-            let output = heard.success.output_tokens();
-            ticket.tried(aim.record(Some(200), None, ended));
-            match is_sent() {
-                true => ticket.second_lost(other.record(None, Some(SUPERSEDED.to_owned()), ended), output),
-                false => ticket.second_failed(None),
-            }
-            configuration.hedges.spend(ended, output);
+            first_won(ticket, configuration, (&aim, &other), is_sent(), (&heard, ended));
             (aim, (Ok(heard), ended))
         }
         Turn::First((Err(failure), ended)) => {
@@ -162,10 +146,7 @@ pub(super) async fn attempt(
         }
         Turn::Second((Ok(heard), ended)) => {
             drop((first, late));
-            let output = heard.success.output_tokens();
-            ticket.second_instead(aim.record(None, Some(SUPERSEDED.to_owned()), ended), Some(output));
-            ticket.tried(other.record(Some(200), None, ended));
-            configuration.hedges.spend(ended, output);
+            second_won(ticket, configuration, (&aim, &other), (&heard, ended));
             gateway.metrics.hedge_won();
             (other, (Ok(heard), ended))
         }
@@ -181,6 +162,57 @@ pub(super) async fn attempt(
         }
     };
     tried.map(|heard| accept(gated, &aim, heard, ended)).inspect(|answer| earn(configuration, answer, ended))
+}
+
+/// Writes the request once more and asks the second target. `sent` is set as soon as that has happened.
+async fn follow(
+    run: &Run<'_>,
+    errand: Errand<'_>,
+    other: &Aim<'_>,
+    (request, call, environment): (&mut Asked, &Call, &Arc<str>),
+    sent: &AtomicBool,
+) -> Ended {
+    let written = match inline::inline(run, request, other.target).await {
+        Ok(()) => Letter::write(&run.worker.gateway, (request, call, environment), other.target, other.model),
+        Err(failure) => Err(failure),
+    };
+    match written {
+        Ok(letter) => {
+            sent.store(true, Ordering::Relaxed);
+            go(run, errand, other, letter).await
+        }
+        Err(failure) => (Err(failure), run.worker.gateway.clock.now()),
+    }
+}
+
+/// Writes down that the first was faster after all.
+fn first_won(
+    ticket: &mut Ticket,
+    configuration: &Configuration,
+    (aim, other): (&Aim<'_>, &Aim<'_>),
+    is_sent: bool,
+    (heard, ended): (&Heard, Monotonic),
+) {
+    let output = heard.success.output_tokens();
+    ticket.tried(aim.record(Some(200), None, ended));
+    match is_sent {
+        true => ticket.second_lost(other.record(None, Some(SUPERSEDED.to_owned()), ended), output),
+        false => ticket.second_failed(None),
+    }
+    configuration.hedges.spend(ended, output);
+}
+
+/// Writes down that the second was faster.
+fn second_won(
+    ticket: &mut Ticket,
+    configuration: &Configuration,
+    (aim, other): (&Aim<'_>, &Aim<'_>),
+    (heard, ended): (&Heard, Monotonic),
+) {
+    let output = heard.success.output_tokens();
+    ticket.second_instead(aim.record(None, Some(SUPERSEDED.to_owned()), ended), Some(output));
+    ticket.tried(other.record(Some(200), None, ended));
+    configuration.hedges.spend(ended, output);
 }
 
 /// Takes what a second request may use. `None` where it is not to be made: it may do something twice, its caller has
