@@ -133,7 +133,8 @@ def test_a_noisy_neighbour(gateway: MakeGateway, upstream: MakeUpstream) -> None
 
 
 def test_memory_is_flat(gateway: MakeGateway, upstream: MakeUpstream) -> None:
-    """MEM-01, short: a mix with aborted streams, refused keys and reloads; no growth, and nothing is left open."""
+    """MEM-01, short: a mix with aborted streams, refused keys and reloads; no growth, and nothing is left open.
+    `CROSSWAY_SOAK_ROUNDS` makes it longer."""
     up = upstream(script)
     served = gateway(simple(up.base_url))
     assert served.process is not None
@@ -171,13 +172,14 @@ def test_memory_is_flat(gateway: MakeGateway, upstream: MakeUpstream) -> None:
     rounds(80)
     before = settled()
     samples = []
-    for _ in range(3):
+    for _ in range(int(os.environ.get("CROSSWAY_SOAK_ROUNDS", "3"))):
         rounds(80)
         samples.append(settled())
     last = samples[-1]
     grown = [sample["RssAnon"] + sample["VmSwap"] - before["RssAnon"] - before["VmSwap"] for sample in samples]
     note(f"MEM-01: 4,000 requests a round: {before['RssAnon']} KiB, then {grown} KiB more; threads {last['Threads']}, descriptors {last['fds']}")
-    assert grown[-1] < 4096 and grown[-1] - grown[0] < 2048, (before, samples)
+    late = grown[-1] - grown[len(grown) // 2]
+    assert grown[-1] < 6144 and late < 2048, (before, samples)
     assert last["Threads"] <= before["Threads"] + 1 and last["fds"] <= before["fds"] + 8, (before, samples)
     metrics = call(served.admin_url, "/metrics").body.decode()
     assert "\ncrossway_requests_in_flight 0" in metrics or "in_flight" not in metrics, metrics[:2000]

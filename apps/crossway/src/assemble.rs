@@ -155,6 +155,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
             settings::Anonymous::All => Anonymous::All,
         },
         connections: Room::now().data,
+        trusted_proxies: settings.trusted_proxies.clone(),
         ..Options::default()
     };
     let master = master_key(&settings)?;

@@ -5,7 +5,7 @@
 //! because its upstream name and its price differ between vendors.
 
 use ir::money::{PriceRow, Prices};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 static FILE: &str = include_str!("../../../data/catalogue.json");
 
@@ -13,6 +13,7 @@ static FILE: &str = include_str!("../../../data/catalogue.json");
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
+    #[serde(deserialize_with = "exact")]
     models: Vec<CatalogueModel>,
 }
 
@@ -61,6 +62,7 @@ pub struct CatalogueModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation_date: Option<Box<str>>,
     /// Who sells it.
+    #[serde(deserialize_with = "exact")]
     pub offers: Vec<Offer>,
 }
 
@@ -171,7 +173,7 @@ pub struct Offer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation_date: Option<Box<str>>,
     /// The price list as the sources give it; empty when no price is known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "exact")]
     pub prices: Vec<PriceRow>,
     /// The vendor's own price list, to check the figures against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -235,6 +237,14 @@ impl Offer {
     pub fn prices(&self) -> Option<Prices> {
         (!self.prices.is_empty()).then(|| Prices::new(&self.prices))
     }
+}
+
+/// Reads a list into no more memory than it needs. A list that grows has room for four at first; of offers and prices
+/// most have one, and they are kept as long as the process runs.
+fn exact<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let mut list = Vec::deserialize(deserializer)?;
+    list.shrink_to_fit();
+    Ok(list)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

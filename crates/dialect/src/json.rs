@@ -259,14 +259,17 @@ impl<'a> Scanner<'a> {
 
     /// Passes a number or a literal.
     fn scalar(&mut self) -> Result<(), JsonError> {
+        let is_of_word = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.');
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.'))
-            .unwrap_or(rest.len());
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        // Most of them are whole numbers.
+        if matches!(rest.first(), Some(b'1'..=b'9')) && !rest.get(digits).is_some_and(is_of_word) {
+            self.at += digits;
+            return Ok(());
+        }
+        let length = rest.iter().position(|byte| !is_of_word(byte)).unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or_default();
-        let digits = word.first().is_some_and(|first| *first != b'0') && word.iter().all(u8::is_ascii_digit);
-        if !(digits || matches!(word, b"true" | b"false" | b"null") || is_number(word)) {
+        if !(matches!(word, b"true" | b"false" | b"null") || is_number(word)) {
             return Err(if length == rest.len() && length > 0 {
                 JsonError::Truncated
             } else {

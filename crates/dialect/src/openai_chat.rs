@@ -7,6 +7,7 @@ mod finish;
 mod reasoning;
 pub mod request;
 pub mod response;
+mod said;
 pub mod stream;
 mod usage;
 mod wire;

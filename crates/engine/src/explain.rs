@@ -24,7 +24,7 @@ use crate::stage::authenticate::{Authenticated, authenticate};
 use crate::stage::decode;
 use crate::stage::dispatch::brought::reason;
 use crate::stage::dispatch::watch::held;
-use crate::stage::plan::{Circumstances, decide};
+use crate::stage::plan::{Circumstances, decide, prefix};
 use crate::state::{Configuration, LiveKey};
 
 /// The largest request that is explained to its caller: it may hold images; more says nothing about where it goes.
@@ -149,6 +149,7 @@ pub fn explain(
 ) -> Result<Explanation, Failure> {
     let mut request = Asked::decode(question.surface, question.body.clone())?;
     let demand = Demand::of(&request, limits::of_key(gateway, key, configuration).is_some());
+    let prefix = prefix(configuration, &request);
     let around = Circumstances {
         configuration,
         key: &key.compiled,
@@ -159,6 +160,7 @@ pub fn explain(
         unix_ms: &|| gateway.clock.unix_ms(),
         seed: 0,
         takes: false,
+        prefix: prefix.as_ref(),
         failed: &|_, _, _| {},
     };
     let plan = decide(&around, &mut request)?;

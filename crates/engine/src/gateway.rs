@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use ir::failure::ErrorTypes;
 use policy::clock::Clock;
 use policy::limit::book::Book;
-use policy::snapshot::CompiledKey;
+use policy::snapshot::{CompiledKey, Network};
 use settle::payloads::Queue;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -48,6 +48,8 @@ pub struct Options {
     pub anonymous: Anonymous,
     /// Whether callers may name private addresses where the gateway fetches a URL for them.
     pub fetch_private: bool,
+    /// The proxies whose word about the caller's address counts.
+    pub trusted_proxies: Vec<Network>,
     /// How many connections callers may have open at once, over all workers; the next waits to be accepted.
     pub connections: usize,
 }
@@ -59,6 +61,7 @@ impl Default for Options {
             body_idle: Duration::from_secs(30),
             anonymous: Anonymous::Off,
             fetch_private: false,
+            trusted_proxies: Vec::new(),
             connections: Semaphore::MAX_PERMITS,
         }
     }

@@ -118,7 +118,8 @@ impl<'a> Replay<'a> {
         let kind = if past.stream { Kind::Stream } else { Kind::Whole };
         let failed = |_: &Arc<str>, _: usize, _: &str| {};
         let (known, turn) = (|index| signals(index), |_| past.turn);
-        let live = Live { signals: &known, now: self.now, seed: past.turn, kind, turn: &turn, failed: &failed };
+        let live =
+            Live { signals: &known, now: self.now, seed: past.turn, kind, warm: None, turn: &turn, failed: &failed };
         let plan = routing::plan::plan(snapshot, past.key, wish, &live)?;
         let held = |index: ModelIndex| signals(index).is_some_and(|signals| signals.held(self.now).is_some());
         let asked = plan.attempts.iter().find(|one| !held(one.model)).or_else(|| plan.attempts.first());

@@ -16,6 +16,7 @@ use http::HeaderValue;
 use ir::id::ResourceId;
 use ir::money::Prices;
 use policy::snapshot::{CompiledKey, Model, ModelIndex, Provider, Snapshot};
+use routing::affinity::Warmth;
 use routing::hedge::HedgeBudget;
 use routing::signal::Signals;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,10 @@ pub struct Configuration {
     pub labels: Vec<Label>,
     /// The baseline's slug and prices.
     pub baseline: Option<(Arc<str>, Arc<Prices>)>,
+    /// Whether any model has several providers: then conversations stay where they are cached.
+    pub shares: bool,
+    /// Where prompts are cached.
+    pub warmth: Warmth,
     /// What second requests have cost lately.
     pub hedges: Arc<HedgeBudget>,
     /// Whose turn it is where targets share requests.
@@ -101,11 +106,25 @@ impl Configuration {
             .and_then(|index| snapshot.model(index))
             .and_then(|model| model.prices.as_ref().map(|prices| (Arc::clone(&model.slug), Arc::clone(prices))));
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let shares = snapshot.names.values().any(|models| models.len() > 1);
         let own = own::ready(&snapshot, user_agent);
         let signals = snapshot.models.iter().map(|_| OnceLock::new()).collect();
         let turns = Turns::of(&snapshot.routes);
         let hedges = Arc::default();
-        Self { serial, targets, responses, own, labels, baseline, hedges, turns, signals, snapshot }
+        Self {
+            serial,
+            targets,
+            responses,
+            own,
+            labels,
+            baseline,
+            shares,
+            warmth: Warmth::default(),
+            hedges,
+            turns,
+            signals,
+            snapshot,
+        }
     }
 
     /// Returns the live state of a model, to be added to.

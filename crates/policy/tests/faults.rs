@@ -43,6 +43,18 @@ fn settings() {
         ],
     );
     check(
+        &format!(
+            "drain_delay = \"2w\"\nca_file = \"\"\ntrusted_proxies = \"127.0.0.1, proxy, 10.1.0.0/8, ::1/129\"\n{GOOD}"
+        ),
+        &[
+            "crossway.toml:1: drain_delay: not a duration of at most a day (write it like 30s or 5m)",
+            "crossway.toml:2: ca_file: empty (leave it out to trust the system's authorities alone)",
+            "crossway.toml:3: trusted_proxies: not a network (write an address, or one and its prefix, such as 10.0.0.0/8)",
+            "crossway.toml:3: trusted_proxies: bits behind the prefix are set (the network is 10.0.0.0/8)",
+            "crossway.toml:3: trusted_proxies: the prefix is longer than the address (it has at most 128 bits)",
+        ],
+    );
+    check(
         &format!("provider = 1\nlisten = \"127.0.0.1:8081\"\n{GOOD}"),
         &[
             "crossway.toml: admin_listen: the same address as listen",

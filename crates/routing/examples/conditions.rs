@@ -11,6 +11,8 @@ mod recorded;
 mod report;
 #[path = "../tests/conditions/router.rs"]
 mod router;
+#[path = "../tests/conditions/scenarios.rs"]
+mod scenarios;
 #[path = "../tests/conditions/traces.rs"]
 mod traces;
 #[path = "../tests/conditions/world.rs"]
@@ -19,9 +21,10 @@ mod world;
 use std::path::Path;
 
 use self::drive::{Run, as_recorded, causal};
-use self::peers::{MovingAverage, Oracle, PeakOfTwo, Policy, RoundRobin};
+use self::peers::{LeastLoaded, MovingAverage, Oracle, PeakOfTwo, Policy, RoundRobin};
 use self::report::Figures;
 use self::router::Router;
+use self::scenarios::{LENGTH_S, scenarios};
 use self::traces::Traces;
 use self::world::World;
 
@@ -34,9 +37,10 @@ const HEADING: &str = "\
 | wasted calls/incident | back after p50 / p90 |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
-const PEERS: [(&str, Make); 4] = [
+const PEERS: [(&str, Make); 5] = [
     ("state oracle", |_| Box::new(Oracle)),
     ("round robin", |_| Box::<RoundRobin>::default()),
+    ("least loaded", |_| Box::<LeastLoaded>::default()),
     ("moving average", |_| Box::<MovingAverage>::default()),
     ("peak-EWMA, two choices", |_| Box::<PeakOfTwo>::default()),
 ];
@@ -73,5 +77,22 @@ fn main() -> Result<(), String> {
         table("In the order of time", causal, &PEERS);
     }
     table("In the order of time", causal, &ROUTERS);
+    let short = Traces {
+        arrivals: traces.arrivals.iter().copied().take_while(|at| *at < LENGTH_S).collect(),
+        latencies: traces.latencies.clone(),
+    };
+    for (name, incidents) in scenarios() {
+        println!("\n{name}, seeds {first} to {}\n\n{HEADING}", first + seeds - 1);
+        for (policy, make) in PEERS.iter().chain(&ROUTERS) {
+            let mut figures = Figures::default();
+            for seed in first..first + seeds {
+                let new = || World::of(seed, &short, incidents.clone());
+                let mut world = new();
+                let run = causal(make(seed).as_mut(), &mut world, &short);
+                figures.add(&run, &world, &causal(&mut Oracle, &mut new(), &short));
+            }
+            println!("{}", figures.line(policy));
+        }
+    }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::hint::black_box;
 
 use policy::clock::{Clock, Monotonic};
+use policy::snapshot::ModelIndex;
+use routing::affinity::{Prefix, Warmth};
 use routing::goal::Goal;
 use routing::rank::{Candidate, rank};
 use routing::signal::{Kind, Signals};
@@ -33,6 +35,7 @@ fn main() {
             quality: Some((at * 13 % 100) as f64),
             output_tokens: 300,
             family: at as u32 / 3,
+            warm: false,
         }));
         rank(&candidates, &Goal::Auto.weights(), seed, &mut out);
         black_box(out.first());
@@ -48,4 +51,17 @@ fn main() {
         signals.answered(black_box(flight), Monotonic(100_050_000_000 + turn * 1_000_000));
     }
     println!("an attempt noted: {} ns", clock.now().since(began).as_nanos() / 1_000_000);
+    let warmth = Warmth::default();
+    for size in [4_200, 100_000, 1_000_000] {
+        let text = vec![b'x'; size];
+        let began = clock.now();
+        for turn in 0..200_u64 {
+            let prefix = Prefix::of(b"", black_box(&text));
+            if let Some(prefix) = &prefix {
+                black_box(warmth.find(prefix, Monotonic(turn)));
+                warmth.note(prefix, ModelIndex(1), Monotonic(turn));
+            }
+        }
+        println!("a prompt of {size} bytes digested and looked up: {} ns", clock.now().since(began).as_nanos() / 200);
+    }
 }

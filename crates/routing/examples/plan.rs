@@ -68,6 +68,7 @@ fn main() -> Result<(), String> {
                 kind: Kind::Stream,
                 turn: &|_| seed,
                 failed: &|_, _, _| {},
+                warm: None,
             };
             let wish = Wish { model: Some(model), input_tokens: 500, facts: Some(&facts), ..Wish::default() };
             black_box(plan(&snapshot, &key, wish, &live).map_err(|failure| failure.message)?);

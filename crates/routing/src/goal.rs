@@ -24,7 +24,8 @@ impl Goal {
 
     /// Returns the policy of a name, whatever its case.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|goal| goal.name().eq_ignore_ascii_case(name.trim()))
+        let name = name.trim();
+        Self::ALL.into_iter().find(|goal| goal.name().eq_ignore_ascii_case(name))
     }
 
     /// Returns its name.

@@ -21,6 +21,7 @@ use policy::snapshot::route::Weights;
 use policy::snapshot::{CompiledKey, FallbackOn, ModelIndex, Snapshot};
 
 use self::names::Named;
+use crate::affinity::Warm;
 use crate::exclusion::Exclusion;
 use crate::goal::Goal;
 use crate::quality::PromptFacts;
@@ -73,6 +74,8 @@ pub struct Live<'a> {
     pub seed: u64,
     /// What is waited for.
     pub kind: Kind,
+    /// Where the beginning of the prompt is cached, if anywhere.
+    pub warm: Option<Warm>,
     /// Returns the number of the request among those that share targets, by the slot of the level.
     pub turn: &'a dyn Fn(usize) -> u64,
     /// Told of every rule that could not be held against the request: the route, the rule's place from 0, and why.
@@ -80,6 +83,16 @@ pub struct Live<'a> {
 }
 
 impl Live<'_> {
+    /// Whether the beginning of the prompt is cached at a target.
+    pub(crate) fn is_warm(&self, index: ModelIndex) -> bool {
+        self.warm.is_some_and(|warm| warm.model == index)
+    }
+
+    /// Returns what callers think of a target.
+    pub(crate) fn liking(&self, index: ModelIndex) -> (f64, u32) {
+        (self.signals)(index).map_or((1.0, 0), |signals| signals.liking(self.now))
+    }
+
     /// Returns what is believed of a target.
     pub(crate) fn read(&self, index: ModelIndex) -> Reading {
         (self.signals)(index).map_or_else(|| Reading::unknown(self.kind), |signals| signals.read(self.kind, self.now))
@@ -337,6 +350,7 @@ fn balance_family(family: &mut [Planned], live: &Live<'_>) -> Vec<Score> {
         quality: None,
         output_tokens: 0,
         family: 0,
+        warm: live.is_warm(planned.model),
     };
     let candidates: Vec<Candidate> = family.iter().map(candidate).collect();
     let mut ranked = Vec::with_capacity(candidates.len());

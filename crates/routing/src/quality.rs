@@ -1,7 +1,7 @@
 //! How good a model's answer to a prompt is expected to be, and on what that stands.
 //!
-//! Today it is one number per model: the operator's or the catalogue's, which is a rough ordering and no measurement. The
-//! prompt's facts are passed so that an estimate per prompt can take its place without a change for anybody else.
+//! Today it is one number per model: the operator's or the catalogue's, which is a rough ordering and no measurement, less
+//! what callers say that it has become worse. The prompt's facts are passed so that an estimate per prompt can take its place without a change for anybody else.
 
 use policy::snapshot::Model;
 
@@ -25,7 +25,8 @@ pub struct Estimate {
     pub support: u32,
 }
 
-/// Returns what is expected of a model's answer to a prompt; `None` when nobody said anything about the model.
-pub fn quality(_prompt: &PromptFacts, model: &Model) -> Option<Estimate> {
-    model.quality.map(|quality| Estimate { value: f64::from(quality.min(100)), support: 0 })
+/// Returns what is expected of a model's answer to a prompt; `None` when nobody said anything about the model. `liking` is
+/// what share of that callers leave it, and how many have said something.
+pub fn quality(_prompt: &PromptFacts, model: &Model, (left, support): (f64, u32)) -> Option<Estimate> {
+    model.quality.map(|quality| Estimate { value: f64::from(quality.min(100)) * left, support })
 }

@@ -13,6 +13,12 @@ const TICK_S: f64 = 0.005;
 /// How much longer a target may be expected to take and still count as equally fast.
 const NEAR: f64 = 1.25;
 
+/// A target where the prompt is cached may be expected to take so many times as long as the best, and so many seconds
+/// more, and may have so many requests more in flight, and is still the better one: what is cached need not be read.
+const MUCH_SLOWER: f64 = 2.0;
+const SLOWER_S: f64 = 0.1;
+const MUCH_BUSIER: u32 = 4;
+
 /// Powers of ten from the best to what counts nothing: times differ by less than prices do.
 const LATENCY_DECADES: f64 = 2.0;
 const COST_DECADES: f64 = 3.0;
@@ -31,6 +37,8 @@ pub struct Candidate {
     /// Candidates of one family differ in nothing but their live state, such as the providers of one model. Load is
     /// spread only within a family.
     pub family: u32,
+    /// Whether the beginning of the prompt is cached there.
+    pub warm: bool,
 }
 
 /// Whether a candidate may be asked now.
@@ -89,6 +97,7 @@ pub struct Ranked {
     nanos: Option<u64>,
     family: u32,
     waiting: u32,
+    warm: bool,
 }
 
 /// Ranks candidates, the best first. The same seed gives the same order.
@@ -98,8 +107,8 @@ pub fn rank(candidates: &[Candidate], weights: &Weights, seed: u64, out: &mut Ve
     out.extend(candidates.iter().enumerate().map(|(at, candidate)| {
         let (tier, wait_s) = tier(&candidate.reading);
         let terms = best.terms(candidate, weights);
-        let Candidate { nanos, family, .. } = *candidate;
-        Ranked { at, tier, wait_s, terms, nanos, family, waiting: candidate.reading.waiting }
+        let Candidate { nanos, family, warm, .. } = *candidate;
+        Ranked { at, tier, wait_s, terms, nanos, family, waiting: candidate.reading.waiting, warm }
     }));
     out.sort_unstable_by(|a, b| {
         let score = |one: &Ranked| one.terms.score;
@@ -111,7 +120,29 @@ pub fn rank(candidates: &[Candidate], weights: &Weights, seed: u64, out: &mut Ve
         let within = || if a.tier == Tier::Ready { ready() } else { later() };
         a.tier.cmp(&b.tier).then_with(within).then(a.at.cmp(&b.at))
     });
-    spread(out, seed);
+    if !stay(out) {
+        spread(out, seed);
+    }
+}
+
+/// Of the family of the first, the one goes first where the prompt is cached: unless it is much slower or busier, or dearer
+/// in spite of that. Whether it did.
+fn stay(out: &mut [Ranked]) -> bool {
+    let Some(first) = out.first().copied().filter(|first| first.tier == Tier::Ready) else { return false };
+    let near = |one: &Ranked| {
+        let slow = first.terms.seconds * MUCH_SLOWER + SLOWER_S;
+        one.warm && one.tier == Tier::Ready && one.family == first.family && one.terms.seconds <= slow
+    };
+    let Some(place) = out.iter().position(near) else { return false };
+    let Some(before) = out.get_mut(..=place) else { return false };
+    let moving_pays = before.last().is_some_and(|one| {
+        one.waiting > first.waiting.saturating_add(MUCH_BUSIER)
+            || one.nanos.zip(first.nanos).is_some_and(|(one, first)| one > first)
+    });
+    if !moving_pays {
+        before.rotate_right(1);
+    }
+    !moving_pays
 }
 
 /// The best of everything that may be asked now: what terms are measured against.

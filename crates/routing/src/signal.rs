@@ -6,6 +6,7 @@
 pub mod breaker;
 mod flights;
 mod latency;
+mod liking;
 mod number;
 mod pace;
 mod spread;
@@ -19,6 +20,7 @@ use self::breaker::Breaker;
 pub use self::breaker::Standing;
 use self::flights::Flights;
 use self::latency::{Latency, MOST_FIRST_S, MOST_WHOLE_S};
+use self::liking::Liking;
 use self::number::{Instant, Number, seconds};
 use self::pace::Pace;
 
@@ -100,6 +102,7 @@ pub struct Signals {
     failure: Number,
     fail_cost: Number,
     heard: Instant,
+    liking: Liking,
     /// What the last failure was, as its place in [`Trouble::ALL`].
     last: AtomicU8,
     answers: AtomicU64,
@@ -119,6 +122,7 @@ impl Default for Signals {
             failure: Number::new(PRIOR_FAILURE),
             fail_cost: Number::new(PRIOR_FAIL_COST_S),
             heard: Instant::default(),
+            liking: Liking::default(),
             last: AtomicU8::new(0),
             answers: AtomicU64::new(0),
             troubles: [const { AtomicU64::new(0) }; Trouble::ALL.len()],
@@ -271,6 +275,16 @@ impl Signals {
         if flight.probe {
             self.breaker.unprobed(now.0);
         }
+    }
+
+    /// Notes what a caller thinks of an answer, from 0 to 1.
+    pub fn rated(&self, now: Monotonic, score: f64) {
+        self.liking.rated(now.0, score);
+    }
+
+    /// Returns what share of its quality is left, as far as callers say, and how many have said something.
+    pub fn liking(&self, now: Monotonic) -> (f64, u32) {
+        (self.liking.factor(now.0), self.liking.support())
     }
 
     /// Notes what the provider's headers say is left of its limits.

@@ -24,6 +24,7 @@ use net::h1::serve::{Handler, RequestBody};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use crate::client;
 use crate::listen::{Listener, now_and_then};
 use crate::surface;
 
@@ -118,6 +119,7 @@ async fn respond(worker: &Arc<Worker>, peer: SocketAddr, head: Box<Parts>, body:
     if let Some(failure) = unacceptable(head.version, &head.headers) {
         return surface::error(gateway, surface, &Refusal::closing(id, failure));
     }
+    let peer = SocketAddr::new(client::of(peer.ip(), &head.headers, &gateway.options.trusted_proxies), peer.port());
     let arrival = Arrival { id, at: gateway.clock.now(), peer, head, body };
     Contained { handler: pin!(surface::answer(worker, surface, arrival)), gateway, surface, id }.await
 }

@@ -4,6 +4,7 @@
 //! the admin side can be reached through the data listener.
 
 pub mod admin;
+mod client;
 pub mod credits;
 pub mod data;
 pub mod events;

@@ -5,7 +5,7 @@
 mod feedback;
 mod own;
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 use axum::body::Body;
 use control::actor::Actor;
@@ -85,14 +85,18 @@ static ROWS: [Row; 11] = [
 pub struct Surfaces {
     /// The gateway holds this, and the admin side the gateway.
     admin: Weak<Admin>,
-    routes: Vec<Route>,
+    /// Made when they are first asked for: most gateways have no management keys.
+    routes: LazyLock<Vec<Route>>,
 }
 
 impl Surfaces {
     /// Returns it, on what the admin side works with.
     pub fn new(admin: &Arc<Admin>) -> Self {
-        let used = |route: &Route| [KEYS, KEY, ROTATE, REVOKE, USAGE, BALANCE].contains(&route.path);
-        Self { admin: Arc::downgrade(admin), routes: table::routes().into_iter().filter(used).collect() }
+        let routes: LazyLock<Vec<Route>> = LazyLock::new(|| {
+            let used = |route: &Route| [KEYS, KEY, ROTATE, REVOKE, USAGE, BALANCE].contains(&route.path);
+            table::routes().into_iter().filter(used).collect()
+        });
+        Self { admin: Arc::downgrade(admin), routes }
     }
 
     fn route(&self, method: &Method, path: &str) -> Option<&Route> {

@@ -141,6 +141,7 @@ impl Assembly {
                 settings::Anonymous::All => Anonymous::All,
             },
             fetch_private: written.settings.fetch_private,
+            trusted_proxies: written.settings.trusted_proxies.clone(),
             ..Options::default()
         };
         let hashing = MasterKey::load_or_create(&directory.0, Some(MASTER)).expect("a master key");

@@ -3,6 +3,8 @@
 pub mod decode;
 pub mod encode;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use ir::failure::Failure;
 
@@ -15,6 +17,8 @@ pub struct MessagesRequest {
     body: Bytes,
     /// Where the first member starts: just after the `{`.
     members_start: usize,
+    /// Where the system prompt stands, if there is one, and the messages.
+    prompt: [Range<usize>; 2],
     model_place: Option<Place>,
     /// What else is changed in the bytes that a provider gets.
     changes: Vec<Patch>,
@@ -57,7 +61,7 @@ impl MessagesRequest {
 
     fn read(body: Bytes) -> Result<Self, Failure> {
         let Control { start, found } = Control::read(&body, &CONTROL)?;
-        let [model, messages, max_tokens, stream, tier, _tools, _system, _stop_sequences] = found;
+        let [model, messages, max_tokens, stream, tier, _tools, system, _stop_sequences] = found;
         let value = |place: &Option<Place>| place.as_ref().map(|place| place.text(&body));
         match value(&messages) {
             Some(messages) => check_messages(messages)?,
@@ -65,6 +69,7 @@ impl MessagesRequest {
         }
         Ok(Self {
             members_start: start,
+            prompt: [system, messages].map(|place| place.map_or(0..0, |place| place.value)),
             model: text("model", value(&model))?,
             model_place: model,
             changes: Vec::new(),
@@ -73,6 +78,12 @@ impl MessagesRequest {
             service_tier: text("service_tier", value(&tier))?,
             body,
         })
+    }
+
+    /// Returns the system prompt and the messages as they were sent.
+    pub fn prompt_parts(&self) -> (&[u8], &[u8]) {
+        let [system, messages] = self.prompt.clone().map(|place| self.body.get(place).unwrap_or_default());
+        (system, messages)
     }
 
     /// Returns the body.

@@ -210,6 +210,15 @@ impl Asked {
         }
     }
 
+    /// Returns what providers put before the messages (nothing where the system prompt is one of them), and the messages, as
+    /// they were sent.
+    pub fn prompt_parts(&self) -> (&[u8], &[u8]) {
+        match &self.read {
+            Read::OpenaiChat(request) => request.prompt_parts(),
+            Read::Anthropic(request) => request.prompt_parts(),
+        }
+    }
+
     /// Lets go of the body: once a target has answered, it is not needed any more.
     pub fn forget_body(&mut self) {
         self.canonical = None;

@@ -23,6 +23,8 @@ pub struct ChatRequest {
     body: Bytes,
     /// Where the first member starts: just after the `{`.
     members_start: usize,
+    /// Where the messages stand.
+    messages: Range<usize>,
     model_place: Option<Place>,
     /// What else is changed in the bytes that a provider gets.
     changes: Vec<Patch>,
@@ -95,6 +97,7 @@ impl ChatRequest {
         let max_completion = integer("max_completion_tokens", value(&max_completion))?;
         Ok(Self {
             members_start: start,
+            messages: range(&messages).unwrap_or_default(),
             model: text("model", value(&model))?,
             model_place: model,
             changes: Vec::new(),
@@ -112,6 +115,11 @@ impl ChatRequest {
     /// Returns the body.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Returns nothing, and the messages as they were sent.
+    pub fn prompt_parts(&self) -> (&[u8], &[u8]) {
+        (&[], self.body.get(self.messages.clone()).unwrap_or_default())
     }
 
     /// Returns the size of the body in bytes.

@@ -11,7 +11,7 @@ use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
-use super::{error, finish, usage, wire};
+use super::{error, finish, said, usage, wire};
 use crate::guard::openai_chat::reply::Reading;
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::slot::Slot;
@@ -71,7 +71,7 @@ impl ChatResponse {
             (true, None) => {
                 if reply.usage.is_none() {
                     // What this cannot read, nothing could above.
-                    _ = said(&body, &mut reply.content_bytes);
+                    _ = said::in_reply(&body, &mut reply.content_bytes);
                 }
                 reply.body = body;
                 Ok(reply)
@@ -193,52 +193,6 @@ impl ChatResponse {
     }
 }
 
-/// Adds up how long the messages of the choices are: everything in them but who speaks, and what is quoted from elsewhere.
-/// Log probabilities and the like stand beside a message, and are not said.
-fn said(body: &[u8], bytes: &mut u64) -> Result<(), JsonError> {
-    let mut scanner = Scanner::new(body, 0);
-    scanner.enter_object()?;
-    let mut first = true;
-    while let Some(name) = scanner.member_name(first)? {
-        first = false;
-        if body.get(name) != Some(b"choices") {
-            scanner.value()?;
-            continue;
-        }
-        scanner.enter_array()?;
-        let mut first = true;
-        while scanner.element(first)? {
-            first = false;
-            scanner.enter_object()?;
-            let mut first = true;
-            while let Some(name) = scanner.member_name(first)? {
-                first = false;
-                match body.get(name) {
-                    Some(b"message") => message(body, &mut scanner, bytes)?,
-                    _ => _ = scanner.value()?,
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn message(body: &[u8], scanner: &mut Scanner<'_>, bytes: &mut u64) -> Result<(), JsonError> {
-    if !scanner.enter_or_pass(b'{')? {
-        return Ok(());
-    }
-    let mut first = true;
-    while let Some(name) = scanner.member_name(first)? {
-        first = false;
-        let value = body.get(scanner.value()?).unwrap_or_default();
-        let unsaid = matches!(value, b"null" | b"\"\"" | b"[]" | b"{}");
-        if !unsaid && !matches!(body.get(name), Some(b"role" | b"annotations")) {
-            *bytes += value.len().saturating_sub(2) as u64;
-        }
-    }
-    Ok(())
-}
-
 /// Whether a choice calls tools.
 fn has_calls(choice: &[u8]) -> bool {
     let choice = std::str::from_utf8(choice).ok().and_then(wire::object);
@@ -284,7 +238,7 @@ mod tests {
             5,
         );
         let call = r#"{"id":"1","function":{"name":"f","arguments":"{}"}}"#;
-        check(&format!(r#"{{"message":{{"content":"","tool_calls":[{call}]}}}}"#), call.len() as u64);
+        check(&format!(r#"{{"message":{{"content":"","tool_calls":[{call}]}}}}"#), 3);
         check(r#"{"message":null},{"message":"x"},{}"#, 0);
     }
 

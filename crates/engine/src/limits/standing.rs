@@ -54,9 +54,9 @@ impl Standing {
             if meter.is_money() || meter == Meter::Concurrency {
                 continue;
             }
-            let reading = counter.read(now);
-            let left = amount.saturating_sub(reading.used);
             if meter == Meter::Requests {
+                let reading = counter.read(now);
+                let left = amount.saturating_sub(reading.used);
                 // What is unused has nothing to wait for.
                 let resets_ms = if reading.used == 0 { Some(0) } else { reading.resets_ms };
                 let share = Share { amount: *amount, left, resets_ms };
@@ -64,6 +64,7 @@ impl Standing {
                     requests = Some(share);
                 }
             } else {
+                let left = amount.saturating_sub(counter.used(now));
                 tokens = Some(tokens.map_or(left, |least| least.min(left)));
             }
         }

@@ -96,7 +96,8 @@ fn recognise<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Ref
     let configuration = state.environment(&key.compiled.environment).ok_or_else(|| refused(unknown()))?;
     let environment = &configuration.snapshot.environment;
     known
-        .map_or(Ok(()), |slot| usable(slot, gateway.clock.unix_ms()))
+        // The id says when it was: it was made when the head was complete.
+        .map_or(Ok(()), |slot| usable(slot, arrival.id.unix_ms()))
         .and_then(|()| is_from(&key.compiled, peer))
         .and_then(|()| agrees(headers, environment))
         .map_err(|failure| refused(failure).with_types(environment.error_types.clone()))?;

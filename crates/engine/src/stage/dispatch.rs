@@ -129,6 +129,9 @@ async fn run(worker: Arc<Worker>, reserved: Reserved, abandoned: Arc<AtomicBool>
         Some(Err(failure)) => return Err(gated.ticket.refuse(failure)),
         Some(Ok(answer)) => answer,
     };
+    if let Some(prefix) = gated.prefix.take() {
+        gated.configuration.warmth.note(&prefix, model, worker.gateway.clock.now());
+    }
     let trail = Trail { model, attempts: gated.ticket.attempts(), dropped, headers };
     let deadline = run.deadline;
     Ok(match success {
@@ -176,7 +179,9 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
         }
         let now = || run.worker.gateway.clock.now();
         let held = || watch::held(configuration, &gated.key.compiled, plan, at, now());
-        if let (0, Some(why), Some(next)) = (retries, held(), plan.attempts.get(at + 1)) {
+        if let (0, Some(next)) = (retries, plan.attempts.get(at + 1))
+            && let Some(why) = held()
+        {
             log::failover(configuration, gated, planned.model, next.model, &why, at);
             at += 1;
             continue;
@@ -191,7 +196,8 @@ async fn attempts(run: &Run<'_>, gated: &mut Gated, plan: &routing::plan::Plan) 
             continue;
         }
         let tried = match hedge::worth(run, configuration, gated, plan, at) {
-            None => attempt(run, configuration, gated, plan, *planned).await,
+            // In a place of its own: it is by far the largest of the futures here, and those around it are moved.
+            None => Box::pin(attempt(run, configuration, gated, plan, *planned)).await,
             Some(hedge) => {
                 let mut both = false;
                 let hedged = hedge::attempt(run, configuration, gated, plan, (at, hedge), &mut both);

@@ -10,6 +10,7 @@ use policy::guard::observe::Observer;
 use policy::guard::reply::ReplyWatch;
 use policy::guard::scope::Bound;
 use policy::snapshot::ModelIndex;
+use routing::affinity::Prefix;
 use upstream::target::Target;
 
 use super::authenticate::Identity;
@@ -42,6 +43,8 @@ pub struct Gated {
     pub demand: Demand,
     /// Which credential of the caller's own it is asked with.
     pub brought: Brought,
+    /// What may be cached of it, where several targets may get it.
+    pub prefix: Option<Box<Prefix>>,
     /// The most output tokens of a choice, where we and not the caller have said it.
     pub cap: Option<u64>,
     /// The guards and the prompt that bind the key, where they are not those of every key of the environment.
@@ -126,6 +129,7 @@ pub fn gate(worker: &Worker, decoded: Decoded) -> Result<Box<Gated>, Refusal> {
         ticket,
         demand,
         brought: Brought::default(),
+        prefix: None,
         cap: None,
         scoped,
     }))

@@ -12,6 +12,7 @@ use ir::id::RequestId;
 use policy::clock::Monotonic;
 use policy::condition::facts::Header;
 use policy::snapshot::CompiledKey;
+use routing::affinity::{LEAST_BYTES, Prefix};
 use routing::goal::Goal;
 use routing::plan::{Live, Plan, Wish};
 use routing::signal::Kind;
@@ -47,6 +48,7 @@ fn planned(gateway: &Gateway, gated: &mut Gated) -> Result<Plan, Failure> {
     let configuration = &gated.configuration;
     let (environment, routes) = (&configuration.snapshot.environment.name, &configuration.snapshot.routes);
     let id = gated.call.id;
+    let prefix = prefix(configuration, &gated.request);
     let failed = |route: &Arc<str>, rule: usize, why: &str| {
         gateway.metrics.routes.failed(environment, route, rule);
         let at = routes.all.iter().position(|other| other.name == *route);
@@ -66,9 +68,22 @@ fn planned(gateway: &Gateway, gated: &mut Gated) -> Result<Plan, Failure> {
         seed: seed(id),
         // To count tokens is to ask for no answer: it is nobody's turn.
         takes: gated.request.surface() != Surface::AnthropicCount,
+        prefix: prefix.as_ref(),
         failed: &failed,
     };
-    decide(&circumstances, &mut gated.request)
+    let plan = decide(&circumstances, &mut gated.request)?;
+    gated.prefix = prefix.filter(|_| plan.attempts.len() > 1).map(Box::new);
+    Ok(plan)
+}
+
+/// Returns the beginnings of a prompt, where it is long enough to be cached and several targets may get it.
+pub(crate) fn prefix(configuration: &Configuration, request: &Asked) -> Option<Prefix> {
+    let long = request.body().len() >= LEAST_BYTES;
+    if !long || !(configuration.shares || request.model().is_none_or(|model| Goal::named(model).is_some())) {
+        return None;
+    }
+    let (head, messages) = request.prompt_parts();
+    Prefix::of(head, messages)
 }
 
 /// What a plan depends on, beside the request.
@@ -91,6 +106,8 @@ pub(crate) struct Circumstances<'a> {
     pub seed: u64,
     /// Whether it takes its turn where targets share requests.
     pub takes: bool,
+    /// What may be cached of it, where targets share requests.
+    pub prefix: Option<&'a Prefix>,
     /// Told of every rule that could not be held against it.
     pub failed: &'a dyn Fn(&Arc<str>, usize, &str),
 }
@@ -126,6 +143,7 @@ pub(crate) fn decide(around: &Circumstances<'_>, request: &mut Asked) -> Result<
         now: around.now,
         seed: around.seed,
         kind: if request.stream() { Kind::Stream } else { Kind::Whole },
+        warm: around.prefix.and_then(|prefix| around.configuration.warmth.find(prefix, around.now)),
         turn: &|slot| if around.takes { turns.take(slot) } else { turns.look(slot) },
         failed: around.failed,
     };

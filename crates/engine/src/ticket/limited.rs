@@ -55,7 +55,7 @@ impl Ticket {
     /// taking it; `None` when that is not worth asking for.
     pub fn affordable(&self, demand: &Demand, models: &[&Model], limits: &Binding) -> Option<u64> {
         let now = now(&self.open.as_ref()?.gateway.clock);
-        demand.affordable(models, &|bound| bound.amount.saturating_sub(bound.counter.read(now).used), limits)
+        demand.affordable(models, &|bound| bound.amount.saturating_sub(bound.counter.used(now)), limits)
     }
 
     /// Takes what limits of a target want: the request, its place there, tokens and money at its model's price.

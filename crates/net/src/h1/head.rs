@@ -48,6 +48,11 @@ impl ResponseHead {
         self.fields.iter().map(|field| (self.name(field), self.slice(&field.value)))
     }
 
+    /// Returns all fields as they came: name and value.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (self.slice(&field.name), self.slice(&field.value)))
+    }
+
     pub(super) fn raw_values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let wanted = move |field: &&Field| self.slice(&field.name).eq_ignore_ascii_case(name.as_bytes());
         self.fields.iter().filter(wanted).map(|field| self.slice(&field.value))

@@ -96,7 +96,12 @@ pub async fn serve<H: Handler>(io: BoxIo, handler: &H, stop: &CancellationToken)
         let asked = Asked::of(&head);
         connection.begin(&head);
         let body = RequestBody(Arc::clone(&connection.line));
-        let Some(reply) = connection.answered(handler.answer(head.parts, body)).await else { return };
+        let reply = {
+            // Pinned where it is made: it is large, and would be copied on its way into another future.
+            let mut answer = pin!(handler.answer(head.parts, body));
+            connection.answered(answer.as_mut()).await
+        };
+        let Some(reply) = reply else { return };
         if !connection.reply(reply, asked, handler.unix_seconds(), !stop.is_cancelled()).await {
             return connection.close().await;
         }
@@ -206,8 +211,7 @@ impl Connection {
     }
 
     /// Returns the reply; `None` when the peer has gone.
-    async fn answered<B>(&self, answer: impl Future<Output = Response<B>>) -> Option<Response<B>> {
-        let mut answer = pin!(answer);
+    async fn answered<B>(&self, mut answer: Pin<&mut impl Future<Output = Response<B>>>) -> Option<Response<B>> {
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(reply) => Poll::Ready(Some(reply)),
             Poll::Pending if lock(&self.line).is_gone(cx) => Poll::Ready(None),

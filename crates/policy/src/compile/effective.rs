@@ -58,6 +58,7 @@ fn is_set(spec: &SettingsSpec, name: &str) -> bool {
         "webhooks_private" => spec.webhooks_private.is_some(),
         "public_url" => spec.public_url.is_some(),
         "ca_file" => spec.ca_file.is_some(),
+        "trusted_proxies" => spec.trusted_proxies.is_some(),
         _ => false,
     }
 }
@@ -82,6 +83,7 @@ fn value(settings: &Settings, spec: &SettingsSpec, name: &str) -> Option<String>
         "webhooks_private" => settings.webhooks_private.to_string(),
         "public_url" => return settings.public_url.clone(),
         "ca_file" => return settings.ca_file.as_ref().map(|path| path.display().to_string()),
+        "trusted_proxies" => settings.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         _ => return None,
     })
 }

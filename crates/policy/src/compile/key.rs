@@ -11,7 +11,7 @@ use super::plan::MAX_LIMITS;
 use super::text::{check_label, check_line, check_prose, log_content};
 use crate::limit::rule::{Limit, Scope};
 use crate::problem::{Origin, Problem, did_you_mean};
-use crate::snapshot::{CompiledKey, KeyStatus, LogContent, Network, NetworkFault, Snapshot};
+use crate::snapshot::{CompiledKey, KeyStatus, LogContent, Network, Snapshot};
 use crate::spec::Entry;
 use crate::spec::key::KeySpec;
 use crate::spec::timestamp::Timestamp;
@@ -194,15 +194,7 @@ fn networks(spec: &KeySpec, origin: &Origin, report: &mut Report) -> Vec<Network
                 networks.push(network);
                 continue;
             }
-            Err(NetworkFault::NotANetwork) => {
-                ("not a network".to_owned(), "write an address, or one and its prefix, such as 10.0.0.0/8".to_owned())
-            }
-            Err(NetworkFault::PrefixTooLong(bits)) => {
-                ("the prefix is longer than the address".to_owned(), format!("it has at most {bits} bits"))
-            }
-            Err(NetworkFault::HostBits(network)) => {
-                ("bits behind the prefix are set".to_owned(), format!("the network is {network}"))
-            }
+            Err(fault) => fault.told(),
         };
         report.add_hint(origin, &field, message, Some(hint));
     }

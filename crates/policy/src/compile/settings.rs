@@ -11,6 +11,7 @@ use super::oidc::compile_oidc;
 use super::smtp::compile_smtp;
 use crate::problem::{Origin, Problem, did_you_mean};
 use crate::secret::Secret;
+use crate::snapshot::Network;
 use crate::spec::Entry;
 use crate::spec::literal::Literal;
 use crate::spec::oidc::OidcSpec;
@@ -66,6 +67,7 @@ pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) ->
         fetch_private: check.switch("fetch_private", spec.fetch_private.as_ref()),
         webhooks_private: check.switch("webhooks_private", spec.webhooks_private.as_ref()),
         public_url: check.public_url(spec.public_url.as_deref()),
+        trusted_proxies: check.networks("trusted_proxies", spec.trusted_proxies.as_deref()),
         ca_file: spec.ca_file.as_deref().map(PathBuf::from),
         oidc,
         smtp,
@@ -189,6 +191,20 @@ impl Check<'_> {
             self.report(field, "not a duration of at most a day", Some("write it like 30s or 5m".to_owned()));
             usual
         })
+    }
+
+    fn networks(&mut self, field: &str, text: Option<&str>) -> Vec<Network> {
+        let mut found = Vec::new();
+        for one in text.unwrap_or_default().split(',').map(str::trim).filter(|one| !one.is_empty()) {
+            match Network::parse(one) {
+                Ok(network) => found.push(network),
+                Err(fault) => {
+                    let (message, hint) = fault.told();
+                    self.report(field, message, Some(hint));
+                }
+            }
+        }
+        found
     }
 
     fn switch(&mut self, field: &str, text: Option<&Literal>) -> bool {

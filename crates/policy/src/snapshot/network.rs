@@ -23,6 +23,21 @@ pub enum NetworkFault {
     HostBits(Network),
 }
 
+impl NetworkFault {
+    /// Returns what is wrong, and what to write instead.
+    pub fn told(self) -> (&'static str, String) {
+        match self {
+            Self::NotANetwork => {
+                ("not a network", "write an address, or one and its prefix, such as 10.0.0.0/8".to_owned())
+            }
+            Self::PrefixTooLong(bits) => {
+                ("the prefix is longer than the address", format!("it has at most {bits} bits"))
+            }
+            Self::HostBits(network) => ("bits behind the prefix are set", format!("the network is {network}")),
+        }
+    }
+}
+
 impl Network {
     /// A network that nobody is in: the unspecified address is no peer's (RFC 1122 section 3.2.1.3).
     pub const NOBODY: Self = Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 32 };

@@ -10,6 +10,7 @@ use super::literal::Literal;
 use super::oidc::Oidc;
 use super::smtp::Smtp;
 use crate::secret::Secret;
+use crate::snapshot::Network;
 
 /// The settings of the process, as written.
 #[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
@@ -49,11 +50,13 @@ pub struct SettingsSpec {
     pub public_url: Option<String>,
     /// A file with authorities that are trusted beside the system's.
     pub ca_file: Option<String>,
+    /// The proxies whose `X-Forwarded-For` counts: addresses and networks, with commas between them.
+    pub trusted_proxies: Option<String>,
 }
 
 impl SettingsSpec {
     /// The fields and their environment variables.
-    pub const VARIABLES: [(&'static str, &'static str); 17] = [
+    pub const VARIABLES: [(&'static str, &'static str); 18] = [
         ("data_dir", "CROSSWAY_DATA_DIR"),
         ("listen", "CROSSWAY_LISTEN"),
         ("admin_listen", "CROSSWAY_ADMIN_LISTEN"),
@@ -71,6 +74,7 @@ impl SettingsSpec {
         ("webhooks_private", "CROSSWAY_WEBHOOKS_PRIVATE"),
         ("public_url", "CROSSWAY_PUBLIC_URL"),
         ("ca_file", "CROSSWAY_CA_FILE"),
+        ("trusted_proxies", "CROSSWAY_TRUSTED_PROXIES"),
     ];
 
     /// Sets a field from text. An unknown field changes nothing.
@@ -93,6 +97,7 @@ impl SettingsSpec {
             "webhooks_private" => self.webhooks_private = Some(Literal(value)),
             "public_url" => self.public_url = Some(value),
             "ca_file" => self.ca_file = Some(value),
+            "trusted_proxies" => self.trusted_proxies = Some(value),
             _ => debug_assert!(false, "{field} is not a setting"),
         }
     }
@@ -133,6 +138,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// A file with authorities, in PEM, that are trusted beside the system's; `None` for those alone.
     pub ca_file: Option<PathBuf>,
+    /// The proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<Network>,
     /// How people sign in through an OpenID provider; `None` when they do not.
     pub oidc: Option<Oidc>,
     /// How email is sent; `None` when none is.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use ir::failure::{Code, Failure, Fault};
-use ir::money::{NanoUsd, ServiceTier};
+use ir::money::{Bucket, NanoUsd, ServiceTier};
 use ir::usage::Usage;
 use policy::snapshot::route::{Choice, Weights};
 use policy::snapshot::{CompiledKey, FallbackOn, Model, ModelIndex, Snapshot};
@@ -124,13 +124,25 @@ pub fn expected_cost(model: &Model, input_tokens: u64, max_tokens: Option<u64>) 
 fn candidate(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<'_>, live: &Live<'_>) -> Candidate {
     let output = expected_output(wish.max_tokens);
     let first = snapshot.resolve(&model.slug).first().copied().unwrap_or(index);
+    let warm = live.is_warm(index);
     Candidate {
         reading: live.read(index),
-        nanos: expected_cost(model, wish.input_tokens, wish.max_tokens).map(|cost| cost.0),
-        quality: quality(&wish.facts(), model).map(|estimate| estimate.value),
+        nanos: expected_with(model, wish, if warm { live.warm.map_or(0, |warm| warm.tokens) } else { 0 }),
+        quality: quality(&wish.facts(), model, live.liking(index)).map(|estimate| estimate.value),
         output_tokens: if live.kind == crate::signal::Kind::Stream { output } else { 0 },
         family: u32::try_from(first.0).unwrap_or(u32::MAX),
+        warm,
     }
+}
+
+/// Returns what a request is expected to cost where so many of its tokens are cached.
+fn expected_with(model: &Model, wish: &Wish<'_>, cached: u64) -> Option<u64> {
+    let prices = model.prices.as_ref()?;
+    let known = prices.base().get(Bucket::CachedInput).is_some();
+    let cached = if known { cached.min(wish.input_tokens) } else { 0 };
+    let output = expected_output(wish.max_tokens);
+    let usage = Usage { input: wish.input_tokens - cached, cached_input: cached, output, ..Usage::default() };
+    prices.cost(&usage, ServiceTier::Standard).map(|cost| cost.0)
 }
 
 /// Leaves out what nobody knows the deciding figure of, as long as there is anything whose figure is known.

@@ -63,7 +63,7 @@ fn planned_now(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>) -> Result
         snapshot,
         key,
         wish,
-        &Live { signals, now: Monotonic(1), seed: 1, kind: Kind::Whole, turn, failed: &|_, _, _| {} },
+        &Live { signals, now: Monotonic(1), seed: 1, kind: Kind::Whole, warm: None, turn, failed: &|_, _, _| {} },
     )
 }
 
@@ -247,7 +247,7 @@ fn planned_with(wish: Wish<'_>, known: &[(&str, Signals)], seed: u64) -> (&'stat
         known.iter().find(|(known, _)| *known == name).map(|(_, signals)| signals)
     };
     let (now, kind) = (Monotonic(100_000_000_000), Kind::Stream);
-    let live = Live { signals: &signals, now, seed, kind, turn: &|_| 0, failed: &|_, _, _| {} };
+    let live = Live { signals: &signals, now, seed, kind, warm: None, turn: &|_| 0, failed: &|_, _, _| {} };
     let plan = plan(snapshot, &key(&[], &[]), wish, &live);
     (snapshot, plan)
 }

@@ -8,7 +8,7 @@ use crate::signal::Kind;
 
 fn candidate(ttft_s: f64, nanos: Option<u64>, quality: Option<f64>) -> Candidate {
     let reading = Reading { wait_for_s: ttft_s, answers: 10, ..Reading::unknown(Kind::Stream) };
-    Candidate { reading, nanos, quality, output_tokens: 0, family: 0 }
+    Candidate { reading, nanos, quality, output_tokens: 0, family: 0, warm: false }
 }
 
 fn order(candidates: &[Candidate], goal: Goal) -> Vec<usize> {
@@ -95,7 +95,7 @@ prop_compose! {
         let standing = benched.map_or(Standing::Closed, Standing::Benched);
         let reading = Reading::unknown(Kind::Stream);
         let reading = Reading { wait_for_s: ttft, failure, waiting, wait_s: wait, standing, ..reading };
-        Candidate { reading, nanos, quality, output_tokens, family }
+        Candidate { reading, nanos, quality, output_tokens, family, warm: false }
     }
 }
 
@@ -117,4 +117,26 @@ proptest! {
             prop_assert!(terms.iter().all(|term| (0.0..=1.0).contains(term)), "{:?}", terms);
         }
     }
+}
+
+#[test]
+fn a_conversation_stays_unless_moving_pays() {
+    let place = |change: &dyn Fn(&mut Candidate)| {
+        let best = candidate(0.5, None, None);
+        let mut warm = Candidate { warm: true, ..candidate(0.9, None, None) };
+        change(&mut warm);
+        order(&[best, warm], Goal::Fastest)
+    };
+    assert_eq!(place(&|_| {}), [1, 0]);
+    assert_eq!(place(&|warm| warm.warm = false), [0, 1]);
+    assert_eq!(place(&|warm| warm.reading.wait_for_s = 1.3), [0, 1], "much slower");
+    assert_eq!(place(&|warm| warm.reading.waiting = 5), [0, 1], "much busier");
+    assert_eq!(place(&|warm| warm.reading.waiting = 4), [1, 0]);
+    assert_eq!(place(&|warm| warm.reading.pauses = true), [0, 1], "it asked to be left alone");
+    assert_eq!(place(&|warm| warm.family = 1), [0, 1], "another model");
+    let priced = |first, warm| {
+        let best = candidate(0.5, Some(first), None);
+        order(&[best, Candidate { warm: true, ..candidate(0.9, Some(warm), None) }], Goal::Fastest)
+    };
+    assert_eq!((priced(100, 100), priced(100, 101)), (vec![1, 0], vec![0, 1]));
 }

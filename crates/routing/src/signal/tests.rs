@@ -185,4 +185,54 @@ proptest! {
         hanging.into_iter().for_each(|flight| signals.dropped(flight, at(now)));
         prop_assert_eq!(signals.read(Kind::Stream, at(now)).waiting, 0);
     }
+
+    /// Clocks that jump, waits of centuries, rates of nothing: whatever comes, a decision can be made of it, and the same
+    /// one by the same signals.
+    #[test]
+    fn absurd_news_leaves_a_decision(
+        steps in prop::collection::vec((0..8_u8, any::<u64>(), any::<u64>(), any::<u64>()), 0..60), now in any::<u64>(),
+    ) {
+        let all: Vec<Signals> = (0..3).map(|_| Signals::default()).collect();
+        for (what, began, ended, number) in steps {
+            let signals = &all[usize::try_from(number % 3).unwrap()];
+            let kind = if number % 2 == 0 { Kind::Stream } else { Kind::Whole };
+            let flight = signals.begin_anyway(kind, Monotonic(began));
+            let end = Monotonic(ended);
+            match what {
+                0 | 1 => signals.answered(flight, end),
+                2 => signals.dropped(flight, end),
+                3 => signals.failed(flight, end, Trouble::Limited, Some(Duration::from_secs(number))),
+                4 => signals.streamed(end, Duration::from_nanos(number), number, Duration::from_nanos(began)),
+                5 => signals.told(end, number % 2, Duration::from_nanos(number)),
+                6 => signals.broke_off(end),
+                n => signals.failed(flight, end, Trouble::ALL[usize::from(n) % 7], None),
+            }
+        }
+        let read = |signals: &Signals| signals.read(Kind::Stream, Monotonic(now));
+        let candidate = |signals: &Signals| crate::rank::Candidate {
+            reading: read(signals),
+            nanos: None,
+            quality: None,
+            output_tokens: 300,
+            family: 0,
+            warm: false,
+        };
+        let rank = || {
+            let (candidates, mut ranked): (Vec<_>, _) = (all.iter().map(candidate).collect(), Vec::new());
+            crate::rank::rank(&candidates, &crate::goal::Goal::Auto.weights(), 1, &mut ranked);
+            ranked
+        };
+        for signals in &all {
+            let reading = read(signals);
+            prop_assert!(reading.wait_for_s.is_finite() && reading.wait_for_s >= 0.0, "{:?}", reading);
+            prop_assert!((0.0..=1.0).contains(&reading.failure), "{:?}", reading);
+            prop_assert!(reading.fail_cost_s.is_finite() && reading.wait_s.is_finite(), "{:?}", reading);
+            prop_assert!(reading.tokens_per_s.is_none_or(|rate| rate.is_finite() && rate >= 0.0), "{:?}", reading);
+            prop_assert!(crate::hedge::after(&reading, &reading).is_finite());
+        }
+        let ranked = rank();
+        prop_assert_eq!(ranked.len(), 3);
+        prop_assert!(ranked.iter().all(|one| one.terms.score.is_finite() && one.terms.seconds.is_finite()), "{:?}", ranked);
+        prop_assert_eq!(ranked, rank());
+    }
 }

@@ -46,6 +46,26 @@ impl Policy for RoundRobin {
     fn observe(&mut self, _: Attempt, _: usize, _: f64, _: bool, _: f64, _: u16) {}
 }
 
+/// The one with the fewest requests in flight.
+#[derive(Default)]
+pub struct LeastLoaded([usize; N]);
+
+impl Policy for LeastLoaded {
+    fn order(&mut self, _: &World, _: f64) -> Vec<usize> {
+        sorted(|e| self.0[e] as f64)
+    }
+    fn start(&mut self, _: Attempt, e: usize, _: f64, _: bool) -> bool {
+        self.0[e] += 1;
+        true
+    }
+    fn observe(&mut self, _: Attempt, e: usize, _: f64, _: bool, _: f64, _: u16) {
+        self.0[e] -= 1;
+    }
+    fn dropped(&mut self, _: Attempt, e: usize, _: f64) {
+        self.0[e] -= 1;
+    }
+}
+
 /// Knows every endpoint's state.
 pub struct Oracle;
 

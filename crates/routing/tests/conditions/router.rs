@@ -50,6 +50,7 @@ impl Policy for Router {
             quality: None,
             output_tokens: 0,
             family: 0,
+            warm: false,
         });
         rank(&candidates, &Goal::Fastest.weights(), self.seed, &mut self.ranked);
         self.ranked.iter().map(|one| one.at).collect()

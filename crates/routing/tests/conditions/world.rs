@@ -78,6 +78,11 @@ impl World {
         Self { random, latencies: traces.latencies.clone(), incidents, tokens: CAPACITY.map(|c| c * 2.0), at: [0.0; 8] }
     }
 
+    /// Makes a world in which this happens and nothing else.
+    pub fn of(seed: u64, traces: &Traces, incidents: Vec<Incident>) -> Self {
+        Self { incidents, ..Self::new(seed, traces) }
+    }
+
     /// Returns what befalls an endpoint at an instant.
     pub fn state(&self, endpoint: usize, at: f64) -> Option<Kind> {
         let here = |i: &&Incident| i.endpoint == endpoint && i.from <= at && at < i.to;

@@ -27,6 +27,7 @@ use super::principal::{Identity, KEYLESS_NAME, Knock, identify, peer_name};
 use super::problem::{Code, Problem};
 use super::route::{Handler, Outcome, Parameter, Place, Route, Takes};
 use super::{Admin, body, denied, legacy};
+use crate::client;
 
 /// The TCP peer of a request. Whoever serves the router puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +116,7 @@ async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, 
         Choice::Options(allow) => return Ok(options(&allow)),
     };
     let peer = head.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let peer = client::of(peer, &head.headers, &admin.gateway.options.trusted_proxies);
     let identity = admit(&admin, route, &head, peer, id).await?;
     let mut path = path_parameters(&mut head).await?;
     path.extend(words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())));

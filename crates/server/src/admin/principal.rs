@@ -32,7 +32,7 @@ pub struct Knock<'a> {
     pub method: &'a Method,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The TCP peer. What a request says of itself (`X-Forwarded-For`) is not believed.
+    /// Where it comes from: the TCP peer, or whom a trusted proxy speaks for.
     pub peer: IpAddr,
     /// The request.
     pub id: RequestId,

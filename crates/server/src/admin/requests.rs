@@ -76,7 +76,7 @@ pub(super) async fn get(call: Call, who: SignedIn) -> Outcome {
     let (environment, id) = (record.environment.clone(), record.id);
     let said = call.blocking(move |admin| said(admin, &environment, id)).await??;
     let mut shown = serde_json::to_value(&record).map_err(|_| Problem::internal("the record cannot be shown"))?;
-    if let Value::Object(members) = &mut shown {
+    if let (Value::Object(members), false) = (&mut shown, said.is_null()) {
         members.insert("feedback".to_owned(), said);
     }
     reply(StatusCode::OK, &shown)

@@ -82,7 +82,7 @@ fn environment(admin: &Admin, name: &str, configuration: &Configuration) -> Valu
         let mut shown = connection::of(&admin.gateway, name, &provider.name);
         shown["name"] = json!(&*provider.name);
         shown["kind"] = json!(&*provider.vendor.kind);
-        shown["health"] = json!(live::provider(configuration, ProviderIndex(at), now));
+        shown["health"] = live::provider(configuration, ProviderIndex(at), now).into();
         shown
     };
     let providers: Vec<Value> = snapshot.providers.iter().enumerate().map(shown).collect();

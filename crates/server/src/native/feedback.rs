@@ -7,6 +7,7 @@ use axum::body::Body;
 use engine::native::Call;
 use http::Response;
 use ir::id::{RequestId, ResourceId};
+use policy::snapshot::{Model, ModelIndex};
 use serde_json::{Map, Value, json};
 use store::feedback::{Feedback, FeedbackStore};
 use store::records::read::RecordsReader;
@@ -47,7 +48,7 @@ pub(super) async fn taken(admin: &Arc<Admin>, call: Call) -> Result<Response<Bod
     let snapshot = &call.identity.configuration.snapshot;
     let environment = snapshot.environment.name.to_string();
     let kept_days = u64::from(snapshot.environment.retention.records_days);
-    found(admin, &environment, key, said.request).await?;
+    let record = found(admin, &environment, key, said.request).await?;
     let now_ms = admin.gateway.clock.unix_ms();
     let oldest_ms = now_ms.saturating_sub(kept_days.saturating_mul(DAY_MS));
     let Said { request, score, rating, comment } = said;
@@ -60,8 +61,27 @@ pub(super) async fn taken(admin: &Arc<Admin>, call: Call) -> Result<Response<Bod
         let mut store = FeedbackStore::open(&at.data_dir)?;
         store.put(&environment, &feedback, oldest_ms)
     });
-    written.await?.map_err(|error| Problem::store(&error))?;
+    let before = written.await?.map_err(|error| Problem::store(&error))?;
+    // Who changes their mind is heard; what models are judged by is what was said first.
+    if before.is_none() {
+        rate(admin, &record, score);
+    }
     answer(&shown)
+}
+
+/// Tells the live state of the target that answered.
+fn rate(admin: &Admin, record: &RequestRecord, score: f64) {
+    let state = admin.gateway.state();
+    let Some(configuration) = state.environment(&record.environment) else { return };
+    let snapshot = &configuration.snapshot;
+    let answered = |model: &Model| {
+        let provider = snapshot.provider(model.provider).map(|provider| &*provider.name);
+        record.model.as_deref() == Some(&*model.slug) && record.provider.as_deref() == provider
+    };
+    let target = snapshot.models.iter().position(answered).map(ModelIndex);
+    if let Some(signals) = target.and_then(|target| configuration.known(target)) {
+        signals.rated(admin.gateway.clock.now(), score);
+    }
 }
 
 /// Returns the record of a request of the key's own. One that has just ended is waited for.

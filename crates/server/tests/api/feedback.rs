@@ -100,3 +100,34 @@ async fn what_cannot_be_understood_is_refused() {
     assert_eq!(detail(&gateway, &id).await, Value::Null);
     gateway.one().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_has_become_worse_is_left() {
+    let model = |slug: &str, quality: u32| {
+        format!(
+            "[[models]]\nslug = \"{slug}\"\nprovider = \"p\"\ninput_price = 1\noutput_price = 1\nquality = {quality}\n"
+        )
+    };
+    let builder = Gateway::builder().provider("p", Script::chat("Hello"));
+    let gateway = builder.config(&[model("grand", 95), model("fair", 60)].concat()).start();
+    let best = REQUEST.replace("\"m\"", "\"best\"");
+    let mut served = Vec::new();
+    for turn in 0..60 {
+        let reply = gateway.chat(&best).await;
+        gateway.assembly.drain();
+        gateway.assembly.journal.tick();
+        let by = reply.header("x-crossway-model").unwrap().to_owned();
+        // It was good for a while, and is not any more.
+        let score = if by == "grand" && turn >= 30 { 0.3 } else { 0.9 };
+        let id = reply.header("x-request-id").unwrap();
+        assert_eq!(say(&gateway, &gateway.secret, &json!({ "request_id": id, "score": score })).await.status, 200);
+        served.push(by);
+    }
+    assert!(served[..30].iter().all(|by| by == "grand"), "{served:?}");
+    let left = served.iter().rposition(|by| by == "grand").unwrap();
+    assert!(left < 42, "a dozen ratings are enough: {served:?}");
+    // It is tried again some day.
+    gateway.assembly.hands.advance(std::time::Duration::from_secs(3_600));
+    assert_eq!(gateway.chat(&best).await.header("x-crossway-model"), Some("grand"));
+    gateway.records(61).await;
+}

@@ -93,7 +93,6 @@ async fn run(config: &str) -> Figures {
 }
 
 #[tokio::test(start_paused = true)]
-#[expect(clippy::print_stdout, reason = "the figures are for people too")]
 async fn a_heavy_tail_is_cut_off_for_few_tokens() {
     let without = run("[environment]\nhedging = { extra_tokens_percent = 0 }\n").await;
     let with = run("").await;

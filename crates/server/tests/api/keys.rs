@@ -5,7 +5,7 @@ use policy::spec::timestamp::Timestamp;
 use serde_json::json;
 use testkit::assembly::NOW_MS;
 use testkit::client::Reply;
-use testkit::gateway::{Gateway, REQUEST};
+use testkit::gateway::{ADMIN_TOKEN, Gateway, REQUEST};
 use testkit::script::Script;
 
 const CHAT: &str = "POST /v1/chat/completions";
@@ -60,6 +60,45 @@ async fn from(gateway: &Gateway, peer: &str, line: &str, fields: &str) -> Reply 
     let mut client = gateway.client_from(peer, 1 << 14);
     client.request(line, fields, body().as_bytes()).await;
     client.reply().await
+}
+
+/// Acceptance AUTH-13: what a trusted proxy says counts, from its end; what anybody else says does not.
+#[tokio::test(start_paused = true)]
+async fn behind_a_trusted_proxy_the_caller_is_whom_it_names() {
+    let gateway = Gateway::builder()
+        .settings("trusted_proxies = \"127.0.0.1, 172.16.0.0/12\"\nanonymous = \"loopback\"")
+        .provider("p", Script::chat("Hello"))
+        .start();
+    let networks = KeySpec { allowed_networks: list(&["192.0.2.0/24"]), ..KeySpec::default() };
+    let secret = gateway.assembly.create_key("inside", networks);
+    let mut admitted = 0;
+    for (peer, said, status) in [
+        ("127.0.0.1:9", "192.0.2.7", 200),
+        ("172.16.3.4:9", "192.0.2.7", 200),
+        ("127.0.0.1:9", "9.9.9.9, 192.0.2.7, 172.16.3.4", 200),
+        ("127.0.0.1:9", "192.0.2.7, 9.9.9.9", 403),
+        ("127.0.0.1:9", "192.0.2.7, nonsense", 403),
+        ("8.8.8.8:9", "192.0.2.7", 403),
+        ("192.0.2.7:9", "8.8.8.8", 200),
+    ] {
+        let fields = format!("authorization: Bearer {secret}\r\nx-forwarded-for: {said}\r\n");
+        assert_eq!(from(&gateway, peer, CHAT, &fields).await.status, status, "{peer} {said}");
+        admitted += usize::from(status == 200);
+    }
+    // Keyless mode is for callers on this machine, and not for those whom a proxy on it speaks for.
+    for (said, status) in
+        [("", 200), ("x-forwarded-for: 8.8.8.8\r\n", 401), ("x-forwarded-for: 127.0.0.1, 8.8.8.8\r\n", 401)]
+    {
+        assert_eq!(from(&gateway, "127.0.0.1:9", CHAT, said).await.status, status, "{said}");
+        admitted += usize::from(status == 200);
+    }
+    // The audit log names the caller too.
+    let fields = format!("authorization: Bearer {ADMIN_TOKEN}\r\nx-forwarded-for: 192.0.2.9\r\n");
+    let made = gateway.api_with("POST /admin/v1/environments/default/teams", &fields, &json!({ "name": "t" })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let audit = gateway.api("GET /admin/v1/audit?kind=teams", &serde_json::Value::Null).await.json();
+    assert_eq!(audit["data"][0]["ip"], "192.0.2.9");
+    gateway.records(admitted).await;
 }
 
 /// Acceptance AUTH-09.

@@ -321,6 +321,27 @@ async fn a_bounded_stream_within_its_bound_is_never_cut() {
     assert_eq!(gateway.one().await.finish_reason.as_deref(), Some("stop"));
 }
 
+/// The JSON around the pieces of a call is no output.
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_tool_within_its_bound_is_never_cut() {
+    let piece = |function: Value| {
+        let calls = json!([{ "index": 0, "id": null, "type": "function", "function": function }]);
+        let chunk = json!({ "id": "c", "object": "chat.completion.chunk", "model": "up-m",
+            "choices": [{ "index": 0, "delta": { "tool_calls": calls }, "finish_reason": null }] });
+        format!("data: {chunk}\n\n")
+    };
+    let mut script = Script::stream().chunk(role()).chunk(piece(json!({ "name": "look_up", "arguments": "" })));
+    for _ in 0..40 {
+        script = script.chunk(piece(json!({ "arguments": "word" })));
+    }
+    let script = script.chunk([finish(), usage(), DONE.into()].concat()).end();
+    let gateway = Gateway::builder().provider("p", script).config(&limit("usd", "total", "0.0006", "")).start();
+    let reply = gateway.chat(&Caller::Openai.request(true).to_string()).await;
+    assert_eq!(reply.events().last().unwrap(), "[DONE]");
+    let record = gateway.one().await;
+    assert_eq!((record.finish_reason.as_deref(), record.error.is_none()), (Some("stop"), true));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_guarded_stream_is_cut_off_too() {
     let config =

@@ -22,7 +22,7 @@ async fn said(usage: Option<&str>) -> [(String, u64); 2] {
     };
     let scripts = vec![
         Script::json(200, &without(data::completion(TEXT))),
-        Script::stream().chunk(&without(data::stream(&["one two ", "four"]))).end(),
+        Script::stream().chunk(without(data::stream(&["one two ", "four"]))).end(),
     ];
     let config =
         ["[environment]\nbilling = { enabled = true }\n".to_owned(), limit("usd", "day", "1000000", "")].concat();

@@ -10,6 +10,7 @@ mod admin_legacy;
 mod admin_requests;
 mod admin_resources;
 mod admin_system;
+mod affinity;
 mod another;
 mod authentication;
 mod billing;

@@ -62,7 +62,7 @@ impl Batch {
         Self {
             number: 0,
             segment: None,
-            buffer: vec![0; BATCH_BYTES],
+            buffer: Vec::new(),
             length: 0,
             intents: 0,
             settlements: Vec::new(),
@@ -73,12 +73,12 @@ impl Batch {
     /// Whether an entry for a segment can be added before the next write.
     pub(super) fn takes(&self, segment: &Arc<Segment>) -> bool {
         let same = self.segment.as_ref().is_none_or(|own| Arc::ptr_eq(own, segment));
-        same && self.buffer.len().saturating_sub(self.length) >= BUFFER_BYTES
+        same && BATCH_BYTES.saturating_sub(self.length) >= BUFFER_BYTES
     }
 
     /// Adds an intent, and returns the number of its write.
     pub(super) fn add_intent(&mut self, segment: &Arc<Segment>, intent: &Intent) -> Option<u64> {
-        let length = entry::encode_intent(intent, self.buffer.get_mut(self.length..)?)?;
+        let length = entry::encode_intent(intent, self.room()?)?;
         self.intents += 1;
         Some(self.added(segment, length))
     }
@@ -90,13 +90,20 @@ impl Batch {
         mut settlement: Settlement,
         held: u64,
     ) -> Result<u64, Box<Settlement>> {
-        let room = self.buffer.get_mut(self.length..);
-        let Some(length) = room.and_then(|room| entry::encode_settlement(&mut settlement, room)) else {
+        let Some(length) = self.room().and_then(|room| entry::encode_settlement(&mut settlement, room)) else {
             return Err(Box::new(settlement));
         };
         let number = self.added(segment, length);
         self.settlements.push(Settled { settlement, held, end: self.length as u64 });
         Ok(number)
+    }
+
+    /// Returns where the next entry goes. The memory is asked for by the first: a worker that is never asked needs none.
+    fn room(&mut self) -> Option<&mut [u8]> {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; BATCH_BYTES];
+        }
+        self.buffer.get_mut(self.length..)
     }
 
     fn added(&mut self, segment: &Arc<Segment>, length: usize) -> u64 {

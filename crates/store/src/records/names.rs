@@ -84,7 +84,7 @@ impl Names {
 
     fn caller(&mut self, connection: &Connection, subject: &Subject) -> Result<u32, StoreError> {
         let Subject { environment, key_name, key, team, .. } = subject;
-        let mut hasher = Fnv::default();
+        let mut hasher = Fx::default();
         match key {
             // The end of an id is random.
             Some(ResourceId([.., a, b, c, d, e, f])) => hasher.write(&[*a, *b, *c, *d, *e, *f]),
@@ -161,25 +161,37 @@ fn make_room<K, V>(remembered: &mut HashMap<K, V, FastHash>) {
     }
 }
 
-type FastHash = BuildHasherDefault<Fnv>;
+type FastHash = BuildHasherDefault<Fx>;
 
-/// FNV-1a. The words come from the configuration, and are short: the standard hash would cost more than the comparison.
-struct Fnv(u64);
+/// Firefox's hash, of eight bytes at a time. The words come from the configuration, and are short: the standard hash would
+/// cost more than the comparison.
+struct Fx(u64);
 
-impl Default for Fnv {
+impl Default for Fx {
     fn default() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 }
 
-impl Hasher for Fnv {
+impl Fx {
+    fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for Fx {
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.add(u64::from_le_bytes(*word));
+        }
+        for byte in rest {
+            self.add(u64::from(*byte));
         }
     }
 
+    /// The high bits are the good ones, and tables go by the low ones.
     fn finish(&self) -> u64 {
-        self.0
+        self.0 ^ (self.0 >> 32)
     }
 }

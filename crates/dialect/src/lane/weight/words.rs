@@ -11,6 +11,9 @@ use memchr::memmem::Finder;
 /// One quote or underscore among so many bytes is rare: to look at each takes no longer than the passes it saves.
 const RARE: usize = 128;
 
+/// The name of a file that the provider has.
+const FILE: &[u8] = b"\"file_id\"";
+
 /// What the words in a body say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Words {
@@ -46,7 +49,7 @@ static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
     tools: Finder::new("\"tools\""),
     functions: Finder::new("\"functions\""),
     searches: Finder::new("web_search"),
-    files: Finder::new("\"file_id\""),
+    files: Finder::new(FILE),
     addresses: Finder::new("\"http"),
     blobs: Finder::new("base64"),
 });
@@ -64,7 +67,8 @@ impl Words {
 
     /// Looks at every quote and underscore; `None` when there are more than `most`.
     fn by_places(body: &[u8], most: usize) -> Option<Self> {
-        let mut words = Self::default();
+        // Of two that share a quote the first counts, as in a search.
+        let (mut words, mut behind_file) = (Self::default(), 0);
         for (seen, at) in memchr2_iter(b'_', b'"', body).enumerate() {
             if seen >= most {
                 return None;
@@ -79,7 +83,10 @@ impl Words {
                 Some(b"\"h") => words.pictures += u64::from(is_address(before, rest)),
                 Some(b"\"f") => {
                     words.tools |= rest.starts_with(b"\"functions\"");
-                    words.files += u64::from(rest.starts_with(b"\"file_id\""));
+                    if at >= behind_file && rest.starts_with(FILE) {
+                        words.files += 1;
+                        behind_file = at + FILE.len();
+                    }
                 }
                 _ => {}
             }

@@ -7,7 +7,7 @@ use ir::report::Report;
 use ir::usage::Usage;
 
 use crate::json::{JsonError, Scanner, string};
-use crate::openai_chat::{error, finish, usage};
+use crate::openai_chat::{error, finish, said, usage};
 use crate::splice::slot::Slot;
 
 /// What one `chat.completion.chunk` says.
@@ -136,7 +136,7 @@ fn delta(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<()
         if name != b"role" && !nothing {
             chunk.has_content = true;
             chunk.has_calls |= name == b"tool_calls";
-            chunk.content_bytes += value.len().saturating_sub(2) as u64;
+            chunk.content_bytes += said::bytes_of(name, value);
         }
     }
     Ok(())

@@ -44,16 +44,16 @@ const MAX_VALUE_BYTES: usize = 64;
 /// Returns the headers of a provider's answer that go to a caller of a dialect.
 pub(super) fn passed(head: &ResponseHead, caller: Dialect) -> Vec<(HeaderName, HeaderValue)> {
     let mut found = Vec::new();
-    for (name, value) in head.iter() {
+    for (name, value) in head.fields() {
         // The first letters decide for almost all headers.
-        let openai = name.get(..12).is_some_and(|start| start.eq_ignore_ascii_case("x-ratelimit-"));
-        let anthropic = name.get(..20).is_some_and(|start| start.eq_ignore_ascii_case("anthropic-ratelimit-"));
+        let openai = name.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"x-ratelimit-"));
+        let anthropic = name.get(..20).is_some_and(|start| start.eq_ignore_ascii_case(b"anthropic-ratelimit-"));
         if !openai && !anthropic {
             continue;
         }
         let printable = value.len() <= MAX_VALUE_BYTES && value.iter().all(|byte| (b' '..=b'~').contains(byte));
         let Some(value) = HeaderValue::from_bytes(value).ok().filter(|_| printable) else { continue };
-        let is = |known: &&str| name.eq_ignore_ascii_case(known);
+        let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
         let own = ANTHROPIC.into_iter().filter(|_| caller == Dialect::Anthropic);
         let known = OPENAI.into_iter().chain(own).find(is);
         let same = SAME.into_iter().find(|(theirs, _)| is(theirs)).map(|(_, ours)| ours);

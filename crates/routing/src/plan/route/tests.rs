@@ -61,8 +61,15 @@ fn key(name: &str) -> CompiledKey {
 
 /// Plans with the given turn, and returns what failed on the way.
 fn planned(snapshot: &Snapshot, key: &CompiledKey, wish: Wish<'_>, turn: u64, seed: u64) -> Result<Plan, String> {
-    let live =
-        Live { signals: &|_| None, now: Monotonic(1), seed, kind: Kind::Whole, turn: &|_| turn, failed: &|_, _, _| {} };
+    let live = Live {
+        signals: &|_| None,
+        now: Monotonic(1),
+        seed,
+        kind: Kind::Whole,
+        warm: None,
+        turn: &|_| turn,
+        failed: &|_, _, _| {},
+    };
     plan(snapshot, key, wish, &live).map_err(|failure| format!("{} {}", failure.code.name(), failure.message))
 }
 
@@ -255,7 +262,8 @@ fn a_rule_that_fails_is_told_of() {
         count.set(count.get() + 1);
     };
     let (facts, signals) = (Facts::default(), &|_| None);
-    let live = Live { signals, now: Monotonic(1), seed: 1, kind: Kind::Whole, turn: &|_| 0, failed: &failed };
+    let live =
+        Live { signals, now: Monotonic(1), seed: 1, kind: Kind::Whole, warm: None, turn: &|_| 0, failed: &failed };
     let wish = Wish { facts: Some(&facts), ..Wish::default() };
     let plan = plan(&snapshot, &key("k"), wish, &live).unwrap();
     assert_eq!((targets(&snapshot, &plan)[0].as_str(), count.get()), ("spare@two", 1));

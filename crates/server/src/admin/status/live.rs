@@ -93,6 +93,7 @@ fn shown(configuration: &Configuration, model: &Model, signals: &Signals, now: M
         "failure_likelihood": short(stream.failure),
         "first_content_seconds": { "expected": short(stream.wait_for_s), "p50": some(stream.p50_s), "p95": some(stream.p95_s) },
         "total_seconds": { "expected": short(whole.wait_for_s), "p50": some(whole.p50_s), "p95": some(whole.p95_s) },
+        "liking": { "quality_left": short(signals.liking(now).0), "ratings": signals.liking(now).1 },
         "tokens_per_second": some(stream.tokens_per_s),
         "requests_per_second_learned": some(stream.rate_per_s),
     }))

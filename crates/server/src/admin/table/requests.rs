@@ -62,8 +62,8 @@ fn record(_: &mut SchemaGenerator) -> Schema {
             "time_to_first_content_ms": nullable("number"),
             "attempts": { "type": "array", "items": object() },
             "feedback": {
-                "type": ["object", "null"],
-                "description": "What the caller said of the answer (`POST /v1/feedback`); of a single request alone.",
+                "type": "object",
+                "description": "What the caller said of the answer (`POST /v1/feedback`), if anything; of a single request alone.",
             },
         },
     })

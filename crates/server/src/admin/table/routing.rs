@@ -193,7 +193,7 @@ fn replayed() -> Route {
             schema: draft,
             example: || {
                 json!({ "last": 100, "documents": [
-                    { "kind": "models", "name": "p/m", "spec": { "enabled": false } },
+                    { "kind": "teams", "name": "search", "spec": { "description": "search" } },
                 ] })
             },
         },
