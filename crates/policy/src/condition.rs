@@ -25,6 +25,10 @@ pub const MAX_BYTES: usize = 2_000;
 /// The most operators, names and values of a condition.
 pub const MAX_NODES: usize = 300;
 
+/// The most that a condition may cost: a part is 1, a look at a text 10, and what a macro does counts for each entry of what
+/// it walks through.
+pub const MAX_COST: usize = 10_000;
+
 /// The deepest nesting.
 const MAX_DEPTH: u16 = 24;
 

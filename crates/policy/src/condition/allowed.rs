@@ -2,9 +2,11 @@
 
 use cel::common::ast::{ComprehensionExpr, Expr, LiteralValue};
 use cel::parser::Expression;
+use ir::chat::needs::FEATURES;
 use regex::{Regex, RegexBuilder};
 
-use super::{Fault, Looks, MAX_NODES};
+use super::value::MAX_ENTRIES;
+use super::{Fault, Looks, MAX_COST, MAX_NODES};
 use crate::problem::did_you_mean;
 
 /// What conditions may speak of.
@@ -36,6 +38,9 @@ const TRUTHS: [&str; 11] =
     ["_&&_", "_||_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "@not_strictly_false"];
 const OTHERS: [&str; 8] = ["_+_", "_-_", "_*_", "_/_", "_%_", "-_", "_?_:_", "_[_]"];
 
+/// What it costs to look at a text.
+const LOOK: usize = 10;
+
 /// The memory that a compiled pattern may have, in bytes.
 const PATTERN_BYTES: usize = 1 << 18;
 
@@ -50,7 +55,7 @@ pub(super) struct Found {
 
 /// Checks an expression.
 pub(super) fn check(text: &str, expression: &Expression) -> Result<Found, Fault> {
-    let mut walk = Walk { text, nodes: 0, bound: Vec::new(), found: Found::default() };
+    let mut walk = Walk { text, nodes: 0, cost: 0, times: 1, bound: Vec::new(), found: Found::default() };
     walk.visit(expression)?;
     if !may_be_truth(&expression.expr) {
         let hint = "compare it with something, such as `model == \"gpt-4o\"`";
@@ -74,9 +79,31 @@ fn may_be_truth(expression: &Expr) -> bool {
     }
 }
 
+/// Whether an expression is known to be a number.
+fn is_number(expression: &Expr) -> bool {
+    match expression {
+        Expr::Literal(literal) => {
+            matches!(literal, LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_))
+        }
+        // What a macro counts in has a name that nobody can write.
+        Expr::Ident(name) => matches!(name.as_str(), "input_tokens" | "max_tokens") || name.starts_with('@'),
+        Expr::Select(select) => matches!(&select.operand.expr, Expr::Ident(name) if name == "time"),
+        Expr::Call(call) => match call.func_name.as_str() {
+            "size" | "int" | "double" | "_-_" | "_*_" | "_/_" | "_%_" | "-_" | "_+_" => true,
+            "_?_:_" => call.args.iter().skip(1).all(|branch| is_number(&branch.expr)),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 struct Walk<'a> {
     text: &'a str,
     nodes: usize,
+    /// What it costs so far.
+    cost: usize,
+    /// How often the part at hand is worked out at most.
+    times: usize,
     /// The variables of the macro that is being walked through.
     bound: Vec<String>,
     found: Found,
@@ -93,6 +120,7 @@ impl Walk<'_> {
             let hint = "make several rules of it".to_owned();
             return Err(self.fault(None, format!("too large: at most {MAX_NODES} operators and values"), Some(hint)));
         }
+        self.charge(1)?;
         match &expression.expr {
             Expr::Literal(LiteralValue::Bytes(_)) => Err(self.fault(Some("b"), "bytes are not supported", None)),
             Expr::Literal(_) => Ok(()),
@@ -105,6 +133,15 @@ impl Walk<'_> {
             Expr::Struct(_) => Err(self.fault(Some("{"), "messages cannot be written here", None)),
             Expr::Unspecified => Err(self.fault(None, "not an expression in CEL", None)),
         }
+    }
+
+    fn charge(&mut self, cost: usize) -> Result<(), Fault> {
+        self.cost += cost * self.times;
+        if self.cost <= MAX_COST {
+            return Ok(());
+        }
+        let hint = "look at fewer things in its macros, or make several rules of it".to_owned();
+        Err(self.fault(None, "too costly", Some(hint)))
     }
 
     fn variable(&mut self, name: &str) -> Result<(), Fault> {
@@ -156,8 +193,16 @@ impl Walk<'_> {
             };
             return Err(self.fault(Some(name), format!("unknown function `{name}`"), Some(hint)));
         }
+        if FUNCTIONS.contains(&name) {
+            self.charge(LOOK)?;
+        }
         if name == "matches" {
             self.pattern(call)?;
+        }
+        // Texts that are put together grow with every part, and a request says how long they are.
+        if name == "_+_" && !call.args.iter().all(|argument| is_number(&argument.expr)) {
+            let hint = "write int(…) or double(…) around what is not known to be a number".to_owned();
+            return Err(self.fault(Some("+"), "only numbers are added", Some(hint)));
         }
         call.target.iter().try_for_each(|target| self.visit(target))?;
         call.args.iter().try_for_each(|argument| self.visit(argument))
@@ -198,15 +243,16 @@ impl Walk<'_> {
             let hint = "exists, exists_one and all are supported".to_owned();
             return Err(self.fault(None, "macros that build lists are not supported", Some(hint)));
         }
-        let over = match &whole.iter_range.expr {
-            Expr::Ident(name) => ["headers", "metadata", "labels", "features"].contains(&name.as_str()),
-            Expr::List(_) => true,
-            _ => false,
+        let most = match &whole.iter_range.expr {
+            Expr::Ident(name) if name == "features" => Some(FEATURES.len()),
+            Expr::Ident(name) if ["headers", "metadata", "labels"].contains(&name.as_str()) => Some(MAX_ENTRIES),
+            Expr::List(list) => Some(list.elements.len()),
+            _ => None,
         };
-        if !over {
+        let Some(most) = most else {
             let hint = "over headers, metadata, labels, features, or a list that is written out".to_owned();
             return Err(self.fault(None, "a macro walks through a collection of the request", Some(hint)));
-        }
+        };
         self.visit(&whole.iter_range)?;
         for name in [Some(&whole.iter_var), whole.iter_var2.as_ref(), Some(&whole.accu_var)].into_iter().flatten() {
             if VARIABLES.contains(&name.as_str()) {
@@ -214,9 +260,11 @@ impl Walk<'_> {
             }
             self.bound.push(name.clone());
         }
+        self.times = most.max(1);
         for part in [&whole.accu_init, &whole.loop_cond, &whole.loop_step, &whole.result] {
             self.visit(part)?;
         }
+        self.times = 1;
         self.bound.clear();
         Ok(())
     }

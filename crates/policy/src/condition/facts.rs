@@ -10,7 +10,7 @@ use cel::context::VariableResolver;
 use serde_json::Value as Json;
 
 use super::text_value;
-use super::value::{of_features, of_headers, of_labels, of_metadata, of_time};
+use super::value::{cut, of_features, of_headers, of_labels, of_metadata, of_time};
 use crate::limit::zone::Civil;
 use crate::snapshot::CompiledKey;
 
@@ -92,7 +92,7 @@ impl fmt::Debug for Facts<'_> {
 
 impl VariableResolver for Facts<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        let text = |text: &'b str| Some(CowVal::owned(text_value(text)));
+        let text = |text: &'b str| Some(CowVal::owned(text_value(cut(text))));
         let number = |number: u64| Some(CowVal::owned(CelInt::from(i64::try_from(number).unwrap_or(i64::MAX))));
         let made = |place: &'b OnceLock<Box<dyn Val>>, make: &dyn Fn() -> Box<dyn Val>| {
             Some(CowVal::Borrowed(place.get_or_init(make).as_ref()))

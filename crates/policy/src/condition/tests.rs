@@ -73,6 +73,7 @@ fn what_is_known_of_a_request_can_be_asked() {
     check("['a', 'b'].all(x, size(x) == 1)", true);
     check("stream ? user == 'ann' : false", true);
     check("!stream || int('7') * 2 == 14", true);
+    check("input_tokens + max_tokens + size(user) + 1 == 5004 && time.hour + 1 == 17", true);
     check("string(input_tokens) == '5000' && double(input_tokens) > 4.5", true);
     // What would fail does not matter where the other side decides.
     check("stream || headers['none'] == ''", true);
@@ -113,6 +114,8 @@ fn what_is_no_condition_is_refused_with_its_place() {
     check("model.matches('(')", "column 7: the pattern of `matches` is no regular expression");
     check("model.matches('(a{900}){900}')", "column 7: the pattern of `matches` is too costly");
     check("input_tokens + 1", "it is neither true nor false");
+    check("model + user == 'a'", "column 7: only numbers are added");
+    check("['a'] + features == []", "column 7: only numbers are added");
     check("'a'", "it is neither true nor false");
     check("model", "it is neither true nor false");
     check("{'a': 1}.a == 1", "column 1: maps cannot be written here");
@@ -149,4 +152,22 @@ proptest! {
     ]), 1..14)) {
         let _ = held(&pieces.concat());
     }
+}
+
+/// What a condition costs does not grow with the request.
+#[test]
+fn long_texts_are_cut() {
+    let long = "ä".repeat(10_000);
+    let headers = [("x-long".into(), format!("{long}z").into())];
+    let facts = Facts { model: &long, headers: &headers, ..Facts::default() };
+    let condition = Condition::compile("size(model) == 1024 && size(headers['x-long']) == 1024").unwrap();
+    assert_eq!(condition.holds(&facts), Ok(true));
+    // The dearest that is let in: every header, each looked at by as much as a condition holds.
+    let many: Vec<facts::Header> = (0..200).map(|at| (format!("x-{at}").into(), "a".repeat(2_000).into())).collect();
+    let body = vec!["headers[n].matches('(a|b)*c')"; 40].join(" || ");
+    let fault = Condition::compile(&format!("headers.exists(n, {body})")).unwrap_err();
+    assert_eq!(fault.message, "too costly");
+    let body = ["headers[n].matches('(a|b)*c')"; 5].join(" || ");
+    let condition = Condition::compile(&format!("headers.exists(n, {body})")).unwrap();
+    assert_eq!(condition.holds(&Facts { headers: &many, ..Facts::default() }), Ok(false));
 }

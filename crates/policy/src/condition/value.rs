@@ -12,7 +12,10 @@ use crate::limit::zone::Civil;
 use crate::snapshot::CompiledKey;
 
 /// The most entries of a collection that the caller makes up: a macro may have to walk through it.
-const MAX_ENTRIES: usize = 100;
+pub(super) const MAX_ENTRIES: usize = 100;
+
+/// The most bytes of a text that a condition sees: what it costs to look at one is bounded by it.
+pub(super) const MAX_TEXT: usize = 2_048;
 
 /// Headers that hold a credential, or may.
 const CREDENTIALS: [&str; 6] =
@@ -70,7 +73,12 @@ pub(super) fn of_time(time: &Civil) -> Box<dyn Val> {
 }
 
 fn text(text: &str) -> Value {
-    Value::from(text)
+    Value::from(cut(text))
+}
+
+/// Cuts a text at a character's start.
+pub(super) fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 
 /// Every value that is made here has such a form.
