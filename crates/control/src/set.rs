@@ -69,6 +69,10 @@ pub(crate) fn compile_set(name: &str, documents: &Documents, files: Option<&File
     for document in in_order {
         if hidden(document.kind.plural, &document.name) {
             let message = "the configuration file has a resource of this name, which is used instead";
+            // The environment `default` is made at the first start, and says nothing until somebody does.
+            if document.kind.plural == ENVIRONMENTS && document.spec.is_empty() {
+                continue;
+            }
             problems.push(Problem::new(document.label(), "", message).warning());
             continue;
         }

@@ -158,3 +158,15 @@ fn a_faulty_file_stops_a_start() {
     assert_eq!(lines(&refusal), ["crossway.toml models[0].provider: no provider of this name is configured"]);
     rig.again("[[models]]\nslug = \"m\"\nprovider = \"stored\"\n").unwrap();
 }
+
+#[test]
+fn an_environment_that_nobody_has_stored_anything_of_is_not_hidden() {
+    let rig = Rig::with_file("[environment]\nquality_bar = 20\n[providers.demo]\n");
+    let warnings = |rig: &Rig| rig.plane.problems("default").len();
+    assert_eq!(warnings(&rig), 0);
+    let before = Rig::new();
+    before.plane.merge(&operator(), "", "environments", "default", object(json!({"quality_bar": 5})), Expect::Any).unwrap();
+    let (specs, stand_in) = specs("[environment]\nquality_bar = 20\n[providers.demo]\n");
+    before.plane.reload(specs, stand_in).unwrap();
+    assert_eq!(warnings(&before), 1, "what was stored is not used");
+}
