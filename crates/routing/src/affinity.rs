@@ -1,6 +1,6 @@
 //! Where the beginning of a prompt is cached: a conversation that goes on where it was is cheaper and faster there.
 //!
-//! A prompt is known by digests of its beginnings, one every [`BLOCK`] bytes. A target that has answered is noted under the
+//! A prompt is known by digests of its beginnings, one every `BLOCK` bytes. A target that has answered is noted under the
 //! longest of them; the next turn of the conversation has that one among its own. Only the bytes count, as with providers'
 //! own caches (<https://platform.openai.com/docs/guides/prompt-caching>,
 //! <https://docs.claude.com/en/docs/build-with-claude/prompt-caching>).

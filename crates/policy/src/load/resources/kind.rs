@@ -54,7 +54,6 @@ pub enum Kind {
 
 /// What a document's spec means.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, while it is read")]
 pub enum Typed {
     /// An environment.
     Environment(Box<EnvironmentSpec>),
