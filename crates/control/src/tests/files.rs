@@ -165,7 +165,10 @@ fn an_environment_that_nobody_has_stored_anything_of_is_not_hidden() {
     let warnings = |rig: &Rig| rig.plane.problems("default").len();
     assert_eq!(warnings(&rig), 0);
     let before = Rig::new();
-    before.plane.merge(&operator(), "", "environments", "default", object(json!({"quality_bar": 5})), Expect::Any).unwrap();
+    before
+        .plane
+        .merge(&operator(), "", "environments", "default", object(json!({"quality_bar": 5})), Expect::Any)
+        .unwrap();
     let (specs, stand_in) = specs("[environment]\nquality_bar = 20\n[providers.demo]\n");
     before.plane.reload(specs, stand_in).unwrap();
     assert_eq!(warnings(&before), 1, "what was stored is not used");
