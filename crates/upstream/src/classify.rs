@@ -32,8 +32,9 @@ pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFai
     let mut report = read_error(target.dialect, body);
     report.message = report.message.map(|message| target.scrub(&message));
     report.code = report.code.map(|code| target.scrub(&code));
+    let loops = head.get("x-crossway-error-code") == Some(Code::LoopDetected.name());
     AttemptFailure {
-        class: class(head.status, &report),
+        class: if loops { Class::Loop } else { class(head.status, &report) },
         status: Some(head.status),
         retry_after: retry_after(head),
         detail: "".into(),
@@ -130,7 +131,7 @@ pub fn leads_on(class: Class, on: &FallbackOn) -> bool {
         Class::Timeout => on.timeout,
         Class::RequestTimeout => on.request_timeout,
         Class::RateLimited => on.rate_limited,
-        Class::Server | Class::Malformed => on.server_error,
+        Class::Server | Class::Malformed | Class::Loop => on.server_error,
         Class::Overloaded => on.overloaded,
         Class::Auth | Class::Payment => on.auth,
         Class::NotFound => on.model_not_found,
@@ -186,6 +187,10 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
                 rejected.code = Code::RequestTooLarge;
             }
             rejected
+        }
+        Class::Loop => {
+            let message = "a provider points back at this gateway: its base URL has to be another one";
+            Failure::new(Code::LoopDetected, Fault::Operator, message)
         }
         Class::Overloaded | Class::Server | Class::Unsupported => {
             Failure::new(Code::UpstreamError, Fault::Provider, told("the provider failed"))

@@ -94,7 +94,8 @@ pub(super) async fn ask(
             Progress::More if !has_content => continue,
             progress @ (Progress::More | Progress::Complete | Progress::Blocked(_)) => progress,
             Progress::Failed(report) if report == Report::default() => {
-                return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
+                let failure = AttemptFailure::new(Class::Broken, "the stream ended before its first content");
+                return Err(failure.compressed(&head));
             }
             Progress::Failed(report) => return Err(in_band(target, report)),
             Progress::Malformed(detail) => return Err(AttemptFailure::new(Class::Malformed, detail)),
