@@ -246,6 +246,29 @@ async fn what_is_said_of_a_request_has_to_be_an_object() {
     gateway.records(3).await;
 }
 
+/// R9: what is explained is what happens, also where money is limited.
+#[tokio::test(start_paused = true)]
+async fn a_model_without_a_price_is_left_out_of_the_explanation_too() {
+    let free = "[[models]]\nslug = \"unpriced\"\nprovider = \"p\"\nquality = 99\n\
+                [[limits]]\nmeter = \"usd\"\nwindow = \"day\"\namount = 5\nscope = \"key\"\n";
+    let config = [model("priced", "p", "1", 60, ""), free.to_owned()].concat();
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).config(&config).start();
+    let told = explained(&gateway, &ask("unpriced"), json!({})).await;
+    assert_eq!(
+        (&told["error"]["status"], &told["error"]["code"]),
+        (&json!(403), &json!("model_not_allowed")),
+        "{told}"
+    );
+    let refused = gateway.chat(&ask("unpriced")).await;
+    assert_eq!((refused.status, told["error"]["message"].as_str()), (403, Some(refused.message().as_str())));
+    let told = explained(&gateway, &ask("best"), json!({})).await;
+    assert_eq!(told["attempts"][0]["model"], "priced", "{told}");
+    let of_price = json!("its price is unknown, and money is limited");
+    assert!(told["excluded"].as_array().unwrap().iter().any(|one| one["reason"] == of_price), "{told}");
+    assert_eq!(gateway.chat(&ask("best")).await.header("x-crossway-model"), Some("priced"));
+    gateway.records(2).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_nothing_can_serve_it_the_reasons_are_told() {
     let able = |slug| model(slug, "p", "1", 50, "capabilities = [\"tools\"]\ncontext_window = 1000");
