@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dialect::lane::read_error;
+use ir::civil::parse_http;
 use ir::failure::{Code, Failure, Fault};
 use ir::report::Report;
 use net::h1::ResponseHead;
@@ -39,6 +40,7 @@ pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFai
         retry_after: retry_after(head),
         detail: "".into(),
         refusal: None,
+        limits: said_of_limits(head),
         report,
     }
 }
@@ -54,6 +56,7 @@ pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
         retry_after: None,
         detail: "an error with status 200".into(),
         refusal: None,
+        limits: Box::default(),
     }
 }
 
@@ -116,11 +119,33 @@ fn class(status: u16, report: &Report) -> Class {
     }
 }
 
-/// Reads `retry-after-ms` (OpenAI) or `Retry-After` in seconds (RFC 9110 section 10.2.3). A date is not understood:
-/// providers send seconds.
+/// More than any of the values takes: a number, a time, a duration.
+const MAX_LIMIT_BYTES: usize = 64;
+
+/// Returns the fields that say how the provider's own limits stand.
+fn said_of_limits(head: &ResponseHead) -> Box<[(Box<str>, Box<str>)]> {
+    let of_limits = |name: &[u8]| {
+        let begins = |with: &[u8]| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+        begins(b"x-ratelimit-") || begins(b"anthropic-ratelimit-")
+    };
+    let text =
+        |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_LIMIT_BYTES).map(Into::into);
+    head.fields()
+        .filter(|(name, _)| of_limits(name))
+        .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+        .collect()
+}
+
+/// Reads `retry-after-ms` (OpenAI) or `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, from the provider's
+/// own `Date` on.
 fn retry_after(head: &ResponseHead) -> Option<Duration> {
     let number = |name: &str| head.get(name)?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
+    let date = |name: &str| head.get(name).and_then(parse_http);
+    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"));
+    let Some(seconds) = seconds else {
+        let wait = date("retry-after")?.saturating_sub(date("date")?);
+        return Some(Duration::from_millis(wait).min(MAX_RETRY_AFTER));
+    };
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER).min(MAX_RETRY_AFTER))
 }
 
@@ -203,6 +228,8 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
         retry_after,
         detail: Some(failure.to_string()),
         overloaded: failure.class == Class::Overloaded,
+        // Those of the operator's account are the operator's.
+        limits: if answer.fault == Fault::Operator { Box::default() } else { failure.limits.clone() },
         ..answer
     }
 }

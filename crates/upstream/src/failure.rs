@@ -92,12 +92,22 @@ pub struct AttemptFailure {
     pub detail: Box<str>,
     /// Our own refusal, where the provider was not asked.
     pub refusal: Option<Box<Failure>>,
+    /// What it said of its own limits, names and values.
+    pub limits: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl AttemptFailure {
     /// Returns a failure below or outside the provider's own error report.
     pub fn new(class: Class, detail: impl Into<Box<str>>) -> Self {
-        Self { class, status: None, report: Report::default(), retry_after: None, detail: detail.into(), refusal: None }
+        Self {
+            class,
+            status: None,
+            report: Report::default(),
+            retry_after: None,
+            detail: detail.into(),
+            refusal: None,
+            limits: Box::default(),
+        }
     }
 
     /// Adds to the log's text how an answer is compressed that could not be read: none was asked to be.

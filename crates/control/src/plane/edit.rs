@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ir::id::ResourceId;
+use ir::plain::is_unsafe;
 use policy::problem::Problem;
 use policy::snapshot::Snapshot;
 use serde_json::Value;
@@ -53,12 +54,6 @@ pub(super) fn name_of(
     }
 }
 
-/// Whether a character makes a name look like another one: it turns the direction of what follows, or begins a line
-/// (Unicode Technical Report 36, section 2.10).
-fn is_disguise(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// Returns what is wrong with a name. Kinds that are compiled may be stricter.
 pub(super) fn name_fault(kind: &Kind, name: &str) -> Option<&'static str> {
     let characters = name.chars().count();
@@ -67,7 +62,7 @@ pub(super) fn name_fault(kind: &Kind, name: &str) -> Option<&'static str> {
     if characters == 0 || characters > longest || name.chars().any(char::is_control) {
         return Some("a name has 1 to 128 characters (264 if it is a model's) and no control characters");
     }
-    if name.chars().any(is_disguise) {
+    if name.chars().any(is_unsafe) {
         return Some("a name holds no characters that turn the direction of writing or break lines");
     }
     if name.trim() != name {

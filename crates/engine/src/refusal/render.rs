@@ -10,6 +10,7 @@ use ir::id::RequestId;
 use super::Refusal;
 use crate::body::ReplyBody;
 use crate::gateway::Gateway;
+use crate::stage::dispatch::rate_limits;
 use crate::stage::reply::{ANTHROPIC_REQUEST_ID, ATTEMPTS, REQUEST_ID, id_value};
 
 /// The stable code of an error, on every surface.
@@ -42,6 +43,9 @@ impl Refusal {
         }
         if let Some(should) = failure.should_retry {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
+        }
+        for (name, value) in rate_limits::of_failure(failure, surface.dialect()) {
+            headers.append(name, value);
         }
         if let Some(standing) = &self.standing {
             standing.write(headers);
