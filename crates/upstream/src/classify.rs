@@ -41,7 +41,7 @@ pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFai
         detail: "".into(),
         refusal: None,
         limits: said_of_limits(head),
-        report,
+        report: Box::new(report),
     }
 }
 
@@ -52,7 +52,7 @@ pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
     AttemptFailure {
         class: class(status.unwrap_or(500), &report),
         status: status.or(Some(200)),
-        report: Report { message: report.message.map(|message| target.scrub(&message)), ..report },
+        report: Box::new(Report { message: report.message.map(|message| target.scrub(&message)), ..report }),
         retry_after: None,
         detail: "an error with status 200".into(),
         refusal: None,
@@ -241,7 +241,8 @@ mod tests {
     fn check(status: u16, message: &str, class_: Class, code: Code, client_status: u16) {
         let report = Report { message: Some(message.into()), ..Report::default() };
         assert_eq!(class(status, &report), class_, "{status} {message}");
-        let failure = AttemptFailure { status: Some(status), report, ..AttemptFailure::new(class_, "") };
+        let failure =
+            AttemptFailure { status: Some(status), report: Box::new(report), ..AttemptFailure::new(class_, "") };
         let told = client_failure(&failure);
         assert_eq!((told.code, told.status), (code, client_status), "{status} {message}");
     }
@@ -271,7 +272,7 @@ mod tests {
     #[test]
     fn the_operators_account_is_not_told() {
         let failure = AttemptFailure {
-            report: Report { message: Some("org acme is out of credit".into()), ..Report::default() },
+            report: Box::new(Report { message: Some("org acme is out of credit".into()), ..Report::default() }),
             ..AttemptFailure::new(Class::Auth, "")
         };
         assert!(!client_failure(&failure).message.contains("acme"));

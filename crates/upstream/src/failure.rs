@@ -84,8 +84,8 @@ pub struct AttemptFailure {
     pub class: Class,
     /// The provider's status, when it answered.
     pub status: Option<u16>,
-    /// What it said.
-    pub report: Report,
+    /// What it said; boxed, because failures are rare and results are everywhere.
+    pub report: Box<Report>,
     /// How long it wants to be left alone.
     pub retry_after: Option<Duration>,
     /// The log's text for what broke below HTTP.
@@ -102,7 +102,7 @@ impl AttemptFailure {
         Self {
             class,
             status: None,
-            report: Report::default(),
+            report: Box::default(),
             retry_after: None,
             detail: detail.into(),
             refusal: None,
