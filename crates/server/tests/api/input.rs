@@ -397,9 +397,14 @@ async fn nothing_is_tunnelled() {
         gateway.none().await;
     }
     let gateway = gateway();
+    for (offer, expect) in [("WebSocket", 400), ("websocket/13, h2c", 400), ("h2c", 200)] {
+        let reply = gateway.chat_with(&format!("connection: upgrade\r\nupgrade: {offer}\r\n"), REQUEST).await;
+        assert_eq!(reply.status, expect, "{offer}");
+    }
+    gateway.records(1).await;
     let said = gateway.raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
     let said = gateway.raw("CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\nconnection: close\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.1 4"), "{said}");
-    gateway.none().await;
+    gateway.records(1).await;
 }
