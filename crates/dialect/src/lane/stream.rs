@@ -11,7 +11,7 @@ use ir::usage::Usage;
 
 use super::Surface;
 use super::proofs::{Collector, Proofs, signs};
-use super::reply::finish_name;
+use super::reply::{finish_name, foreign};
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
 use crate::guard::anthropic::stream::MessagesGate;
@@ -371,6 +371,14 @@ fn length(delta: &Delta) -> usize {
     }
 }
 
+/// Returns how much of a delta the model wrote as one can read it: what is counted of a whole answer too.
+fn said(delta: &Delta) -> usize {
+    match delta {
+        Delta::Text(_) | Delta::Arguments(_) | Delta::Foreign { .. } => length(delta),
+        Delta::Data(_) | Delta::Signature(_) | Delta::Citation(_) => 0,
+    }
+}
+
 /// Takes note of what an event says, whether a caller gets it or not.
 fn note(passed: &mut Passed, event: &Event) {
     match event {
@@ -379,7 +387,11 @@ fn note(passed: &mut Passed, event: &Event) {
             passed.begun = started.usage.or(passed.begun);
             passed.service_tier = started.service_tier.as_deref().map(ServiceTier::of_name);
         }
-        Event::Delta { delta, .. } => passed.content_bytes += length(delta) as u64,
+        Event::Opened { opening: Opening::ToolCall { name, .. }, .. } => passed.content_bytes += name.len() as u64,
+        Event::Opened { opening: Opening::Foreign { block, .. }, .. } => {
+            passed.content_bytes += foreign(block.as_str()) as u64;
+        }
+        Event::Delta { delta, .. } => passed.content_bytes += said(delta) as u64,
         Event::Finished { finish, .. } => {
             if passed.finish_reason.is_none() {
                 passed.finish_reason = Some(finish_name(finish).to_owned());
