@@ -214,8 +214,9 @@ fn raise(holds: &[Hold], more: &dyn Fn(&Hold) -> u64, now: Now) -> bool {
         return raise(rest, more, now);
     }
     let mut state = hold.bound.counter.lock();
-    let place = state.advance(now);
-    let fits = state.used(place).checked_add(amount).is_some_and(|sum| sum <= hold.bound.amount);
+    state.advance(now);
+    // A day that is over has its cap still, and the new one has nothing to do with it.
+    let fits = state.used(hold.place).checked_add(amount).is_some_and(|sum| sum <= hold.bound.amount);
     if !fits || !raise(rest, more, now) {
         return false;
     }

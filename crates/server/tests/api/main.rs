@@ -47,6 +47,7 @@ mod limits_subjects;
 mod limits_targets;
 mod listener;
 mod messages;
+mod midnight;
 mod native;
 mod people;
 mod people_roles;
