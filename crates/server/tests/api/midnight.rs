@@ -2,15 +2,17 @@
 //! midnight where the environment is, and everybody is told the same instant.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use policy::spec::key::KeySpec;
 use serde_json::Value;
+use testkit::client::Client;
 use testkit::gateway::Gateway;
 use testkit::script::Script;
 use tokio::sync::Notify;
 
-use crate::limits::{DEFAULT, burst, limit, number, replies, verdict};
+use crate::limits::{DEFAULT, limit, number, replies, verdict};
 
 /// Costs 50,000 nano-dollars, and may cost 176,000.
 const SHORT: &str = r#"{"model":"m","max_tokens":4,"messages":[{"role":"user","content":"hi"}]}"#;
@@ -34,6 +36,18 @@ fn waiting(told: &Arc<Notify>) -> Script {
     let body = testkit::data::completion("Hello");
     let head = format!("HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
     Script::new().until(told).send(format!("{head}{body}"))
+}
+
+/// Begins requests, with room in the journal for all of them.
+async fn crowd(gateway: &Gateway, count: usize) -> Vec<Client> {
+    let mut clients = Vec::with_capacity(count);
+    for _ in 0..count {
+        clients.push(gateway.begin(SHORT).await);
+        // Time is paused: it goes on when everybody waits, and by then the request has its room.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        gateway.assembly.journal.tick();
+    }
+    clients
 }
 
 /// What the admin API says of the budget and of the requests: what is used, and when it starts anew.
@@ -62,20 +76,20 @@ async fn two_hundred_requests_over_midnight() {
         let end_ms = u64::try_from(end.parse::<Timestamp>().unwrap().as_millisecond()).unwrap();
         let hands = &gateway.assembly.hands;
         hands.set_unix_ms(end_ms - 1_000);
-        let mut evening = burst(&gateway, 100, SHORT).await;
+        let mut evening = crowd(&gateway, 100).await;
         gateway.provider("p").received(100).await;
         let before = told_by_the_api(&gateway).await;
         assert_eq!(before[1].0, "100", "{zone} {end}");
         assert_eq!(before.each_ref().map(|(_, at)| at.parse::<Timestamp>().unwrap()), [end.parse().unwrap(); 2]);
         // 20 more fit, and 30 do not. What they are told is the same to the second.
-        evening.extend(burst(&gateway, 20, SHORT).await);
+        evening.extend(crowd(&gateway, 20).await);
         gateway.provider("p").received(120).await;
-        for reply in replies(burst(&gateway, 30, SHORT).await).await {
+        for reply in replies(crowd(&gateway, 30).await).await {
             assert_eq!((verdict(&reply), number(&reply, "retry-after")), ((429, "budget_exceeded"), 1), "{zone} {end}");
             assert_eq!(number(&reply, "x-ratelimit-reset"), end_ms / 1_000, "{zone} {end}");
         }
         hands.set_unix_ms(end_ms);
-        let morning = burst(&gateway, 80, SHORT).await;
+        let morning = crowd(&gateway, 80).await;
         gateway.provider("p").received(200).await;
         assert_eq!(told_by_the_api(&gateway).await[1].0, "80", "{zone} {end}");
         told.notify_waiters();
