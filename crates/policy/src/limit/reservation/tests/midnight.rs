@@ -142,7 +142,7 @@ fn a_stream_over_midnight_does_not_overspend_its_day() {
         night,
     )
     .unwrap();
-    let counter = Arc::clone(&stream.holds[0].bound.counter);
+    let counter = Arc::clone(&stream.bindings[0].bounds()[0].counter);
     counter.restore(100, 0, morning);
     stream.raise(&nanos_of(90), morning).unwrap();
 }
