@@ -12,6 +12,7 @@ mod admin_resources;
 mod admin_system;
 mod affinity;
 mod another;
+mod attempts_billing;
 mod authentication;
 mod billing;
 mod billing_api;
