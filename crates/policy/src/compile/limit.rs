@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ir::money::PicoUsd;
+use ir::money::{PicoUsd, PriceError};
 
 use super::Report;
 use super::key::MAX_DESCRIPTION;
@@ -186,7 +186,15 @@ impl Check<'_> {
                     Some(nanos) => Some(nanos),
                     None => self.refuse("amount", "too large", None),
                 },
-                Err(error) => self.refuse("amount", &error.to_string(), Some("US dollars, such as 25.50".to_owned())),
+                Err(error) => {
+                    let message = match error {
+                        PriceError::Negative => "an amount cannot be negative",
+                        PriceError::TooFine => "finer than a millionth of a dollar",
+                        PriceError::NotDecimal => "not a decimal number of US dollars",
+                        PriceError::TooLarge => "too large",
+                    };
+                    self.refuse("amount", message, Some("US dollars, such as 25.50".to_owned()))
+                }
             };
         }
         match text.trim().parse::<u64>() {

@@ -46,7 +46,8 @@ fn says_what_is_wrong_with_one() {
     check("requests", "9999d", "1", &["limits[0].window: not between 1s and 400d"]);
     check("requests", "60s", "-1", &["limits[0].amount: not a whole number that is not negative"]);
     check("requests", "60s", "1.5", &["limits[0].amount: not a whole number that is not negative"]);
-    check("usd", "day", "-1", &["limits[0].amount: a price cannot be negative"]);
+    check("usd", "day", "-1", &["limits[0].amount: an amount cannot be negative"]);
+    check("usd", "day", "0.0000001", &["limits[0].amount: finer than a millionth of a dollar"]);
     check("usd", "day", "1e30", &["limits[0].amount: too large"]);
     check("concurrency", "60s", "1", &["limits[0].window: concurrency is counted at every instant"]);
 }
