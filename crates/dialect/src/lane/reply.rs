@@ -1,6 +1,7 @@
 //! A whole reply: what accounting needs of it, and the body that the caller gets.
 
 use bytes::Bytes;
+use ir::chat::event::Delta;
 use ir::chat::message::Content;
 use ir::chat::response::{Finish, Response};
 use ir::dialect::Dialect;
@@ -196,4 +197,13 @@ fn content_bytes(response: &Response) -> u64 {
 pub(super) fn foreign(block: &str) -> usize {
     let found = ["_tool_result\"", "\"codeExecutionResult\""].iter().any(|name| block.contains(name));
     if found { 0 } else { block.len() }
+}
+
+/// Returns how much of a delta the model wrote as one can read it: what is counted of a whole answer too.
+pub(super) fn said(delta: &Delta) -> usize {
+    match delta {
+        Delta::Text(text) | Delta::Arguments(text) => text.len(),
+        Delta::Foreign { delta, .. } => delta.as_str().len(),
+        Delta::Data(_) | Delta::Signature(_) | Delta::Citation(_) => 0,
+    }
 }

@@ -11,7 +11,7 @@ use ir::usage::Usage;
 
 use super::Surface;
 use super::proofs::{Collector, Proofs, signs};
-use super::reply::{finish_name, foreign};
+use super::reply::{finish_name, foreign, said};
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
 use crate::guard::anthropic::stream::MessagesGate;
@@ -368,14 +368,6 @@ fn length(delta: &Delta) -> usize {
         Delta::Signature(signature) => signature.text.len(),
         Delta::Citation(_) => 1,
         Delta::Foreign { delta, .. } => delta.as_str().len(),
-    }
-}
-
-/// Returns how much of a delta the model wrote as one can read it: what is counted of a whole answer too.
-fn said(delta: &Delta) -> usize {
-    match delta {
-        Delta::Text(_) | Delta::Arguments(_) | Delta::Foreign { .. } => length(delta),
-        Delta::Data(_) | Delta::Signature(_) | Delta::Citation(_) => 0,
     }
 }
 
