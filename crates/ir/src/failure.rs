@@ -181,6 +181,8 @@ pub struct Failure {
     /// Whether the provider says that it is overloaded, or what the gateway itself depends on is away: Anthropic's surface
     /// has a status of its own for it.
     pub overloaded: bool,
+    /// What the provider said of its own limits, names and values, as it said it.
+    pub limits: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl Failure {
@@ -196,6 +198,7 @@ impl Failure {
             retry_after: None,
             should_retry: None,
             overloaded: code == Code::DependencyUnavailable,
+            limits: Box::default(),
         }
     }
 

@@ -84,7 +84,7 @@ pub(super) fn compile_limits(
 }
 
 /// Checks a limit. `own` is the scope of a limit that is written inside another resource (a key's own limits), which
-/// then says none.
+/// then says none, or `key`.
 pub(super) fn compile_limit(
     spec: &LimitSpec,
     origin: &Origin,
@@ -188,9 +188,9 @@ impl Check<'_> {
                 },
                 Err(error) => {
                     let message = match error {
-                        PriceError::Negative => "an amount cannot be negative",
-                        PriceError::TooFine => "finer than a millionth of a dollar",
                         PriceError::NotDecimal => "not a decimal number of US dollars",
+                        PriceError::Negative => "negative",
+                        PriceError::TooFine => "finer than a millionth of a dollar",
                         PriceError::TooLarge => "too large",
                     };
                     self.refuse("amount", message, Some("US dollars, such as 25.50".to_owned()))
@@ -208,6 +208,8 @@ impl Check<'_> {
             let hint = Some("leave it out: the limit belongs to the resource that it is written in".to_owned());
             return match (&spec.scope, &spec.name) {
                 (None, None) => Some(own),
+                // A limit of each key, written where nothing else is meant.
+                (Some(scope), None) if scope.trim() == "key" && matches!(own, Scope::Key(_)) => Some(own),
                 (Some(_), _) => self.refuse("scope", "not here", hint),
                 (None, Some(_)) => self.refuse("name", "not here", hint),
             };
