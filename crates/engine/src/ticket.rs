@@ -11,14 +11,14 @@ use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
 use ir::money::{Charge, Margin, NanoUsd, Prices, ServiceTier};
-use ir::settlement::{AttemptRecord, Held, Intent, Outcome, Settlement, Subject};
+use ir::settlement::{AttemptRecord, Held, Outcome, Settlement, Subject};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::{Clock, Monotonic};
 use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::Binding;
 use settle::journal::batch::Due;
-use settle::journal::writer::{JournalUnavailable, Permit};
+use settle::journal::writer::Permit;
 
 use self::limited::Cover;
 use self::second::Second;
@@ -29,6 +29,7 @@ use crate::reservation::Reservation;
 /// The status that a settlement shows for a caller who left before there was one (nginx's convention).
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+mod intent;
 mod limited;
 mod second;
 
@@ -184,42 +185,6 @@ impl Ticket {
     pub fn serve_as(&mut self, tier: ServiceTier) {
         if let Some(open) = &mut self.open {
             open.service_tier = tier;
-        }
-    }
-
-    /// Puts the intent into the journal's next write: once that is finished, the request leaves a trace even if the process
-    /// dies, and it may be dispatched. `None` when the request is settled.
-    ///
-    /// # Errors
-    /// When the journal cannot be written: then nothing may be dispatched.
-    pub fn intend(
-        &mut self,
-        model: &Arc<str>,
-        provider: &Arc<str>,
-        prices: Option<&Prices>,
-        input: u64,
-    ) -> Result<Option<Due>, JournalUnavailable> {
-        let Some(open) = &mut self.open else { return Ok(None) };
-        open.input_tokens = input;
-        let usage = Usage { input, ..Usage::default() };
-        let input_cost = prices.and_then(|prices| prices.cost(&usage, open.service_tier));
-        let intent = Intent {
-            subject: open.settlement.subject.clone(),
-            model: Arc::clone(model),
-            provider: Arc::clone(provider),
-            input_tokens: input,
-            input_cost,
-            charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(open.charged(cost), margin))),
-            parties: open.settlement.parties.clone(),
-            held: self.limits.is_some().then(|| open.reservation.held()),
-        };
-        open.permit.intend(&intent).map(Some)
-    }
-
-    /// Notes that the write with the intent failed.
-    pub fn forget_intent(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.permit.forget_intent();
         }
     }
 
