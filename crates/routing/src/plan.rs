@@ -209,6 +209,8 @@ pub struct Score {
     pub tier: Tier,
     /// The terms.
     pub terms: Terms,
+    /// How likely a request of now finds it first among those that it was ranked with.
+    pub chance: f64,
 }
 
 /// The targets to try, in order. There is at least one.
@@ -365,7 +367,12 @@ fn balance_family(family: &mut [Planned], live: &Live<'_>) -> Vec<Score> {
 
 /// Returns what each was ranked by. `order` are their models.
 fn scores(ranked: &[Ranked], order: &[ModelIndex]) -> Vec<Score> {
-    let score = |(one, model): (&Ranked, &ModelIndex)| Score { model: *model, tier: one.tier, terms: one.terms };
+    let score = |(one, model): (&Ranked, &ModelIndex)| Score {
+        model: *model,
+        tier: one.tier,
+        terms: one.terms,
+        chance: one.chance,
+    };
     ranked.iter().zip(order).map(score).collect()
 }
 
