@@ -162,7 +162,7 @@ fn comparison(_: &mut SchemaGenerator) -> Schema {
     });
     json_schema!({
         "type": "object",
-        "required": ["requests", "moved", "moves", "current", "draft", "recorded_cost_usd"],
+        "required": ["requests", "moved", "moves", "uncertain", "unknown", "current", "draft", "recorded_cost_usd"],
         "properties": {
             "requests": count("How many were replayed."),
             "key_gone": count("How many were not, because their key is gone."),
@@ -172,6 +172,21 @@ fn comparison(_: &mut SchemaGenerator) -> Schema {
             "current": side,
             "draft": side,
             "moved": count("How many would go elsewhere."),
+            "uncertain": count("How many were planned by something that no record says, on either side."),
+            "unknown": {
+                "type": "array",
+                "description": "What that is.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "configuration": { "enum": ["current", "draft"] },
+                        "route": nullable("string", "The route; null for a policy that requests name themselves."),
+                        "rule": nullable("integer", "The rule that looked at it, from 1; null for what the route does in any case."),
+                        "fact": { "enum": ["headers", "user", "session", "metadata", "features"] },
+                        "requests": count("Of how many requests."),
+                    },
+                },
+            },
             "moves": {
                 "type": "array",
                 "items": {
