@@ -25,7 +25,7 @@ use crate::affinity::Warm;
 use crate::exclusion::Exclusion;
 use crate::goal::Goal;
 use crate::quality::PromptFacts;
-use crate::rank::{Candidate, Ranked, Terms, Tier, rank};
+use crate::rank::{Candidate, Ranked, Terms, Tier, presume, rank};
 use crate::rights::Rights;
 use crate::signal::{Kind, Reading, Signals};
 
@@ -354,7 +354,8 @@ fn balance_family(family: &mut [Planned], live: &Live<'_>) -> Vec<Score> {
         family: 0,
         warm: live.is_warm(planned.model),
     };
-    let candidates: Vec<Candidate> = family.iter().map(candidate).collect();
+    let mut candidates: Vec<Candidate> = family.iter().map(candidate).collect();
+    presume(&mut candidates);
     let mut ranked = Vec::with_capacity(candidates.len());
     rank(&candidates, &Goal::Fastest.weights(), live.seed, &mut ranked);
     let order: Vec<ModelIndex> = ranked.iter().filter_map(|one| Some(family.get(one.at)?.model)).collect();

@@ -74,6 +74,29 @@ fn who_may_not_be_asked_comes_last_by_when_it_may() {
     assert_eq!(order(&all, Goal::Fastest), [4, 3, 2, 1, 0]);
 }
 
+#[test]
+fn who_was_never_asked_gets_a_request_when_others_are_busy() {
+    let known = |ttft_s, waiting| {
+        let mut one = candidate(ttft_s, None, None);
+        (one.reading.answers, one.reading.waiting) = (9, waiting);
+        one
+    };
+    let new = |waiting| {
+        let mut one = candidate(2.0, None, None);
+        (one.reading.answers, one.reading.waiting) = (0, waiting);
+        one
+    };
+    let check = |mut candidates: Vec<Candidate>, expect: &[usize]| {
+        presume(&mut candidates);
+        assert_eq!(order(&candidates, Goal::Fastest), expect);
+    };
+    check(vec![known(0.1, 0), new(0)], &[0, 1]);
+    check(vec![known(0.1, 1), new(0)], &[1, 0]);
+    check(vec![known(0.1, 2), new(1)], &[0, 1]);
+    check(vec![new(0), known(0.1, 0)], &[0, 1]);
+    check(vec![known(5.0, 0), new(0)], &[1, 0]);
+}
+
 /// What is said to be likely is what happens over many seeds.
 #[test]
 fn chances_are_those_of_the_draw() {
