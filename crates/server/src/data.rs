@@ -1,6 +1,6 @@
 //! The data listener: connections, and one service for every request on them.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -21,6 +21,7 @@ use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
 use net::h1::serve::head::HeadError;
 use net::h1::serve::{Handler, RequestBody};
+use policy::clock::turn;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -78,8 +79,10 @@ async fn connection<I>(io: I, peer: SocketAddr, worker: Arc<Worker>, stop: Cance
 where
     I: net::io::Io + 'static,
 {
+    let answers = Answers { worker, peer };
     // What is wrong with a connection concerns its peer alone.
-    net::h1::serve::serve(Box::new(io), &Answers { worker, peer }, &stop).await;
+    let mut served = pin!(net::h1::serve::serve(Box::new(io), &answers, &stop));
+    poll_fn(|cx| turn(|| served.as_mut().poll(cx))).await;
 }
 
 /// Answers the requests of one connection.
