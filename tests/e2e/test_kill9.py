@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import MakeGateway, MakeUpstream
 from harness import openai_wire as wire
-from harness.gateway import Gateway, simple
+from harness.gateway import Gateway, model, provider, simple
 from harness.notes import note
 from harness.upstream import LAST_CHUNK, Request, Sleep, Step, Upstream, chunk, reply_json, stream_head
 from harness.wire import Connection, request_bytes
@@ -206,3 +206,45 @@ def test_killed_while_the_upstream_is_answering(gateway: MakeGateway, upstream: 
     (record,) = served.wait(served.records, "the record of the orphan", 10)
     assert record["usage"]["origin"] == "estimated", record
     assert record["outcome"] != "succeeded" and record["key"]["name"] == "test"
+
+
+def test_killed_with_a_second_request_in_flight(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Both targets are on record before they are asked; the restart accounts for the input of both."""
+
+    def script(request: Request) -> list[Step]:
+        content = request.json["messages"][0]["content"]
+        return [Sleep(30)] if content == "hang" else [*reply_json(wire.completion(content))]
+
+    first, second = upstream(script), upstream(script)
+    config = {
+        "environment": {"hedging": {"extra_tokens_percent": 50}},
+        "providers": {"one": provider(first.base_url), "two": provider(second.base_url)},
+        "models": [model("m", "one"), model("m", "two")],
+    }
+    served = gateway(config)
+    headers = {"authorization": f"Bearer {served.key}", "content-type": "application/json"}
+
+    def body(content: str) -> bytes:
+        return json.dumps({"model": "fastest", "max_tokens": 4, "messages": [{"role": "user", "content": content}]}).encode()
+
+    with Connection(served.url) as connection:
+        # What earns the tokens of the second request.
+        connection.send(request_bytes("POST", "/v1/chat/completions", headers, body("word " * 400)))
+        answered = connection.reply()
+        assert answered is not None and answered.status == 200
+    with Connection(served.url) as connection:
+        connection.send(request_bytes("POST", "/v1/chat/completions", headers, body("hang")))
+        for up in (first, second):
+            up.wait(lambda line: b"hang" in line.request.body)
+        served.kill()
+    served.start()
+
+    def both() -> list[dict[str, Any]] | None:
+        records = served.records()
+        return records if len(records) == 2 else None
+
+    records = served.wait(both, "the record of the orphan", 10)
+    (orphan,) = [record for record in records if record["outcome"] == "orphaned"]
+    providers = {attempt["provider"] for attempt in orphan["attempts"]}
+    assert providers == {"one", "two"}, orphan
+    assert orphan["cost_usd"] == pytest.approx(2 * orphan["usage"]["input_tokens"] * 1e-6), orphan

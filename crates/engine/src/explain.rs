@@ -1,6 +1,7 @@
 //! What would become of a request: the plan that it would get now, made by the function that plans requests. Nobody is
 //! asked, nothing is reserved, and nothing is written down.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,9 +9,12 @@ use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
 use http_body::Body;
 use ir::failure::Failure;
+use ir::id::RequestId;
 use ir::money::NanoUsd;
 use policy::condition::facts::Header;
+use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
+use policy::limit::reservation::Reservation;
 use policy::snapshot::route::Weights;
 use policy::snapshot::{Model, ModelIndex, Snapshot};
 use routing::plan::choice::expected_cost;
@@ -21,11 +25,11 @@ use crate::gateway::{Gateway, Options};
 use crate::limits::{self, Demand};
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
-use crate::stage::authenticate::{Authenticated, authenticate};
+use crate::stage::authenticate::{Authenticated, Identity, authenticate};
 use crate::stage::decode;
 use crate::stage::dispatch::brought::reason;
 use crate::stage::dispatch::watch::held;
-use crate::stage::plan::{Circumstances, decide, prefix};
+use crate::stage::plan::{Circumstances, decide, prefix, seed};
 use crate::stage::reserve::lacks_price;
 use crate::state::{Configuration, LiveKey};
 
@@ -46,6 +50,27 @@ pub struct Question {
     pub provider: Option<String>,
     /// All its headers, by their names in lower case.
     pub headers: Vec<Header>,
+    /// What its chances follow from: the same gives the same plan, as long as nothing else changes.
+    pub seed: u64,
+}
+
+/// Returns the seed that a text means: that of the request with this id, or the number itself.
+pub fn seed_of(text: &str) -> Option<u64> {
+    RequestId::parse(text).map(seed).or_else(|| text.parse().ok())
+}
+
+/// The header by which a caller says what chance follows from.
+const SEED: &str = "x-crossway-seed";
+
+/// What the answer to a question needs more of the ranking than its terms.
+#[derive(Clone, Copy, Debug)]
+pub struct Scores {
+    /// The target's state by name.
+    pub state: &'static str,
+    /// What it was ranked by.
+    pub terms: Terms,
+    /// How likely a request of now finds it first among those that it was ranked with.
+    pub chance: f64,
 }
 
 /// A plan in words.
@@ -67,6 +92,8 @@ pub struct Explanation {
     pub baseline: Option<(Arc<str>, Option<NanoUsd>)>,
     /// Roughly how many tokens the request has.
     pub input_tokens: u64,
+    /// What its chances follow from.
+    pub seed: u64,
 }
 
 /// What a route has to say. Rules are counted from 1.
@@ -106,18 +133,20 @@ pub struct Step {
     pub provider: Arc<str>,
     /// Why it is tried, or not.
     pub reason: String,
-    /// Its state by name and what it was ranked by, where it was.
-    pub scores: Option<(&'static str, Terms)>,
+    /// What it was ranked by, where it was.
+    pub scores: Option<Scores>,
     /// Why it would be passed over at the moment.
     pub passed_over: Option<String>,
     /// Whether the key's rights, or a switch, leave it out: then it is no business of who asks with the key.
     pub of_rights: bool,
 }
 
-/// Explains a request to who would make it, with their own key.
+/// Explains a request to who would make it, with their own key. A question is a request as far as limits on requests and on
+/// those in flight go, so that nobody asks more often than they may make requests; it takes no tokens and no money.
 ///
 /// # Errors
-/// As [`authenticate`]; 413 and 408 for the body. What would be refused is part of the explanation.
+/// As [`authenticate`]; 413 and 408 for the body; 429 where a limit on requests is reached; 400 for a seed that is none. What
+/// would be refused is part of the explanation.
 pub async fn explain_own<B>(
     gateway: &Gateway,
     surface: Surface,
@@ -135,11 +164,40 @@ where
     let body = decode::read(arrival, None, &options).await;
     let body = body.map_err(|failure| Refusal::closing(id, failure).of(gateway, &identity, peer))?;
     let provider = provider.filter(|name| !name.is_empty());
-    let question = Question { surface, body, provider, headers: headers.into() };
-    Ok(explain(gateway, &identity.key, &identity.configuration, &question).map(|mut explanation| {
+    let told = |failure| Refusal::early(id, failure).of(gateway, &identity, peer);
+    let taken = take(gateway, &identity, (peer, surface, &body), &headers).map_err(told)?;
+    let named = headers.iter().find(|(name, _)| **name == *SEED);
+    let seed = match named {
+        None => seed(id),
+        Some((_, text)) => seed_of(text).ok_or_else(|| {
+            told(Failure::invalid(SEED, "x-crossway-seed must be the id of a request, or a number from 0 to 2^64 - 1"))
+        })?,
+    };
+    let question = Question { surface, body, provider, headers: headers.into(), seed };
+    let explained = Ok(explain(gateway, &identity.key, &identity.configuration, &question).map(|mut explanation| {
         explanation.excluded.retain(|step| !step.of_rights);
         explanation
-    }))
+    }));
+    // It has been asked, and is in flight no more.
+    taken.settle(&Amounts::default());
+    explained
+}
+
+/// Takes what limits on requests and on those in flight want of a question.
+fn take(
+    gateway: &Gateway,
+    Identity { key, configuration }: &Identity,
+    (peer, surface, body): (IpAddr, Surface, &Bytes),
+    headers: &[Header],
+) -> Result<Reservation, Failure> {
+    limits::check_known(gateway, key, configuration)?;
+    let bucket = headers.iter().find(|(name, _)| **name == *"x-crossway-bucket").map(|(_, value)| &**value);
+    let user = || Asked::decode(surface, body.clone()).ok()?.user();
+    let Some(bindings) = limits::of_request(gateway, key, configuration, peer, bucket, user) else {
+        return Ok(Reservation::default());
+    };
+    Reservation::take(&bindings.gate, &Amounts::default(), limits::now(&gateway.clock))
+        .map_err(|denial| limits::failure(&denial))
 }
 
 /// Explains a request of a key.
@@ -164,7 +222,7 @@ pub fn explain(
         input_tokens: demand.likely_input(),
         now: gateway.clock.now(),
         unix_ms: &|| gateway.clock.unix_ms(),
-        seed: 0,
+        seed: question.seed,
         takes: false,
         prefix: prefix.as_ref(),
         failed: &|_, _, _| {},
@@ -179,7 +237,7 @@ pub fn explain(
             model: Arc::clone(&model.slug),
             provider: Arc::clone(&snapshot.provider(model.provider)?.name),
             reason,
-            scores: scored.map(|score| (score.tier.name(), score.terms)),
+            scores: scored.map(|score| Scores { state: score.tier.name(), terms: score.terms, chance: score.chance }),
             passed_over: None,
             of_rights: false,
         })
@@ -210,6 +268,7 @@ pub fn explain(
         estimated_cost: plan.attempts.get(first).and_then(|one| snapshot.model(one.model)).and_then(cost),
         baseline: baseline.map(|model| (Arc::clone(&model.slug), cost(model))),
         input_tokens: around.input_tokens,
+        seed: question.seed,
         attempts,
         route: plan.route.map(|routed| Decided::of(*routed)),
     })

@@ -2,7 +2,10 @@
 //! requests, at the same moment and with the same live state, so that what differs is the configuration. Nobody is asked.
 //!
 //! What a request asked for is known as far as its record says it: the model, whether it was a stream, what it used, its
-//! key and when it was. Which capabilities it needs, its headers, its user and its session are not.
+//! key and when it was. Which capabilities it needs, its headers, its user and its session are not: where a plan looks at
+//! those, that is [said](Unknown).
+
+mod unknown;
 
 use std::sync::Arc;
 
@@ -16,7 +19,9 @@ use policy::snapshot::{CompiledKey, Model, ModelIndex, Snapshot};
 use routing::plan::{Live, Wish};
 use routing::signal::{Kind, Signals};
 
+pub use self::unknown::Unknown;
 use crate::gateway::Gateway;
+use crate::stage::plan::seed;
 use crate::state::Configuration;
 
 /// A request of the past.
@@ -26,6 +31,8 @@ pub struct Past<'a> {
     pub id: RequestId,
     /// The key it acted as.
     pub key: &'a CompiledKey,
+    /// The same as the draft has it.
+    pub draft_key: &'a CompiledKey,
     /// Its `model`; empty when it named none.
     pub model: &'a str,
     /// Its `x-llm-provider`, if any.
@@ -57,6 +64,9 @@ pub struct Way {
     pub quality: Option<u32>,
 }
 
+/// Where a request goes, or what the caller would be told instead, and what was looked at on the way and is not known.
+pub type Planned = (Result<Way, Failure>, Vec<Unknown>);
+
 /// Two configurations side by side.
 pub struct Replay<'a> {
     current: &'a Configuration,
@@ -81,13 +91,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Returns where a request would go now, and where it would go with the draft.
-    ///
-    /// # Errors
-    /// Each half has what the caller would be told instead.
-    pub fn of(&self, past: &Past<'_>) -> (Result<Way, Failure>, Result<Way, Failure>) {
+    pub fn of(&self, past: &Past<'_>) -> (Planned, Planned) {
         let known = |index: ModelIndex| self.current.known(index);
         let of_draft = |index: ModelIndex| self.current.known(self.same.get(index.0).copied().flatten()?);
-        (self.way(&self.current.snapshot, &known, past), self.way(self.draft, &of_draft, past))
+        let draft = Past { key: past.draft_key, ..*past };
+        (self.way(&self.current.snapshot, &known, past), self.way(self.draft, &of_draft, &draft))
     }
 
     fn way<'b>(
@@ -95,7 +103,7 @@ impl<'a> Replay<'a> {
         snapshot: &Snapshot,
         signals: &'b dyn Fn(ModelIndex) -> Option<&'b Signals>,
         past: &Past<'_>,
-    ) -> Result<Way, Failure> {
+    ) -> Planned {
         let input_tokens = past.usage.input_tokens();
         let facts = Facts {
             model: past.model,
@@ -118,9 +126,14 @@ impl<'a> Replay<'a> {
         let kind = if past.stream { Kind::Stream } else { Kind::Whole };
         let failed = |_: &Arc<str>, _: usize, _: &str| {};
         let (known, turn) = (|index| signals(index), |_| past.turn);
-        let live =
-            Live { signals: &known, now: self.now, seed: past.turn, kind, warm: None, turn: &turn, failed: &failed };
-        let plan = routing::plan::plan(snapshot, past.key, wish, &live)?;
+        let (now, seed) = (self.now, seed(past.id));
+        let live = Live { signals: &known, now, seed, kind, warm: None, turn: &turn, failed: &failed };
+        let looked = |by, chose| unknown::unknown(snapshot, past.key, past.provider.is_some(), (by, chose));
+        let plan = match routing::plan::plan(snapshot, past.key, wish, &live) {
+            Ok(plan) => plan,
+            Err(failure) => return (Err(failure), looked(None, wish.goal().is_some())),
+        };
+        let looked = looked(plan.route.as_ref().map(|routed| routed.by), plan.weights.is_some());
         let held = |index: ModelIndex| signals(index).is_some_and(|signals| signals.held(self.now).is_some());
         let asked = plan.attempts.iter().find(|one| !held(one.model)).or_else(|| plan.attempts.first());
         let way = asked.and_then(|one| {
@@ -135,6 +148,6 @@ impl<'a> Replay<'a> {
             })
         });
         let nobody = || Failure::new(ir::failure::Code::UpstreamUnavailable, ir::failure::Fault::Operator, "no target");
-        way.ok_or_else(nobody)
+        (way.ok_or_else(nobody), looked)
     }
 }

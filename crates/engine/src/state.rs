@@ -73,7 +73,7 @@ pub struct Configuration {
     /// Whether any model has several providers: then conversations stay where they are cached.
     pub shares: bool,
     /// Where prompts are cached.
-    pub warmth: Warmth,
+    pub warmth: Arc<Warmth>,
     /// What second requests have cost lately.
     pub hedges: Arc<HedgeBudget>,
     /// Whose turn it is where targets share requests.
@@ -119,7 +119,7 @@ impl Configuration {
             labels,
             baseline,
             shares,
-            warmth: Warmth::default(),
+            warmth: Arc::default(),
             hedges,
             turns,
             signals,
@@ -145,17 +145,28 @@ impl Configuration {
         let name = |snapshot: &Snapshot, model: &Model| {
             Some((Arc::clone(&snapshot.provider(model.provider)?.name), Arc::clone(&model.slug)))
         };
-        let models = before.snapshot.models.iter().zip(&before.signals);
-        let known: HashMap<_, _> =
-            models.filter_map(|(model, kept)| Some((name(&before.snapshot, model)?, (model, kept.get()?)))).collect();
-        for (model, signals) in self.snapshot.models.iter().zip(&self.signals) {
-            let Some((old, kept)) = name(&self.snapshot, model).and_then(|name| known.get(&name)) else { continue };
+        let models = before.snapshot.models.iter().zip(&before.signals).enumerate();
+        let asked = |(at, (model, kept)): (usize, (&'_ Model, &'_ OnceLock<_>))| {
+            Some((name(&before.snapshot, model)?, (ModelIndex(at), Arc::clone(kept.get()?))))
+        };
+        let known: HashMap<_, _> = models.filter_map(asked).collect();
+        let mut places = HashMap::with_capacity(known.len());
+        for (at, (model, signals)) in self.snapshot.models.iter().zip(&self.signals).enumerate() {
+            let Some((was, kept)) = name(&self.snapshot, model).and_then(|name| known.get(&name)) else { continue };
+            let Some(old) = before.snapshot.model(*was) else { continue };
             let providers = (before.snapshot.provider(old.provider), self.snapshot.provider(model.provider));
             if old.upstream_name == model.upstream_name && is_same_place(providers) {
                 // It is new and nobody has asked it yet.
                 let _ = signals.set(Arc::clone(kept));
+                places.insert(*was, ModelIndex(at));
             }
         }
+        // Where all are in their places, requests under way go on adding to what is remembered.
+        let stay = known.values().all(|(was, _)| places.get(was) == Some(was));
+        self.warmth = match stay {
+            true => Arc::clone(&before.warmth),
+            false => Arc::new(before.warmth.moved(|was| places.get(&was).copied())),
+        };
     }
 
     /// Returns a model's provider made ready, over the interface that serves the model.

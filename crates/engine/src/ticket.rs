@@ -10,8 +10,8 @@ use dialect::lane::Surface;
 use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
-use ir::money::{Charge, Margin, NanoUsd, Prices, ServiceTier};
-use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
+use ir::money::{Margin, NanoUsd, Prices, ServiceTier};
+use ir::settlement::{AttemptRecord, Outcome, Settlement, Subject};
 use ir::usage::most::Most;
 use ir::usage::{Usage, UsageOrigin};
 use policy::clock::{Clock, Monotonic};
@@ -19,7 +19,7 @@ use policy::limit::bind::Bindings;
 use policy::limit::reservation::{Binding, Bound};
 use policy::snapshot::Model;
 use settle::journal::batch::Due;
-use settle::journal::writer::{JournalUnavailable, Permit};
+use settle::journal::writer::Permit;
 
 use self::limited::Cover;
 use self::second::Second;
@@ -32,6 +32,7 @@ use crate::reservation::Reservation;
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 mod closing;
+mod intent;
 mod limited;
 mod second;
 
@@ -192,42 +193,6 @@ impl Ticket {
     pub fn serve_as(&mut self, tier: ServiceTier) {
         if let Some(open) = &mut self.open {
             open.service_tier = tier;
-        }
-    }
-
-    /// Puts the intent into the journal's next write: once that is finished, the request leaves a trace even if the process
-    /// dies, and it may be dispatched. `None` when the request is settled.
-    ///
-    /// # Errors
-    /// When the journal cannot be written: then nothing may be dispatched.
-    pub fn intend(
-        &mut self,
-        model: &Arc<str>,
-        provider: &Arc<str>,
-        prices: Option<&Prices>,
-        input: u64,
-    ) -> Result<Option<Due>, JournalUnavailable> {
-        let Some(open) = &mut self.open else { return Ok(None) };
-        open.input_tokens = input;
-        let usage = Usage { input, ..Usage::default() };
-        let input_cost = prices.and_then(|prices| prices.cost(&usage, open.service_tier));
-        let intent = Intent {
-            subject: open.settlement.subject.clone(),
-            model: Arc::clone(model),
-            provider: Arc::clone(provider),
-            input_tokens: input,
-            input_cost,
-            charge: input_cost.and_then(|cost| open.margin.map(|margin| Charge::of(open.charged(cost), margin))),
-            parties: open.settlement.parties.clone(),
-            held: self.limits.is_some().then(|| open.reservation.held()),
-        };
-        open.permit.intend(&intent).map(Some)
-    }
-
-    /// Notes that the write with the intent failed.
-    pub fn forget_intent(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.permit.forget_intent();
         }
     }
 

@@ -119,7 +119,18 @@ impl Condition {
         let Found { looks, patterns } = check(text, &expression)?;
         let root = functions(patterns)
             .map_err(|error| refused(format!("its functions cannot be made ready: {error}"), None))?;
-        Ok(Self { text: text.into(), expression, root, looks })
+        let condition = Self { text: text.into(), expression, root, looks };
+        match condition.value(&Facts::default()) {
+            // Facts have the same types whatever the request is: what cannot be applied to them never can.
+            Err(error @ ExecutionError::NoSuchOverload(_)) => {
+                let message = format!("it would fail for every request: {}", condition.explain(&error));
+                Err(refused(
+                    message,
+                    Some("compare numbers with numbers and text with text, such as `input_tokens > 4000`"),
+                ))
+            }
+            _ => Ok(condition),
+        }
     }
 
     /// Returns its text.
@@ -132,11 +143,16 @@ impl Condition {
     /// # Errors
     /// Why that cannot be said, without any word of the request: something is not there, or is of another type.
     pub fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
+        let truth = self.value(facts).map_err(|error| self.explain(&error))?;
+        truth.ok_or_else(|| "it is neither true nor false".to_owned())
+    }
+
+    /// Returns what it comes to for a request; `None` for what is neither true nor false.
+    fn value(&self, facts: &Facts<'_>) -> Result<Option<bool>, ExecutionError> {
         let mut context = self.root.new_inner_scope();
         context.set_variable_resolver(facts);
-        let value = Value::resolve_val(&self.expression, &context).map_err(|error| self.explain(&error))?;
-        let truth = value.downcast_ref::<CelBool>().map(|value| *value.inner());
-        truth.ok_or_else(|| "it is neither true nor false".to_owned())
+        let value = Value::resolve_val(&self.expression, &context)?;
+        Ok(value.downcast_ref::<CelBool>().map(|value| *value.inner()))
     }
 
     /// Says what went wrong without repeating what a request holds.

@@ -34,7 +34,7 @@ type Drive = fn(&mut dyn Policy, &mut World, &Traces) -> Run;
 /// The table's heading.
 const HEADING: &str = "\
 | policy | mean | p50 | p95 | p99 | p99.9 | client errors | more than one try | calls/request | hedges \
-| wasted calls/incident | back after p50 / p90 |
+| wasted calls/incident in 5 s, in all | back after p50 / p90 |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 const PEERS: [(&str, Make); 5] = [
@@ -61,6 +61,7 @@ fn main() -> Result<(), String> {
     let traces = recorded::read(Path::new(&directory))?;
     let table = |heading: &str, drive: Drive, policies: &[(&str, Make)]| {
         println!("\n{heading}, seeds {first} to {}\n\n{HEADING}", first + seeds - 1);
+        let mut by_kind = String::new();
         for (name, make) in policies {
             let mut figures = Figures::default();
             for seed in first..first + seeds {
@@ -70,13 +71,24 @@ fn main() -> Result<(), String> {
                 figures.add(&run, &world, &oracle);
             }
             println!("{}", figures.line(name));
+            by_kind.extend([&*figures.by_kind(name), "\n"]);
         }
+        println!(
+            "\n| wasted in 5 s + later · back after p50 / p90 | {} |\n|---{}|",
+            world::Kind::NAMES.join(" | "),
+            "|--:".repeat(5)
+        );
+        print!("{by_kind}");
     };
     if only.as_deref() != Some("router") {
         table("As the simulator runs them", as_recorded, &PEERS);
         table("In the order of time", causal, &PEERS);
     }
-    table("In the order of time", causal, &ROUTERS);
+    let oracle = &PEERS[..usize::from(only.is_some())];
+    table("In the order of time", causal, &[oracle, &ROUTERS].concat());
+    if only.as_deref() == Some("router") {
+        return Ok(());
+    }
     let short = Traces {
         arrivals: traces.arrivals.iter().copied().take_while(|at| *at < LENGTH_S).collect(),
         latencies: traces.latencies.clone(),

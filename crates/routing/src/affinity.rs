@@ -98,6 +98,19 @@ impl Warmth {
         }
     }
 
+    /// Returns what is remembered of the targets that `to` knows, under the names it gives them.
+    #[must_use]
+    pub fn moved(&self, to: impl Fn(ModelIndex) -> Option<ModelIndex>) -> Self {
+        let Some(slots) = self.slots.get() else { return Self::default() };
+        let moved = |slot: &Slot| {
+            let (digest, value) = slot.read()?;
+            let (model, second, blocks) = unpack(value);
+            let value = pack(to(model)?, second, blocks)?;
+            Some(Slot { key: AtomicU64::new(digest ^ value), value: AtomicU64::new(value) })
+        };
+        Self { slots: OnceLock::from(slots.iter().map(|slot| moved(slot).unwrap_or_default()).collect::<Box<[_]>>()) }
+    }
+
     /// Returns where the longest beginning of a prompt is cached, if any is.
     pub fn find(&self, prefix: &Prefix, now: Monotonic) -> Option<Warm> {
         let slots = self.slots.get()?;

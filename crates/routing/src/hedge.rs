@@ -119,8 +119,10 @@ pub fn after(first: &Reading, second: &Reading) -> f64 {
     let times = |reading: &Reading, factor: f64| {
         reading.p95_s.filter(|p95| p95.is_finite()).map_or(UNKNOWN_S, |p95| factor * p95)
     };
-    // What has become slow has a high quantile of its own: the other one's says what is possible.
-    times(first, 2.5).min(times(second, 3.0)).max(LEAST_S)
+    // What has become slow has a high quantile of its own: the other one's says what is possible. Who finds out for all
+    // whether a target is well again is not made to wait for it.
+    let wait = if first.doubtful { times(second, 1.0) } else { times(first, 2.5).min(times(second, 3.0)) };
+    wait.max(LEAST_S)
 }
 
 #[cfg(test)]
@@ -162,6 +164,8 @@ mod tests {
         check(Some(4.0), Some(0.2), 0.6);
         check(Some(0.01), Some(0.01), 0.25);
         check(Some(f64::NAN), Some(f64::INFINITY), 1.5);
+        let look = |p95_s| after(&Reading { doubtful: true, ..with(Some(4.0)) }, &with(p95_s));
+        assert!((look(Some(0.6)) - 0.6).abs() < 1e-9 && (look(None) - 1.5).abs() < 1e-9);
     }
 
     proptest! {

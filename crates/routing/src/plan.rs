@@ -25,7 +25,7 @@ use crate::affinity::Warm;
 use crate::exclusion::Exclusion;
 use crate::goal::Goal;
 use crate::quality::PromptFacts;
-use crate::rank::{Candidate, Ranked, Terms, Tier, rank};
+use crate::rank::{Candidate, Ranked, Terms, Tier, presume, rank};
 use crate::rights::Rights;
 use crate::signal::{Kind, Reading, Signals};
 
@@ -209,6 +209,8 @@ pub struct Score {
     pub tier: Tier,
     /// The terms.
     pub terms: Terms,
+    /// How likely a request of now finds it first among those that it was ranked with.
+    pub chance: f64,
 }
 
 /// The targets to try, in order. There is at least one.
@@ -352,7 +354,8 @@ fn balance_family(family: &mut [Planned], live: &Live<'_>) -> Vec<Score> {
         family: 0,
         warm: live.is_warm(planned.model),
     };
-    let candidates: Vec<Candidate> = family.iter().map(candidate).collect();
+    let mut candidates: Vec<Candidate> = family.iter().map(candidate).collect();
+    presume(&mut candidates);
     let mut ranked = Vec::with_capacity(candidates.len());
     rank(&candidates, &Goal::Fastest.weights(), live.seed, &mut ranked);
     let order: Vec<ModelIndex> = ranked.iter().filter_map(|one| Some(family.get(one.at)?.model)).collect();
@@ -365,7 +368,12 @@ fn balance_family(family: &mut [Planned], live: &Live<'_>) -> Vec<Score> {
 
 /// Returns what each was ranked by. `order` are their models.
 fn scores(ranked: &[Ranked], order: &[ModelIndex]) -> Vec<Score> {
-    let score = |(one, model): (&Ranked, &ModelIndex)| Score { model: *model, tier: one.tier, terms: one.terms };
+    let score = |(one, model): (&Ranked, &ModelIndex)| Score {
+        model: *model,
+        tier: one.tier,
+        terms: one.terms,
+        chance: one.chance,
+    };
     ranked.iter().zip(order).map(score).collect()
 }
 

@@ -94,10 +94,22 @@ pub struct Ranked {
     pub wait_s: f64,
     /// Why it is where it is.
     pub terms: Terms,
+    /// How likely it is that a request of now finds it first: more than one may be, where load is spread.
+    pub chance: f64,
     nanos: Option<u64>,
     family: u32,
     waiting: u32,
     warm: bool,
+}
+
+/// Who has never answered is taken to be as fast as the fastest of the others, one request at a time: candidates
+/// are of one family, and nobody would find out otherwise.
+pub fn presume(candidates: &mut [Candidate]) {
+    let known = candidates.iter().map(|one| &one.reading).filter(|reading| reading.answers > 0);
+    let best = known.map(|reading| reading.wait_for_s).fold(f64::INFINITY, f64::min);
+    for one in candidates.iter_mut().filter(|one| one.reading.answers == 0 && one.reading.waiting == 0) {
+        one.reading.wait_for_s = one.reading.wait_for_s.min(best);
+    }
 }
 
 /// Ranks candidates, the best first. The same seed gives the same order.
@@ -108,7 +120,7 @@ pub fn rank(candidates: &[Candidate], weights: &Weights, seed: u64, out: &mut Ve
         let (tier, wait_s) = tier(&candidate.reading);
         let terms = best.terms(candidate, weights);
         let Candidate { nanos, family, warm, .. } = *candidate;
-        Ranked { at, tier, wait_s, terms, nanos, family, waiting: candidate.reading.waiting, warm }
+        Ranked { at, tier, wait_s, terms, chance: 0.0, nanos, family, waiting: candidate.reading.waiting, warm }
     }));
     out.sort_unstable_by(|a, b| {
         let score = |one: &Ranked| one.terms.score;
@@ -120,7 +132,9 @@ pub fn rank(candidates: &[Candidate], weights: &Weights, seed: u64, out: &mut Ve
         let within = || if a.tier == Tier::Ready { ready() } else { later() };
         a.tier.cmp(&b.tier).then_with(within).then(a.at.cmp(&b.at))
     });
-    if !stay(out) {
+    if stay(out) {
+        out.first_mut().into_iter().for_each(|first| first.chance = 1.0);
+    } else {
         spread(out, seed);
     }
 }
@@ -212,7 +226,9 @@ fn tier(reading: &Reading) -> (Tier, f64) {
 /// The first, or one drawn at random of those of its family that are about as fast: the one with less in flight goes first
 /// (after Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
 fn spread(out: &mut [Ranked], seed: u64) {
-    let Some(first) = out.first().copied() else { return };
+    let Some(one) = out.first_mut() else { return };
+    one.chance = 1.0;
+    let first = *one;
     let equal = |one: &&Ranked| {
         one.tier == first.tier && one.family == first.family && one.terms.seconds <= first.terms.seconds * NEAR
     };
@@ -220,6 +236,14 @@ fn spread(out: &mut [Ranked], seed: u64) {
     if near < 2 || first.tier != Tier::Ready {
         return;
     }
+    // The first stays so unless one is drawn that has less to do; each of the others is drawn as often.
+    let share = 1.0 / precise((near - 1) as u64);
+    let mut left = 1.0;
+    for one in out.iter_mut().take(near).skip(1).filter(|one| one.waiting < first.waiting) {
+        one.chance = share;
+        left -= share;
+    }
+    out.first_mut().into_iter().for_each(|one| one.chance = f64::max(left, 0.0));
     let load = |at: usize| out.get(at).map_or(u32::MAX, |one| one.waiting);
     let other = 1 + draw(seed, near - 1);
     // As busy as each other: the better one, which is the first configured where nothing else tells them apart.

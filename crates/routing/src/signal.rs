@@ -73,6 +73,12 @@ const FAIL_KEEP: f64 = 0.9;
 /// How fast the failure rate of a target that is not asked fades, in seconds.
 const FAIL_RELAX_S: f64 = 20.0;
 
+/// After how many seconds without news one request finds out whether a slow or failing target still is.
+const RETRY_S: f64 = 10.0;
+
+/// How likely a target must be to fail to be called failing.
+const DOUBT: f64 = 0.1;
+
 /// What is believed of a target before it was ever asked: its time to the first content, that of a whole answer and what
 /// a failure costs, in seconds, and how likely one is.
 const PRIOR_FIRST_S: f64 = 0.5;
@@ -157,6 +163,8 @@ pub struct Reading {
     pub failure: f64,
     /// What a failure costs before it is known.
     pub fail_cost_s: f64,
+    /// Whether it was slow or benched when it was last heard of: who is sent there finds out whether it still is.
+    pub doubtful: bool,
     /// The median of the time to the first content, if known.
     pub p50_s: Option<f64>,
     /// Its 95th percentile.
@@ -263,7 +271,7 @@ impl Signals {
         self.failure.update(|failure| failure + FAIL_GAIN * (1.0 - failure));
         self.heard.set(now.0.max(1));
         let at_once = trouble == Trouble::Credential;
-        self.breaker.failed(now.0, probe, at_once);
+        self.breaker.failed(now.0, probe, at_once, self.pace.recent(now.0));
     }
 
     /// Ends an attempt that was given up before it was judged: its caller left, or another was faster. That it took
@@ -271,8 +279,10 @@ impl Signals {
     pub fn dropped(&self, flight: Flight, now: Monotonic) {
         self.flights(flight.kind).leave(flight.slot);
         let waited = seconds(now.0.saturating_sub(flight.began));
-        self.latency(flight.kind).at_least(now.0, waited);
-        if flight.probe {
+        let slow = self.latency(flight.kind).at_least(now.0, waited);
+        if flight.probe && slow {
+            self.breaker.failed(now.0, true, false, self.pace.recent(now.0));
+        } else if flight.probe {
             self.breaker.unprobed(now.0);
         }
     }
@@ -320,27 +330,31 @@ impl Signals {
 
     /// Returns what is believed now of the wait for an answer of a kind.
     pub fn read(&self, kind: Kind, now: Monotonic) -> Reading {
-        let latency = self.latency(kind);
+        let (latency, standing) = (self.latency(kind), self.breaker.standing(now.0));
         let p95 = latency.spread.p95();
         let (prior, other) = match kind {
             Kind::Stream => (PRIOR_FIRST_S, &self.whole),
             Kind::Whole => (PRIOR_WHOLE_S, &self.first),
         };
+        let idle = self.flights(kind).waiting() == 0;
         // Where only answers of the other kind are known, they are better than nothing.
-        let expected = latency.expected(now.0).or_else(|| other.expected(now.0)).unwrap_or(prior);
+        let expected = latency.expected(now.0, idle).or_else(|| other.expected(now.0, false)).unwrap_or(prior);
         // What already waits longer than nearly all did before will not be faster than that.
         let oldest = self.flights(kind).oldest(now.0);
         let overdue = if oldest > p95.unwrap_or(prior) { oldest } else { 0.0 };
         let age = self.heard.age(now.0).min(1e6);
-        let failure = PRIOR_FAILURE + (self.failure.get() - PRIOR_FAILURE) * (-age / FAIL_RELAX_S).exp();
+        let before = self.failure.get();
+        let fresh = if idle && before > DOUBT && age >= RETRY_S { 0.0 } else { (-age / FAIL_RELAX_S).exp() };
+        let failure = PRIOR_FAILURE + (before - PRIOR_FAILURE) * fresh;
         Reading {
-            standing: self.breaker.standing(now.0),
+            standing,
             wait_s: self.pace.wait(now.0),
             pauses: self.pace.pauses(now.0),
             wait_for_s: expected.max(overdue),
             tokens_per_s: Some(self.tokens_per_s.get()).filter(|rate| !rate.is_nan()),
             failure: failure.clamp(0.0, 1.0),
             fail_cost_s: self.fail_cost.get(),
+            doubtful: standing != Standing::Closed || latency.doubtful(now.0),
             p50_s: latency.spread.p50(),
             p95_s: p95,
             rate_per_s: self.pace.rate(),
@@ -361,6 +375,7 @@ impl Reading {
             tokens_per_s: None,
             failure: PRIOR_FAILURE,
             fail_cost_s: PRIOR_FAIL_COST_S,
+            doubtful: false,
             p50_s: None,
             p95_s: None,
             rate_per_s: None,

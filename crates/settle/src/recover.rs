@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ir::failure::Code;
 use ir::id::RequestId;
-use ir::settlement::{Intent, Outcome, Settlement};
+use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement};
 use ir::usage::{Usage, UsageOrigin};
 use store::StoreError;
 use store::records::{Records, SegmentId};
@@ -23,6 +23,9 @@ use crate::journal::segment::{HEADER_BYTES, Header, read_header};
 
 /// The most settlements in one transaction.
 const BATCH: usize = 1_000;
+
+/// What the record of an orphan says.
+const STOPPED: &str = "the gateway stopped while the request was in flight";
 
 /// Why recovery stopped. It can be called again, and nothing is lost.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +60,8 @@ pub struct Recovery {
 struct Pass<'a> {
     records: &'a mut Records,
     watermarks: HashMap<SegmentId, u64>,
-    /// Requests whose segment holds no settlement.
-    open: HashMap<RequestId, Box<Intent>>,
+    /// Requests whose segment holds no settlement: their first intent and, where a second target was asked, its.
+    open: HashMap<RequestId, (Box<Intent>, Option<Box<Intent>>)>,
     batch: Vec<Settlement>,
     report: RecoveryReport,
 }
@@ -125,7 +128,12 @@ impl Pass<'_> {
         while let Some((entry, end)) = reader.next_entry()? {
             match entry {
                 Entry::Intent(intent) => {
-                    self.open.insert(intent.subject.id, intent);
+                    let id = intent.subject.id;
+                    let both = match self.open.remove(&id) {
+                        Some((first, _)) => (first, Some(intent)),
+                        None => (intent, None),
+                    };
+                    self.open.insert(id, both);
                 }
                 Entry::Settlement(settlement) => {
                     self.open.remove(&settlement.subject.id);
@@ -162,7 +170,7 @@ impl Pass<'_> {
         let ids: Vec<_> = self.open.keys().copied().collect();
         let known = self.records.contains(&ids)?;
         let mut orphans: Vec<Settlement> =
-            self.open.drain().filter(|(id, _)| !known.contains(id)).map(|(_, intent)| orphan(*intent)).collect();
+            self.open.drain().filter(|(id, _)| !known.contains(id)).map(|(_, both)| orphan(both)).collect();
         orphans.sort_unstable_by_key(|settlement| settlement.subject.id);
         for batch in orphans.chunks(BATCH) {
             self.records.commit(batch, &[], &[])?;
@@ -172,8 +180,23 @@ impl Pass<'_> {
     }
 }
 
-/// Returns the settlement of a request whose process died: what its intent estimated, and no output.
-fn orphan(intent: Intent) -> Settlement {
+/// Returns the settlement of a request whose process died: what its intents estimated, and no output. Where two targets were
+/// asked at the same time, the second intent has the cost of both.
+fn orphan((first, second): (Box<Intent>, Option<Box<Intent>>)) -> Settlement {
+    let attempts = second.as_ref().map_or_else(Vec::new, |second| {
+        let attempt = |intent: &Intent, reason: &str, error: Option<&str>| AttemptRecord {
+            provider: Arc::clone(&intent.provider),
+            model: Arc::clone(&intent.model),
+            reason: Arc::from(reason),
+            status: None,
+            error: error.map(str::to_owned),
+            duration_us: 0,
+        };
+        vec![attempt(&first, "first target", None), attempt(second, "hedge", Some(STOPPED))]
+    });
+    let asked = if attempts.is_empty() { 0 } else { 0b11 };
+    let last = second.unwrap_or_else(|| first.clone());
+    let intent = Intent { input_cost: last.input_cost, charge: last.charge, held: last.held, ..*first };
     let usage = Usage { input: intent.input_tokens, ..Usage::default() };
     let named = |name: Arc<str>| (!name.is_empty()).then_some(name);
     Settlement {
@@ -181,7 +204,7 @@ fn orphan(intent: Intent) -> Settlement {
         outcome: Outcome::Orphaned,
         status: Code::InternalError.status(),
         error_code: Some(Arc::from(Code::InternalError.name())),
-        error_detail: Some("the gateway stopped while the request was in flight".to_owned()),
+        error_detail: Some(STOPPED.to_owned()),
         model: named(intent.model),
         provider: named(intent.provider),
         upstream_id: None,
@@ -193,10 +216,10 @@ fn orphan(intent: Intent) -> Settlement {
         baseline_cost: None,
         latency_us: 0,
         first_content_us: None,
-        attempts: Vec::new(),
+        attempts,
         charge: intent.charge,
         parties: intent.parties,
         held: intent.held,
-        asked: 0,
+        asked,
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use policy::problem::Problem;
 use policy::secret::Secret;
-use policy::snapshot::Snapshot;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use store::resources::ResourceReader;
 use store::resources::row::KeyQuery;
 
 use super::read::Found;
+pub use super::write::Foreseen;
 use super::write::{Edit, KeyEdit, Plan, stored_environment};
 use super::{Plane, State, edit, webhooks};
 use crate::actor::Actor;
@@ -93,7 +93,7 @@ impl Plane {
     ///
     /// # Errors
     /// As [`Plane::apply`]; [`Refusal::NotFound`] for the environment.
-    pub fn draft(&self, actor: &Actor, environment: &str, documents: &[Document]) -> Result<Arc<Snapshot>, Refusal> {
+    pub fn draft(&self, actor: &Actor, environment: &str, documents: &[Document]) -> Result<Foreseen, Refusal> {
         actor.check_may_configure()?;
         self.foresee(environment, |state, reader| self.plan_all(state, reader, documents))
     }

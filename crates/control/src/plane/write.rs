@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::problem::Problem;
-use policy::snapshot::Snapshot;
+use policy::snapshot::{CompiledKey, Snapshot};
 use serde_json::Value;
 use store::resources::row::{AuditRow, Row, SecretRow};
 use store::resources::{ResourceReader, Transaction};
@@ -26,6 +26,15 @@ pub(super) struct Plan<R> {
     pub(super) problems: Vec<Problem>,
     /// What the caller gets when it is done.
     pub(super) answer: R,
+}
+
+/// What would be.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// The environment.
+    pub snapshot: Arc<Snapshot>,
+    /// The keys that would be new or others than they are.
+    pub keys: Vec<CompiledKey>,
 }
 
 impl<R> Plan<R> {
@@ -106,7 +115,8 @@ impl Plane {
         Err(Refusal::Conflict("another process changes the configuration all the time: try again".to_owned()))
     }
 
-    /// Works out a change and returns what an environment would be after it. Nothing is changed.
+    /// Works out a change and returns what an environment would be after it, and the keys that would be others. Nothing is
+    /// changed.
     ///
     /// # Errors
     /// As [`Plane::write`]; [`Refusal::NotFound`] when there would be no such environment.
@@ -114,7 +124,7 @@ impl Plane {
         &self,
         environment: &str,
         mut plan: impl FnMut(&State, &dyn ResourceReader) -> Result<Plan<R>, Refusal>,
-    ) -> Result<Arc<Snapshot>, Refusal> {
+    ) -> Result<Foreseen, Refusal> {
         let mut writer = self.writer();
         for _ in 0..ATTEMPTS {
             let transaction = writer.begin()?;
@@ -129,7 +139,9 @@ impl Plane {
             let current = || state.environments.get(environment).cloned();
             let found = prospect.environments.remove(environment).unwrap_or_else(current);
             let missing = || Refusal::NotFound(format!("there is no environment {environment} that works"));
-            return found.and_then(|found| found.snapshot).ok_or_else(missing);
+            let snapshot = found.and_then(|found| found.snapshot).ok_or_else(missing)?;
+            let key = |change| if let Change::Key { key, .. } = change { Some(*key) } else { None };
+            return Ok(Foreseen { snapshot, keys: prospect.changes.into_iter().filter_map(key).collect() });
         }
         Err(Refusal::Conflict("another process changes the configuration all the time: try again".to_owned()))
     }

@@ -151,7 +151,7 @@ pub(crate) fn decide(around: &Circumstances<'_>, request: &mut Asked) -> Result<
 }
 
 /// Returns what a request's chances follow from: its id, the random half of it.
-fn seed(id: RequestId) -> u64 {
+pub(crate) fn seed(id: RequestId) -> u64 {
     let [.., a, b, c, d, e, f, g, h] = id.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }

@@ -134,6 +134,46 @@ fn a_whole_set_of_keys_becomes_the_changes_to_it() {
     assert_eq!(ids, [id(2), id(3)]);
 }
 
+/// A configuration of providers p and q, which serve `m`, and what stands before their models.
+fn serving(before: &str, q_secret: &str) -> Change {
+    let provider = |name: &str, secret: &str| {
+        format!(
+            "[providers.{name}]\nkind = \"openai-compatible\"\nbase_url = \"http://{name}.example/v1\"\napi_key = \"{secret}\"\n"
+        )
+    };
+    let model = |slug: &str, provider: &str| format!("[[models]]\nslug = \"{slug}\"\nprovider = \"{provider}\"\n");
+    let (p, q) = (provider("p", "secret-of-p"), provider("q", q_secret));
+    let first = if before.is_empty() { String::new() } else { model(before, "p") };
+    let text = format!("{p}{q}{first}{}{}", model("m", "p"), model("m", "q"));
+    let snapshot = load_text("crossway.toml", &text, &|_| None, false).unwrap().snapshot;
+    Change::Environment(Arc::new(Configuration::new(snapshot, "test")))
+}
+
+#[test]
+fn a_change_of_the_configuration_keeps_where_conversations_are_cached() {
+    use policy::clock::Monotonic;
+    use routing::affinity::Prefix;
+    let now = Monotonic(1_000_000_000);
+    let prefix = |of: &str| Prefix::of(b"", of.repeat(1_000).as_bytes()).unwrap();
+    let state = State::default().with([serving("", "one")]);
+    let configuration = state.environment("default").unwrap();
+    for (model, of) in [(0, "at p "), (1, "at q ")] {
+        configuration.signals(ModelIndex(model)).unwrap();
+        configuration.warmth.note(&prefix(of), ModelIndex(model), now);
+    }
+    let check = |change: Change, p: Option<usize>, q: Option<usize>| {
+        let next = state.with([change]);
+        let next = next.environment("default").unwrap();
+        let found = |of| next.warmth.find(&prefix(of), now).map(|warm| warm.model.0);
+        assert_eq!((found("at p "), found("at q ")), (p, q));
+        Arc::ptr_eq(&next.warmth, &configuration.warmth)
+    };
+    assert!(check(serving("", "one"), Some(0), Some(1)), "requests under way go on adding to it");
+    assert!(!check(serving("new", "one"), Some(1), Some(2)));
+    assert!(!check(serving("", "two"), Some(0), None), "another account has another cache");
+    assert!(!check(environment("default"), None, None));
+}
+
 /// One step of a random walk: the number of a key, and its secrets or its end.
 fn step() -> impl Strategy<Value = (u8, Option<Vec<u8>>)> {
     (0..6u8, prop::option::weighted(0.8, prop::collection::vec(0..40u8, 0..4)))

@@ -18,9 +18,9 @@ use crate::limits::{Demand, now};
 /// The second target of a request.
 #[derive(Debug)]
 pub(super) struct Second {
-    model: Arc<str>,
-    provider: Arc<str>,
-    prices: Option<Arc<Prices>>,
+    pub(super) model: Arc<str>,
+    pub(super) provider: Arc<str>,
+    pub(super) prices: Option<Arc<Prices>>,
     /// What both use together is more than what one of them does: held to the end.
     _spend: Reservation,
     /// What limits of the target itself hold.

@@ -118,12 +118,29 @@ fn what_is_no_condition_is_refused_with_its_place() {
     check("['a'] + features == []", "column 7: only numbers are added");
     check("'a'", "it is neither true nor false");
     check("model", "it is neither true nor false");
+    check("input_tokens > 'a'", "it would fail for every request: `>` cannot be applied to int, string");
     check("{'a': 1}.a == 1", "column 1: maps cannot be written here");
     check("b'a' == b'a'", "column 1: bytes are not supported");
     check("type(model) == string", "column 1: unknown function `type`");
     check(&format!("model == '{}'", "a".repeat(MAX_BYTES)), "too long");
     check(&format!("{}stream{}", "(".repeat(200), ")".repeat(200)), "");
     check(&vec!["stream"; 200].join(" && "), "too large");
+}
+
+/// What fails for want of a fact is no mistake of the condition's.
+#[test]
+fn what_fails_for_some_requests_alone_is_a_condition() {
+    for text in [
+        "metadata.a > 1",
+        "headers['x'] == 'a'",
+        "has(metadata.a) && metadata.a > 1",
+        "features[0] == 'tools'",
+        "labels.tier == 'gold' && team == 'a'",
+        "1000 / max_tokens > 3",
+        "metadata.a.b == 1",
+    ] {
+        assert!(Condition::compile(text).is_ok(), "{text}");
+    }
 }
 
 #[test]

@@ -35,6 +35,18 @@ fn the_next_turn_is_found_for_five_minutes() {
 }
 
 #[test]
+fn targets_that_are_renamed_stay_warm_and_those_that_are_gone_do_not() {
+    assert_eq!(Warmth::default().moved(Some).find(&prefix(1, 4), at(0)), None);
+    let warmth = Warmth::default();
+    warmth.note(&prefix(1, 3), ModelIndex(7), at(0));
+    warmth.note(&prefix(2, 3), ModelIndex(8), at(0));
+    let moved = warmth.moved(|was| (was == ModelIndex(7)).then_some(ModelIndex(0)));
+    let before = warmth.find(&prefix(1, 4), at(299)).unwrap();
+    assert_eq!(moved.find(&prefix(1, 4), at(299)), Some(Warm { model: ModelIndex(0), ..before }));
+    assert_eq!((moved.find(&prefix(2, 4), at(1)), moved.find(&prefix(1, 4), at(300))), (None, None));
+}
+
+#[test]
 fn what_stands_before_the_messages_counts() {
     let warmth = Warmth::default();
     let with = |head: &str, turns| Prefix::of(head.as_bytes(), &conversation(1, turns)).unwrap();

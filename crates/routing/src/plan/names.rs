@@ -78,8 +78,11 @@ fn unknown(snapshot: &Snapshot, name: &str) -> Result<Named, Failure> {
         return Ok(Named { list, family: 1, on: FallbackOn::default() });
     }
     let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
-    let message =
-        format!("no configured provider serves the model `{shown}`; GET /v1/models lists what this key may use");
+    let message = match shown.trim() {
+        "" => "the model is empty: name one, or a policy such as `auto`; GET /v1/models lists what this key may use"
+            .to_owned(),
+        _ => format!("no configured provider serves the model `{shown}`; GET /v1/models lists what this key may use"),
+    };
     Err(Failure::new(Code::UnknownModel, Fault::Caller, message).with_param("model"))
 }
 

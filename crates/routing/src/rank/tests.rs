@@ -75,6 +75,60 @@ fn who_may_not_be_asked_comes_last_by_when_it_may() {
 }
 
 #[test]
+fn who_was_never_asked_gets_a_request_when_others_are_busy() {
+    let known = |ttft_s, waiting| {
+        let mut one = candidate(ttft_s, None, None);
+        (one.reading.answers, one.reading.waiting) = (9, waiting);
+        one
+    };
+    let new = |waiting| {
+        let mut one = candidate(2.0, None, None);
+        (one.reading.answers, one.reading.waiting) = (0, waiting);
+        one
+    };
+    let check = |mut candidates: Vec<Candidate>, expect: &[usize]| {
+        presume(&mut candidates);
+        assert_eq!(order(&candidates, Goal::Fastest), expect);
+    };
+    check(vec![known(0.1, 0), new(0)], &[0, 1]);
+    check(vec![known(0.1, 1), new(0)], &[1, 0]);
+    check(vec![known(0.1, 2), new(1)], &[0, 1]);
+    check(vec![new(0), known(0.1, 0)], &[0, 1]);
+    check(vec![known(5.0, 0), new(0)], &[1, 0]);
+}
+
+/// What is said to be likely is what happens over many seeds.
+#[test]
+fn chances_are_those_of_the_draw() {
+    let check = |candidates: &[Candidate]| {
+        let (mut first, mut said) = (vec![0.0; candidates.len()], vec![0.0; candidates.len()]);
+        for seed in 0..6_000 {
+            let mut ranked = Vec::new();
+            rank(candidates, &Goal::Fastest.weights(), seed, &mut ranked);
+            first[ranked[0].at] += 1.0 / 6_000.0;
+            ranked.iter().for_each(|one| said[one.at] = one.chance);
+            assert!((ranked.iter().map(|one| one.chance).sum::<f64>() - 1.0).abs() < 1e-9);
+        }
+        for (found, said) in first.iter().zip(&said) {
+            assert!((found - said).abs() < 0.03, "{first:?} {said:?}");
+        }
+        said
+    };
+    let with = |ttft_s, waiting| {
+        let mut one = candidate(ttft_s, None, None);
+        one.reading.waiting = waiting;
+        one
+    };
+    assert_eq!(check(&[with(1.0, 0), with(1.0, 0), with(5.0, 0)]), [1.0, 0.0, 0.0], "nobody has less to do");
+    assert_eq!(check(&[with(1.0, 2), with(1.1, 0), with(1.1, 1), with(9.0, 0)]), [0.0, 0.5, 0.5, 0.0]);
+    assert_eq!(
+        check(&[with(1.0, 1), with(1.1, 0), with(1.1, 1), with(1.1, 3), with(1.1, 1)]),
+        [0.75, 0.25, 0.0, 0.0, 0.0]
+    );
+    assert_eq!(check(&[with(1.0, 9), Candidate { warm: true, ..with(1.1, 9) }]), [0.0, 1.0], "it is cached there");
+}
+
+#[test]
 fn load_is_spread_within_a_family_only() {
     let mut busy = candidate(0.10, None, None);
     busy.reading.waiting = 5;

@@ -1,7 +1,7 @@
 //! The circuit breaker: who fails is left alone for a while, then tried with one request at a time.
 //!
 //! Closed → benched (after failures in a row) → one probe → closed, or benched for longer. How long is bounded by
-//! [`MOST_S`], so that a target which is healthy again is never locked out for longer.
+//! [`MOST_S`], and shorter for a target that was busy, so that a target which is healthy again is never locked out for longer.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,13 +11,16 @@ use super::number::{Instant, Number, nanos, seconds};
 pub(super) const STREAK: u32 = 2;
 
 /// The first bench, in seconds.
-const LEAST_S: f64 = 3.0;
+const LEAST_S: f64 = 2.0;
 
 /// The longest bench, in seconds, jitter included.
-pub const MOST_S: f64 = 15.0;
+pub const MOST_S: f64 = 12.0;
 
 /// What each failed probe multiplies the bench by.
-const GROWTH: f64 = 1.7;
+const GROWTH: f64 = 2.5;
+
+/// Who answered so many requests between two probes is worth a probe: a busy target is tried sooner.
+const ANSWERS_PER_PROBE: f64 = 30.0;
 
 /// Until when a probe is waited for before the next one may go, in seconds.
 const PROBE_S: f64 = 10.0;
@@ -42,11 +45,18 @@ pub(super) struct Breaker {
     until: Instant,
     /// The next bench, in seconds.
     next_s: Number,
+    /// The longest, in seconds.
+    most_s: Number,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { streak: AtomicU32::new(0), until: Instant::default(), next_s: Number::new(LEAST_S) }
+        Self {
+            streak: AtomicU32::new(0),
+            until: Instant::default(),
+            next_s: Number::new(LEAST_S),
+            most_s: Number::new(MOST_S),
+        }
     }
 }
 
@@ -81,18 +91,22 @@ impl Breaker {
         self.next_s.update(|next| (next * 0.8).max(LEAST_S));
     }
 
-    /// Notes a failure; `at_once` benches without waiting for another. What was sent before the bench began says nothing
+    /// Notes a failure; `at_once` benches without waiting for another. `rate` is how many answers a second it gave of late:
+    /// the more, the shorter is the longest bench. What was sent before the bench began says nothing
     /// new when it fails after that.
-    pub fn failed(&self, now: u64, probe: bool, at_once: bool) {
+    pub fn failed(&self, now: u64, probe: bool, at_once: bool, rate: f64) {
         let streak = self.streak.fetch_add(1, Ordering::Relaxed) + 1;
         let open = self.until.get() != 0;
         if open && !probe {
             return;
         }
         if probe || at_once || streak >= STREAK {
+            if !open {
+                self.most_s.set((ANSWERS_PER_PROBE / rate.max(0.001)).clamp(LEAST_S, MOST_S));
+            }
             let bench = self.next_s.get() * jitter(now);
-            self.until.set(now.saturating_add(nanos(bench.min(MOST_S))).max(1));
-            self.next_s.update(|next| (next * GROWTH).min(MOST_S));
+            self.until.set(now.saturating_add(nanos(bench.min(self.most_s.get()))).max(1));
+            self.next_s.update(|next| (next * GROWTH).min(self.most_s.get()));
         }
     }
 }

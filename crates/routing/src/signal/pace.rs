@@ -87,6 +87,11 @@ impl Pace {
         Some(self.rate.get()).filter(|rate| rate.is_finite())
     }
 
+    /// Returns the answers per second of late.
+    pub fn recent(&self, now: u64) -> f64 {
+        self.recent.get() * (-self.answered.age(now) / RECENT_S).exp()
+    }
+
     /// Notes a request.
     pub fn asked(&self, now: u64) {
         let rate = self.rate.get();
@@ -140,7 +145,7 @@ impl Pace {
     /// Learns the rate from the answers between two refusals.
     fn learn(&self, now: u64) {
         let answers = f64::from(self.answers.swap(0, Ordering::Relaxed));
-        let recent = self.recent.get() * (-self.answered.age(now) / RECENT_S).exp();
+        let recent = self.recent(now);
         let between = self.refused.age(now);
         self.rate.update(|rate| {
             let measured = answers / between.max(0.05);

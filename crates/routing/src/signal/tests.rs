@@ -49,6 +49,53 @@ fn bad_news_travels_fast_and_fades() {
 }
 
 #[test]
+fn one_request_at_a_time_looks_whether_a_slow_target_still_is() {
+    let signals = Signals::default();
+    (0..100).for_each(|i| answer(&signals, i * 1000, 200));
+    answer(&signals, 100_000, 6_000);
+    let read = |ms| signals.read(Kind::Stream, at(ms));
+    assert!(read(114_000).wait_for_s > 1.0 && !read(114_000).doubtful, "too soon");
+    assert!(read(117_000).wait_for_s < 0.25 && read(117_000).doubtful, "a look is due");
+    let look = signals.begin(Kind::Stream, at(117_000)).unwrap();
+    assert!(read(117_100).wait_for_s > 1.0, "somebody is looking");
+    assert!(read(117_100).doubtful, "who looks is still not sure");
+    signals.dropped(look, at(117_800));
+    assert!(read(117_900).wait_for_s > 1.0 && !read(117_900).doubtful, "slow still, for all that is known");
+    answer(&signals, 130_000, 200);
+    assert!(read(130_200).wait_for_s < 1.0, "a good answer does not bring back what had faded: {:?}", read(130_200));
+    let early = signals.begin(Kind::Stream, at(140_000)).unwrap();
+    signals.dropped(early, at(140_100));
+    assert!(read(140_100).wait_for_s < 1.0, "a caller who left at once has found out nothing");
+}
+
+#[test]
+fn a_probe_that_is_given_up_late_was_slow() {
+    let check = |left_ms: u64, benched: bool| {
+        let signals = Signals::default();
+        (0..20).for_each(|i| answer(&signals, i * 100, 200));
+        fail(&signals, 3_000, Trouble::Server);
+        fail(&signals, 3_000, Trouble::Server);
+        let probe = signals.begin(Kind::Stream, at(30_000)).unwrap();
+        signals.dropped(probe, at(30_000 + left_ms));
+        let found = signals.read(Kind::Stream, at(30_000 + left_ms)).standing;
+        assert_eq!(matches!(found, Standing::Benched(_)), benched, "{left_ms}: {found:?}");
+    };
+    check(100, false);
+    check(1_000, true);
+}
+
+#[test]
+fn a_failing_target_that_nobody_asks_gets_one_request() {
+    let signals = Signals::default();
+    (0..20).for_each(|i| answer(&signals, i * 100, 50));
+    fail(&signals, 3_000, Trouble::Server);
+    assert!(signals.read(Kind::Stream, at(12_000)).failure > 0.2);
+    assert!(signals.read(Kind::Stream, at(13_100)).failure < 0.02);
+    let _look = signals.begin(Kind::Stream, at(13_100)).unwrap();
+    assert!(signals.read(Kind::Stream, at(13_100)).failure > 0.2, "somebody is looking");
+}
+
+#[test]
 fn what_hangs_is_noticed_before_it_ends() {
     let signals = Signals::default();
     (0..40).for_each(|i| answer(&signals, i * 1000, 200));

@@ -3,6 +3,12 @@
 use super::drive::Run;
 use super::world::{Incident, Kind, World};
 
+/// Kinds of incidents.
+const KINDS: usize = Kind::NAMES.len();
+
+/// Within so many seconds a router should have noticed.
+const EARLY_S: f64 = 5.0;
+
 /// The figures of one policy over some runs.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
@@ -12,9 +18,11 @@ pub struct Figures {
     calls: usize,
     hedges: usize,
     /// Calls that failed at an endpoint during an incident of it, by incident.
-    pub wasted: Vec<f64>,
+    wasted: [Vec<f64>; KINDS],
+    /// Those of the first [`EARLY_S`] seconds of it.
+    early: [Vec<f64>; KINDS],
     /// Seconds from the end of an incident to the endpoint's next answer, where the oracle goes back within 10 s.
-    pub back: Vec<f64>,
+    back: [Vec<f64>; KINDS],
 }
 
 impl Figures {
@@ -36,13 +44,15 @@ impl Figures {
         let hit = here().filter(|call| !call.ok && incident.from <= call.at && call.at < incident.to);
         // Too many requests are the fault of who sends them, but in an incident that is made of them.
         let counts = |code: u16| code != 429 || incident.kind == Kind::Quota;
-        self.wasted.push(hit.filter(|call| counts(call.code)).count() as f64);
+        let hit: Vec<f64> = hit.filter(|call| counts(call.code)).map(|call| call.at - incident.from).collect();
+        self.wasted[incident.kind.place()].push(hit.len() as f64);
+        self.early[incident.kind.place()].push(hit.iter().filter(|at| **at < EARLY_S).count() as f64);
         let back = here().find(|call| call.ok && call.at >= incident.to).map(|call| call.at - incident.to);
         // Not every endpoint is worth going back to at that time.
         let soon = incident.to..incident.to + 10.0;
         let wanted = oracle.calls.iter().any(|c| c.endpoint == incident.endpoint && c.ok && soon.contains(&c.at));
         if let Some(back) = back.filter(|_| wanted) {
-            self.back.push(back);
+            self.back[incident.kind.place()].push(back);
         }
     }
 
@@ -71,12 +81,31 @@ impl Figures {
         self.hedges as f64 / self.took.len() as f64
     }
 
+    /// Returns a quantile of the seconds from the end of an incident to the endpoint's next answer.
+    pub fn back(&self, share: f64) -> f64 {
+        quantile(&sorted(self.back.concat()), share)
+    }
+
+    /// Returns the mean of the calls that failed in the first seconds of an incident.
+    pub fn early(&self) -> f64 {
+        mean(&self.early.concat())
+    }
+
+    /// Returns one line of a table: wasted calls in the first seconds and later, and the way back, by kind of incident.
+    pub fn by_kind(&self, name: &str) -> String {
+        let kind = |place: usize| {
+            let back = sorted(self.back[place].clone());
+            let (p50, p90) = (quantile(&back, 0.5), quantile(&back, 0.9));
+            let (early, wasted) = (mean(&self.early[place]), mean(&self.wasted[place]));
+            format!(" {early:.1} + {:.1} · {p50:.1} / {p90:.1} |", wasted - early)
+        };
+        format!("| {name} |{}", (0..KINDS).map(kind).collect::<String>())
+    }
+
     /// Returns one line of a table.
     pub fn line(&self, name: &str) -> String {
-        let mut back = self.back.clone();
-        back.sort_by(f64::total_cmp);
         format!(
-            "| {name} | {:.3} | {:.3} | {:.3} | {:.3} | {:.2} | {:.3} % | {:.2} % | {:.3} | {:.2} % | {:.1} | {:.1} / {:.1} |",
+            "| {name} | {:.3} | {:.3} | {:.3} | {:.3} | {:.2} | {:.3} % | {:.2} % | {:.3} | {:.2} % | {:.1}, {:.1} | {:.1} / {:.1} |",
             self.mean(),
             self.quantile(0.5),
             self.quantile(0.95),
@@ -86,11 +115,17 @@ impl Figures {
             100.0 * self.retried as f64 / self.took.len() as f64,
             self.calls(),
             100.0 * self.hedges(),
-            mean(&self.wasted),
-            quantile(&back, 0.5),
-            quantile(&back, 0.9),
+            self.early(),
+            mean(&self.wasted.concat()),
+            self.back(0.5),
+            self.back(0.9),
         )
     }
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 fn mean(values: &[f64]) -> f64 {

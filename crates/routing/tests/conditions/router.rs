@@ -6,7 +6,7 @@ use std::time::Duration;
 use policy::clock::Monotonic;
 use routing::goal::Goal;
 use routing::hedge::{self, HedgeBudget};
-use routing::rank::{Candidate, Ranked, Tier, rank};
+use routing::rank::{Candidate, Ranked, Tier, presume, rank};
 use routing::signal::{Flight, Kind, Signals, Trouble};
 
 use super::peers::{Attempt, N, Policy};
@@ -44,7 +44,7 @@ impl Policy for Router {
     fn order(&mut self, _: &World, at: f64) -> Vec<usize> {
         self.seed = self.seed.wrapping_add(1);
         let now = instant(at);
-        let candidates = self.signals.each_ref().map(|signals| Candidate {
+        let mut candidates = self.signals.each_ref().map(|signals| Candidate {
             reading: signals.read(Kind::Stream, now),
             nanos: None,
             quality: None,
@@ -52,6 +52,7 @@ impl Policy for Router {
             family: 0,
             warm: false,
         });
+        presume(&mut candidates);
         rank(&candidates, &Goal::Fastest.weights(), self.seed, &mut self.ranked);
         self.ranked.iter().map(|one| one.at).collect()
     }

@@ -28,6 +28,22 @@ pub enum Kind {
     Quota,
 }
 
+impl Kind {
+    /// The kinds by name.
+    pub const NAMES: [&str; 5] = ["outage", "brown-out", "slow-down", "stall", "used-up quota"];
+
+    /// Returns its place among the names.
+    pub fn place(self) -> usize {
+        match self {
+            Self::Outage => 0,
+            Self::Brownout(_) => 1,
+            Self::Slow(_) => 2,
+            Self::Stall => 3,
+            Self::Quota => 4,
+        }
+    }
+}
+
 /// An incident.
 #[derive(Clone, Copy, Debug)]
 pub struct Incident {

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use control::kind::KEYS;
 use dialect::lane::Surface;
-use engine::explain::{self, Decided, Explanation, Question, Step};
+use engine::explain::{self, Decided, Explanation, Question, Scores, Step};
 use ir::failure::Failure;
 use ir::money::NanoUsd;
 use policy::condition::facts::Header;
@@ -27,12 +27,14 @@ pub(super) async fn route(mut call: Call, who: SignedIn) -> Outcome {
     let request = members.object("request")?.ok_or_else(|| Problem::invalid("request", "request is missing"))?;
     let headers = members.object("headers")?.unwrap_or_default();
     let surface = members.text("surface")?;
-    members.finish("the body has `key`, `request`, `headers` and `surface`")?;
+    let seed = seed(members.take("seed"))?;
+    members.finish("the body has `key`, `request`, `headers`, `surface` and `seed`")?;
     let question = Question {
         surface: named(surface.as_deref())?,
         body: Bytes::from(Value::Object(request).to_string()),
         provider: header(&headers, "x-llm-provider")?,
         headers: all(&headers)?,
+        seed,
     };
     let (plane, actor, environment) = (Arc::clone(&call.admin.plane), who.actor().clone(), call.path("env").to_owned());
     let found = call.admin.blocking.run(move || plane.get(&actor, &environment, KEYS, &key)).await??;
@@ -47,6 +49,17 @@ pub(super) async fn route(mut call: Call, who: SignedIn) -> Outcome {
         Err(failure) => refused(failure),
     };
     reply(StatusCode::OK, &shown)
+}
+
+/// Returns what chance follows from: fresh, as that of a request, where nobody says it.
+fn seed(given: Option<Value>) -> Result<u64, Problem> {
+    let found = match given {
+        None | Some(Value::Null) => Some(fastrand::u64(..)),
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(text)) => explain::seed_of(&text),
+        Some(_) => None,
+    };
+    found.ok_or_else(|| Problem::invalid("seed", "seed must be the id of a request, or a whole number from 0"))
 }
 
 fn named(surface: Option<&str>) -> Result<Surface, Problem> {
@@ -85,7 +98,7 @@ pub(crate) fn refused(failure: &Failure) -> Value {
     });
     json!({
         "attempts": [], "excluded": [], "policy": null, "weights": null, "route": null, "estimated_cost": null, "baseline": null,
-        "baseline_cost": null, "error": error,
+        "baseline_cost": null, "seed": null, "error": error,
     })
 }
 
@@ -103,6 +116,8 @@ pub(crate) fn shown(explanation: &Explanation) -> Value {
         "estimated_cost": dollars(explanation.estimated_cost),
         "baseline": baseline.map(|(slug, _)| &**slug),
         "baseline_cost": dollars(baseline.and_then(|(_, cost)| *cost)),
+        // As a text, so that no reader rounds it.
+        "seed": explanation.seed.to_string(),
         "error": null,
     })
 }
@@ -141,10 +156,11 @@ fn exclusion(step: &Step) -> Value {
 
 /// Three digits say enough.
 fn scores(step: &Step) -> Option<Value> {
-    let (state, terms) = step.scores?;
+    let Scores { state, terms, chance } = step.scores?;
     let short = |value: f64| (value * 1000.0).round() / 1000.0;
     Some(json!({
         "state": state,
+        "chance": short(chance),
         "score": short(terms.score),
         "latency": short(terms.latency),
         "cost": short(terms.cost),

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use control::plane::apply::Document;
-use engine::replay::{Past, Replay, Way};
+use control::plane::apply::{Document, Foreseen};
+use engine::replay::{Past, Replay, Unknown, Way};
 use engine::state::{Configuration, LiveKey};
 use ir::failure::Failure;
 use ir::money::NanoUsd;
 use ir::usage::Usage;
-use policy::snapshot::{CompiledKey, Snapshot};
+use policy::snapshot::CompiledKey;
 use serde_json::{Map, Value, json};
 use store::records::filter::Filter;
 use store::records::read::{ListQuery, MAX_LIMIT, RecordsReader};
@@ -144,9 +144,9 @@ struct Moved {
 }
 
 /// Plans every request twice and sums up what differs.
-fn compared(admin: &Admin, current: &Configuration, draft: &Arc<Snapshot>, records: &[RequestRecord]) -> Value {
+fn compared(admin: &Admin, current: &Configuration, draft: &Foreseen, records: &[RequestRecord]) -> Value {
     let (gateway, state) = (&admin.gateway, admin.gateway.state());
-    let replay = Replay::new(gateway, current, draft);
+    let replay = Replay::new(gateway, current, &draft.snapshot);
     let anonymous = CompiledKey {
         name: "anonymous".into(),
         environment: Arc::clone(&current.snapshot.environment.name),
@@ -154,6 +154,7 @@ fn compared(admin: &Admin, current: &Configuration, draft: &Arc<Snapshot>, recor
     };
     let (mut before, mut after, mut gone, mut recorded_nanos) = (Sums::default(), Sums::default(), 0_u64, 0_u64);
     let (mut moves, mut moved): (BTreeMap<Move, Moved>, u64) = (BTreeMap::new(), 0);
+    let (mut unknown, mut uncertain): (BTreeMap<(&str, Unknown), u64>, u64) = (BTreeMap::new(), 0);
     for (turn, record) in (0_u64..).zip(records) {
         let key: Option<&CompiledKey> = match record.key.id {
             None => Some(&anonymous),
@@ -164,7 +165,13 @@ fn compared(admin: &Admin, current: &Configuration, draft: &Arc<Snapshot>, recor
             continue;
         };
         recorded_nanos = recorded_nanos.saturating_add(record.cost_usd.map_or(0, |cost| cost.0));
-        let (now, then) = replay.of(&past(record, key, turn));
+        let changed = draft.keys.iter().find(|draft| draft.id.is_some() && draft.id == key.id);
+        let ((now, of_now), (then, of_then)) = replay.of(&past(record, (key, changed.unwrap_or(key)), turn));
+        uncertain += u64::from(!(of_now.is_empty() && of_then.is_empty()));
+        let both = [("current", of_now), ("draft", of_then)];
+        for (side, one) in both.into_iter().flat_map(|(side, all)| all.into_iter().map(move |one| (side, one))) {
+            *unknown.entry((side, one)).or_default() += 1;
+        }
         before.add(&now);
         after.add(&then);
         let place =
@@ -191,6 +198,10 @@ fn compared(admin: &Admin, current: &Configuration, draft: &Arc<Snapshot>, recor
         "current": before.shown(),
         "draft": after.shown(),
         "moved": moved,
+        "uncertain": uncertain,
+        "unknown": unknown.iter().map(|((side, one), requests)| json!({
+            "configuration": side, "route": one.route.as_deref(), "rule": one.rule, "fact": one.fact, "requests": requests,
+        })).collect::<Vec<_>>(),
         "moves": moves.iter().take(MOST_LISTED).map(|(way, moved)| shown(way, moved)).collect::<Vec<_>>(),
     })
 }
@@ -208,7 +219,7 @@ fn shown((from, to, reason): &Move, moved: &Moved) -> Value {
 }
 
 /// Returns what a record says of its request.
-fn past<'a>(record: &'a RequestRecord, key: &'a CompiledKey, turn: u64) -> Past<'a> {
+fn past<'a>(record: &'a RequestRecord, (key, draft_key): (&'a CompiledKey, &'a CompiledKey), turn: u64) -> Past<'a> {
     let used = &record.usage;
     let cached = used.cached_input_tokens.saturating_add(used.cache_write_tokens);
     let usage = Usage {
@@ -226,6 +237,7 @@ fn past<'a>(record: &'a RequestRecord, key: &'a CompiledKey, turn: u64) -> Past<
     Past {
         id: record.id,
         key,
+        draft_key,
         model: &record.requested_model,
         provider: first.map(|first| &*first.provider),
         surface: &record.surface,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::state::{Change, Configuration};
+use settle::journal::faults::{Fault, Operation};
 use store::records::record::RequestRecord;
 use testkit::client::now;
 use testkit::data::{DONE, delta, finish, role, usage};
@@ -96,6 +97,35 @@ async fn the_first_wins_where_it_is_faster_after_all() {
     assert_eq!(tried[0], ("p", "policy fastest", None));
     assert_eq!(tried[1], ("q", "policy fastest, next best, hedge", SUPERSEDED));
     assert_eq!(nanos(&records[1]), ANSWER + input(&fastest(STREAM)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_dies_with_two_in_flight_accounts_for_both() {
+    let gateway = gateway(HEDGING, Script::new().stall(), Script::new().stall()).await;
+    let body = fastest(REQUEST);
+    let client = gateway.begin(&body).await;
+    gateway.provider("q").received(1).await;
+    let found = gateway.assembly.after_a_kill();
+    assert_eq!((found.len(), found[1].outcome.as_str()), (2, "orphaned"));
+    assert_eq!(nanos(&found[1]), 2 * input(&body), "the input of both");
+    assert_eq!(found[1].provider.as_deref(), Some("p"));
+    let tried: Vec<_> = found[1].attempts.iter().map(|one| (&*one.provider, &*one.reason)).collect();
+    assert_eq!(tried, [("p", "first target"), ("q", "hedge")]);
+    drop(client);
+    gateway.records(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_journal_cannot_say_so_no_second_one_is_asked() {
+    let gateway = gateway(HEDGING, late(3), Script::chat("Hello")).await;
+    let mut client = gateway.begin(&fastest(STREAM)).await;
+    gateway.provider("p").received(2).await;
+    gateway.assembly.disk.fail(Operation::Write, Some(Fault::Broken));
+    assert_eq!(client.reply().await.header("x-crossway-provider"), Some("p"));
+    gateway.assembly.disk.fail(Operation::Write, None);
+    gateway.assembly.journal.tick();
+    assert_eq!(asked(&gateway), (2, 0));
+    assert_eq!(nanos(&gateway.records(2).await[1]), ANSWER);
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,6 +63,64 @@ async fn a_draft_says_who_moves_and_what_that_costs() {
     gateway.records(6).await;
 }
 
+/// Rules that look at what no record says are named, and nothing else is.
+#[tokio::test(start_paused = true)]
+async fn what_no_record_says_is_named() {
+    let gateway = gateway().await;
+    let route =
+        |strategy: Value| json!({ "kind": "routes", "name": "r", "spec": { "default": true, "strategy": strategy } });
+    let found = async |strategy: Value| {
+        let found = replay(&gateway, &json!({ "documents": [route(strategy)] })).await;
+        let of = |one: &Value| {
+            let text = |name: &str| one[name].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {} {} {}", text("configuration"), text("route"), one["rule"], text("fact"), one["requests"])
+        };
+        (found["uncertain"].clone(), found["unknown"].as_array().unwrap().iter().map(of).collect::<Vec<_>>())
+    };
+    // `cheapest` is planned without what the answer needs, now and then.
+    let own = "current - null features 1".to_owned();
+    let to = |model: &str| json!({ "fallback": { "targets": [{ "model": model }] } });
+    assert_eq!(found(to("cheap")).await, (json!(1), vec![own.clone()]));
+    let rules = json!({ "rules": [
+        { "when": "input_tokens > 1000000 || 'tools' in features", "then": "cheap" },
+        { "when": "'x-a' in headers && user == 'ann'", "then": "cheap" },
+        { "when": "model == 'm'", "then": "cheap" },
+        { "when": "metadata.a == 1", "then": "cheap" },
+    ], "otherwise": { "auto": { "policy": "best" } } });
+    let (uncertain, named) = found(rules).await;
+    // One names a provider: no default route binds it. Of the others one asks for `m`, and comes no further than the third rule.
+    assert_eq!(uncertain, 4);
+    let expect = [
+        &*own,
+        "draft r null features 3",
+        "draft r 1 features 4",
+        "draft r 2 headers 4",
+        "draft r 2 user 4",
+        "draft r 4 metadata 3",
+    ];
+    assert_eq!(named, expect);
+    let sticky = json!({ "split": { "sticky": "user", "targets": [{ "model": "cheap" }, { "model": "m" }] } });
+    assert_eq!(found(sticky).await, (json!(4), vec![own, "draft r null user 4".to_owned()]));
+    gateway.records(6).await;
+}
+
+/// Keys are as the draft has them.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_the_draft_changes_is_planned_as_it_would_be() {
+    let gateway = gateway().await;
+    let secret = gateway.assembly.create_key("app", policy::spec::key::KeySpec::default());
+    let fields = format!("authorization: Bearer {secret}\r\n");
+    let reply = gateway.ask("POST /v1/chat/completions", &fields, &REQUEST.replace("\"m\"", "\"cheapest\"")).await;
+    assert_eq!(reply.header("x-crossway-model"), Some("cheap"));
+    gateway.assembly.drain();
+    let narrow = json!({ "kind": "keys", "name": "app", "spec": { "models": ["m"] } });
+    let found = replay(&gateway, &json!({ "documents": [narrow], "last": 1 })).await;
+    assert_eq!((&found["moved"], &found["moves"][0]["to"]["model"]), (&json!(1), &json!("m")), "{found}");
+    let other = json!({ "kind": "keys", "name": "new", "spec": { "models": ["m"] } });
+    assert_eq!(replay(&gateway, &json!({ "documents": [other], "last": 1 })).await["moved"], 0);
+    gateway.records(7).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_would_be_refused_is_said() {
     let gateway = gateway().await;

@@ -316,6 +316,69 @@ fn targets(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(target).collect()
 }
 
+/// Of equals chance decides: the same seed gives what happens, and the chances that are told are those of many seeds.
+#[tokio::test(start_paused = true)]
+async fn what_is_explained_for_a_request_is_what_became_of_it() {
+    // p is busy, q and r are not.
+    let scripts = (0..8).map(|_| Script::chat("Hello")).chain([Script::new().stall()]).collect();
+    let builder = Gateway::builder().provider_with("p", "", scripts).provider("q", Script::chat("Hello"));
+    let gateway = builder.provider("r", Script::chat("Hello")).start();
+    for provider in ["p", "q", "r"].repeat(8) {
+        assert_eq!(gateway.chat(&ask(&format!("{provider}/m"))).await.status, 200);
+    }
+    // What hangs is late for those alone who wait for the same.
+    let stalled = gateway.begin(&STREAM.replace("\"m\"", "\"p/m\"")).await;
+    gateway.provider("p").received(9).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..12 {
+        let reply = gateway.chat(REQUEST).await;
+        let by = reply.header("x-crossway-provider").unwrap().to_owned();
+        let question = json!({
+            "key": KEY, "request": serde_json::from_str::<Value>(REQUEST).unwrap(), "seed": reply.header("x-request-id"),
+        });
+        let said = gateway.api("POST /admin/v1/environments/default/route", &question).await.json();
+        assert_eq!(said["attempts"][0]["provider"], by, "{said}");
+        let fields = format!("{}x-crossway-seed: {}\r\n", gateway.fields(), said["seed"].as_str().unwrap());
+        let own = gateway.ask("POST /v1/route", &fields, REQUEST).await.json();
+        assert_eq!((&own["attempts"], &own["seed"]), (&said["attempts"], &said["seed"]));
+        for one in said["attempts"].as_array().unwrap() {
+            let expect = if one["provider"] == "p" { 0.0 } else { 0.5 };
+            assert_eq!(one["scores"]["chance"], expect, "{said}");
+        }
+        seen.insert(by);
+    }
+    assert_eq!(seen.len(), 2, "both had their share");
+    let fresh = explained(&gateway, REQUEST, json!({})).await["seed"].clone();
+    assert_ne!(fresh, explained(&gateway, REQUEST, json!({})).await["seed"], "fresh, as that of requests");
+    for (seed, status) in [(json!(7), 200), (json!("7"), 200), (json!(null), 200), (json!(-1), 400), (json!("x"), 400)]
+    {
+        let question = json!({ "key": KEY, "request": {}, "seed": seed });
+        let reply = gateway.api("POST /admin/v1/environments/default/route", &question).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+    let fields = format!("{}x-crossway-seed: x\r\n", gateway.fields());
+    assert_eq!(gateway.ask("POST /v1/route", &fields, REQUEST).await.status, 400);
+    drop(stalled);
+    gateway.records(37).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_are_bounded_as_requests_are() {
+    let builder = Gateway::builder().provider("p", Script::chat("Hello"));
+    let gateway = builder.config(&crate::limits::limit("requests", "1m", "3", "")).start();
+    let ask = async || gateway.ask("POST /v1/route", &gateway.fields(), REQUEST).await;
+    assert_eq!((ask().await.status, ask().await.status), (200, 200));
+    assert_eq!(gateway.chat(REQUEST).await.status, 200);
+    let refused = ask().await;
+    assert_eq!((refused.status, refused.code()), (429, "rate_limited".to_owned()), "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(gateway.chat(REQUEST).await.status, 429, "they count together");
+    gateway.assembly.hands.advance(Duration::from_secs(61));
+    assert_eq!(ask().await.status, 200);
+    assert_eq!(gateway.held(), (0, 0, 0), "nothing stays held");
+    gateway.records(2).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_explained_is_what_happens() {
     let config = [

@@ -96,6 +96,16 @@ impl Segment {
         fits
     }
 
+    /// Reserves room for one more intent of a permit that is out. The caller holds the writer's lock.
+    pub fn reserve_intent(&self) -> bool {
+        let reserved = self.reserved.load(Ordering::Relaxed) + MAX_INTENT_BYTES as u64;
+        let fits = self.written() + reserved <= self.capacity;
+        if fits {
+            self.reserved.store(reserved, Ordering::Relaxed);
+        }
+        fits
+    }
+
     /// Gives reserved room back. The caller holds the writer's lock.
     pub fn give_back(&self, bytes: u64) {
         self.reserved.fetch_sub(bytes, Ordering::Relaxed);

@@ -159,8 +159,18 @@ impl Permit {
         if self.stage != Stage::Fresh {
             return Ok(Due::new(&self.desk, None, true));
         }
-        let number = self.desk.intend(&self.segment, intent)?;
+        let number = self.desk.intend(&self.segment, intent, false)?;
         self.stage = Stage::Intended;
+        Ok(Due::new(&self.desk, Some(number), true))
+    }
+
+    /// Puts into the next write that another target is about to be asked for the same request: the intent is that of the
+    /// other target, its cost and what is held are those of all that were asked. It may be asked once that is finished.
+    ///
+    /// # Errors
+    /// When there is no room for it, or the disk failed: the other target must not be asked.
+    pub fn intend_another(&mut self, intent: &Intent) -> Result<Due, JournalUnavailable> {
+        let number = self.desk.intend(&self.segment, intent, true)?;
         Ok(Due::new(&self.desk, Some(number), true))
     }
 
@@ -300,11 +310,15 @@ impl Desk {
         if spare.reserve() { Ok(spare) } else { Err(JournalUnavailable) }
     }
 
-    /// Adds an intent to the next write, and returns that write's number.
-    fn intend(&self, segment: &Arc<Segment>, intent: &Intent) -> Result<u64, JournalUnavailable> {
+    /// Adds an intent to the next write, and returns that write's number. Its room is reserved, unless it is `another` one; a
+    /// disk that fails keeps that of the other until the segment is full.
+    fn intend(&self, segment: &Arc<Segment>, intent: &Intent, another: bool) -> Result<u64, JournalUnavailable> {
         let mut state = self.lock();
         let state = &mut *state;
         self.make_room(state, segment);
+        if another && !segment.reserve_intent() {
+            return Err(JournalUnavailable);
+        }
         state.batch.add_intent(segment, intent).ok_or(JournalUnavailable)
     }
 

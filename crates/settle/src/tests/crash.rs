@@ -37,6 +37,60 @@ fn orphans_are_settled_with_what_their_intent_estimated() {
 }
 
 #[test]
+fn an_orphan_that_asked_two_targets_accounts_for_both() {
+    let dir = Directory::new();
+    let process = Process::start(&dir.0, small());
+    let (open, done) = (intent(), intent());
+    let both = |first: &Intent| Intent {
+        model: "second".into(),
+        provider: "other".into(),
+        input_cost: Some(NanoUsd(40)),
+        ..first.clone()
+    };
+    let (mut permit, mut settled) = (process.begin(&open), process.begin(&done));
+    permit.intend_another(&both(&open)).unwrap().finish().unwrap();
+    settled.intend_another(&both(&done)).unwrap().finish().unwrap();
+    settled.settle(settlement(&done));
+    let after = dir.copy();
+    permit.abandon();
+    let restarted = Process::start(&after.0, small());
+    assert_eq!(restarted.report, RecoveryReport { settled: 1, orphans: 1, corrupt_tails: 0 });
+    check(&after, &[done.subject.id], &[open.subject.id]);
+    let orphan = after.records().into_iter().find(|one| one.outcome == "orphaned").unwrap();
+    assert_eq!((orphan.cost_usd, orphan.usage.input_tokens), (Some(NanoUsd(40)), 7));
+    assert_eq!(orphan.provider.as_deref(), Some(&*open.provider));
+    let tried: Vec<_> = orphan.attempts.iter().map(|one| (&*one.model, &*one.provider, one.error.is_some())).collect();
+    assert_eq!(tried, [(&*open.model, &*open.provider, false), ("second", "other", true)]);
+}
+
+#[test]
+fn a_second_intent_needs_room_and_takes_none_from_others() {
+    let dir = Directory::new();
+    let process = Process::start(&dir.0, small());
+    let mut intents = vec![intent()];
+    let mut permits = vec![process.begin(&intents[0])];
+    let mut refused = 0;
+    for _ in 0..2_000 {
+        let another = permits[0].intend_another(&intents[0]);
+        refused += usize::from(another.is_err());
+        let _ = another.map(|due| due.finish());
+        if refused == 1 {
+            break;
+        }
+    }
+    assert_eq!(refused, 1, "a segment is full some day");
+    intents.push(intent());
+    permits.push(process.begin(&intents[1]));
+    let ids: Vec<_> = intents.iter().map(|intent| intent.subject.id).collect();
+    for (permit, intent) in permits.into_iter().zip(&intents) {
+        permit.settle(settlement(intent));
+    }
+    let after = dir.copy();
+    Process::start(&after.0, small());
+    check(&after, &ids, &[]);
+}
+
+#[test]
 fn nothing_before_a_cut_is_lost_and_nothing_is_doubled() {
     let dir = Directory::new();
     let process = Process::start(&dir.0, small());

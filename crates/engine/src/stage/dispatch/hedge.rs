@@ -15,6 +15,7 @@ use net::deadline::after;
 use policy::clock::Monotonic;
 use routing::plan::{Plan, Planned};
 use routing::signal::{Kind, Reading};
+use settle::journal::batch::Due;
 use tokio::time::timeout_at;
 use upstream::failure::{AttemptFailure, Class};
 
@@ -113,14 +114,14 @@ pub(super) async fn attempt(
         drop(first);
         return conclude(gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
     }
-    let Some(other) = begin(run, configuration, (plan, second), (request, ticket, demand)) else {
+    let Some((other, due)) = begin(run, configuration, (plan, second), (request, ticket, demand)) else {
         let ended = first.await;
         return conclude(gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
     };
     let sent = AtomicBool::new(false);
     let errand = Errand::of(configuration, (call, request), plan, other_watch);
     let environment = &key.compiled.environment;
-    let mut late = Box::pin(follow(run, errand, &other, (request, call, environment), &sent));
+    let mut late = Box::pin(follow(run, errand, (&other, due), (request, call, environment), &sent));
     let turn = poll_fn(|context| match first.as_mut().poll(context) {
         Poll::Ready(ended) => Poll::Ready(Turn::First(ended)),
         Poll::Pending => late.as_mut().poll(context).map(Turn::Second),
@@ -164,11 +165,12 @@ pub(super) async fn attempt(
     tried.map(|heard| accept(gated, &aim, heard, ended)).inspect(|answer| earn(configuration, answer, ended))
 }
 
-/// Writes the request once more and asks the second target. `sent` is set as soon as that has happened.
+/// Writes the request once more and asks the second target, once the journal knows of it. `sent` is set as soon as that has
+/// happened.
 async fn follow(
     run: &Run<'_>,
     errand: Errand<'_>,
-    other: &Aim<'_>,
+    (other, due): (&Aim<'_>, Due),
     (request, call, environment): (&mut Asked, &Call, &Arc<str>),
     sent: &AtomicBool,
 ) -> Ended {
@@ -176,7 +178,8 @@ async fn follow(
         Ok(()) => Letter::write(&run.worker.gateway, (request, call, environment), other.target, other.model),
         Err(failure) => Err(failure),
     };
-    match written {
+    let on_file = run.worker.on_file(due).await;
+    match written.and_then(|letter| on_file.map(|()| letter).map_err(|_| unwritten())) {
         Ok(letter) => {
             sent.store(true, Ordering::Relaxed);
             go(run, errand, other, letter).await
@@ -222,7 +225,7 @@ fn begin<'a>(
     configuration: &'a Configuration,
     (plan, second): (&Plan, &Planned),
     (request, ticket, demand): (&mut Asked, &mut Ticket, &Demand),
-) -> Option<Aim<'a>> {
+) -> Option<(Aim<'a>, Due)> {
     if run.abandoned.load(Ordering::Relaxed) || request.canonical().map_or(true, |request| acts(request)) {
         return None;
     }
@@ -236,8 +239,17 @@ fn begin<'a>(
         configuration.hedges.give_back(now, tokens);
         return None;
     }
+    let Ok(Some(due)) = ticket.intend_second() else {
+        ticket.second_failed(None);
+        configuration.hedges.give_back(now, tokens);
+        return None;
+    };
     run.worker.gateway.metrics.hedged();
-    Some(aim)
+    Some((aim, due))
+}
+
+fn unwritten() -> AttemptFailure {
+    AttemptFailure::new(Class::Server, "the journal cannot be written")
 }
 
 /// Counts the output that is known by now among what second requests may have a share of.

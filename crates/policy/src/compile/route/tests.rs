@@ -221,8 +221,8 @@ fn weights_are_shares() {
     let number = "not a weight: a number such as 70 or 0.7, with at most 4 decimals";
     check("0", "0 gets nothing: leave the target out");
     check("0.0", "0 gets nothing: leave the target out");
-    check("-1", "negative");
-    check("-0.5", "negative");
+    check("-1", "negative: a weight is a share, such as 70 or 0.7");
+    check("-0.5", "negative: a weight is a share, such as 70 or 0.7");
     check("nan", number);
     check("inf", number);
     check("\"many\"", number);

@@ -22,7 +22,7 @@ pub(super) fn weight(written: &Literal, origin: &Origin, field: &str, report: &m
     let message = match steps {
         Some(steps) if (1..=MAX_WEIGHT * 10_u64.pow(4)).contains(&steps) => return u32::try_from(steps).ok(),
         Some(0) => "0 gets nothing: leave the target out".to_owned(),
-        _ if text.starts_with('-') => "negative".to_owned(),
+        _ if text.starts_with('-') => "negative: a weight is a share, such as 70 or 0.7".to_owned(),
         Some(_) => format!("too large: at most {MAX_WEIGHT}"),
         None => format!("not a weight: a number such as 70 or 0.7, with at most {DECIMALS} decimals"),
     };

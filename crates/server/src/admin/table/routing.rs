@@ -31,6 +31,10 @@ fn question(_: &mut SchemaGenerator) -> Schema {
                 "enum": ["openai.chat", "anthropic.messages"],
                 "description": "Where it would be sent; `openai.chat` when absent.",
             },
+            "seed": {
+                "type": ["string", "integer", "null"],
+                "description": "What is drawn at random follows from it: the id of a request, for its chances, or a number. Fresh when absent.",
+            },
         },
     })
 }
@@ -43,6 +47,10 @@ fn explanation(_: &mut SchemaGenerator) -> Schema {
         "description": "What it was ranked by; null where the configured order holds.",
         "properties": {
             "state": { "enum": ["ready", "paced", "cooling", "benched"] },
+            "chance": {
+                "type": "number",
+                "description": "How likely a request of now finds it first among those that it was ranked with, 0 to 1.",
+            },
             "score": number(), "latency": number(), "cost": number(), "quality": number(), "availability": number(),
             "expected_seconds": number(),
         },
@@ -54,7 +62,7 @@ fn explanation(_: &mut SchemaGenerator) -> Schema {
     let list = |properties: Value| json!({ "type": "array", "items": { "type": "object", "properties": properties } });
     json_schema!({
         "type": "object",
-        "required": ["attempts", "excluded", "policy", "weights", "route", "estimated_cost", "baseline", "baseline_cost", "error"],
+        "required": ["attempts", "excluded", "policy", "weights", "route", "estimated_cost", "baseline", "baseline_cost", "seed", "error"],
         "properties": {
             "attempts": list(attempt),
             "excluded": list(excluded),
@@ -81,6 +89,7 @@ fn explanation(_: &mut SchemaGenerator) -> Schema {
             "estimated_cost": nullable("string", "US dollars, of the first target, with an answer of 300 tokens at most."),
             "baseline": nullable("string", "The model that savings are measured against."),
             "baseline_cost": nullable("string", "What it would cost, in US dollars."),
+            "seed": nullable("string", "What was drawn at random follows from it: the same gives the same plan at the same moment."),
             "error": nullable("object", "What the caller would be told instead: `status`, `code`, `message`, `param`."),
         },
     })
@@ -153,7 +162,7 @@ fn comparison(_: &mut SchemaGenerator) -> Schema {
     });
     json_schema!({
         "type": "object",
-        "required": ["requests", "moved", "moves", "current", "draft", "recorded_cost_usd"],
+        "required": ["requests", "moved", "moves", "uncertain", "unknown", "current", "draft", "recorded_cost_usd"],
         "properties": {
             "requests": count("How many were replayed."),
             "key_gone": count("How many were not, because their key is gone."),
@@ -163,6 +172,21 @@ fn comparison(_: &mut SchemaGenerator) -> Schema {
             "current": side,
             "draft": side,
             "moved": count("How many would go elsewhere."),
+            "uncertain": count("How many were planned by something that no record says, on either side."),
+            "unknown": {
+                "type": "array",
+                "description": "What that is.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "configuration": { "enum": ["current", "draft"] },
+                        "route": nullable("string", "The route; null for a policy that requests name themselves."),
+                        "rule": nullable("integer", "The rule that looked at it, from 1; null for what the route does in any case."),
+                        "fact": { "enum": ["headers", "user", "session", "metadata", "features"] },
+                        "requests": count("Of how many requests."),
+                    },
+                },
+            },
             "moves": {
                 "type": "array",
                 "items": {
