@@ -11,6 +11,7 @@ pub mod backoff;
 pub mod connector;
 pub mod deadline;
 pub mod h1;
+pub mod h2;
 pub mod io;
 pub mod pool;
 pub mod url_guard;
