@@ -12,7 +12,7 @@ pub(crate) mod body;
 pub mod head;
 pub(crate) mod reply;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};

@@ -97,6 +97,10 @@ async fn answered<B>(
     mut waits: bool,
 ) -> Option<Response<B>> {
     poll_fn(|cx| {
+        // Looked at first: nothing is begun for a stream that came with its reset.
+        if respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(reply) = answer.as_mut().poll(cx) {
             return Poll::Ready(Some(reply));
         }
@@ -106,12 +110,12 @@ async fn answered<B>(
             *interim.status_mut() = StatusCode::CONTINUE;
             let _ = respond.send_informational(interim);
         }
-        respond.poll_reset(cx).map(|_| None)
+        Poll::Pending
     })
     .await
 }
 
-fn complete(headers: &mut HeaderMap, length: Option<u64>, unix_seconds: u64) {
+pub(super) fn complete(headers: &mut HeaderMap, length: Option<u64>, unix_seconds: u64) {
     for name in &OF_CONNECTIONS {
         headers.remove(name);
     }
@@ -178,30 +182,34 @@ impl Sending {
 
     /// Sends what there is room for. A stream that cannot be gone on with is over.
     fn poll_some(&mut self, cx: &mut Context<'_>, stream: &mut SendStream<Bytes>, alarm: &mut Alarm) -> Poll<()> {
-        let room = match stream.capacity() {
-            0 => match stream.poll_capacity(cx) {
-                Poll::Ready(Some(Ok(room))) => room,
-                Poll::Ready(_) => return Poll::Ready(self.give_up()),
-                Poll::Pending => {
-                    let deadline = *self.stuck.get_or_insert_with(|| after(WRITE_IDLE));
-                    ready!(alarm.poll_until(cx, deadline));
-                    stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(self.give_up());
-                }
-            },
-            room => room,
-        };
+        let room = ready!(self.poll_room(cx, stream, alarm)).unwrap_or(0);
         self.stuck = None;
         let part = self.left.split_to(room.min(self.left.len()));
-        if stream.send_data(part, self.over && self.left.is_empty()).is_err() {
-            self.give_up();
+        if room == 0 || stream.send_data(part, self.over && self.left.is_empty()).is_err() {
+            (self.left, self.over) = (Bytes::new(), true);
         } else if !self.left.is_empty() {
             stream.reserve_capacity(self.left.len());
         }
         Poll::Ready(())
     }
 
-    fn give_up(&mut self) {
-        (self.left, self.over) = (Bytes::new(), true);
+    /// Waits for room; there is none for who is gone, or is given up.
+    fn poll_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut SendStream<Bytes>,
+        alarm: &mut Alarm,
+    ) -> Poll<Option<usize>> {
+        match stream.capacity() {
+            0 => {}
+            room => return Poll::Ready(Some(room)),
+        }
+        if let Poll::Ready(room) = stream.poll_capacity(cx) {
+            return Poll::Ready(room.and_then(Result::ok));
+        }
+        let deadline = *self.stuck.get_or_insert_with(|| after(WRITE_IDLE));
+        ready!(alarm.poll_until(cx, deadline));
+        stream.send_reset(Reason::CANCEL);
+        Poll::Ready(None)
     }
 }
