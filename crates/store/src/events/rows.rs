@@ -5,14 +5,23 @@ use rusqlite::Transaction;
 use super::{Lane, NewEvent};
 use crate::{StoreError, to_sql};
 
-pub(super) fn insert_event(transaction: &Transaction<'_>, event: &NewEvent, environment: &str) -> Result<i64, StoreError> {
+pub(super) fn insert_event(
+    transaction: &Transaction<'_>,
+    event: &NewEvent,
+    environment: &str,
+) -> Result<i64, StoreError> {
     transaction
         .prepare_cached("INSERT INTO events (id, environment, type, created_ms, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute((event.id.to_string(), environment, &event.kind, to_sql(event.created_ms), &event.body))?;
     Ok(transaction.last_insert_rowid())
 }
 
-pub(super) fn insert_delivery(transaction: &Transaction<'_>, event: i64, lane: &Lane, now_ms: u64) -> Result<(), StoreError> {
+pub(super) fn insert_delivery(
+    transaction: &Transaction<'_>,
+    event: i64,
+    lane: &Lane,
+    now_ms: u64,
+) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
             "INSERT INTO deliveries (event, environment, channel, name, address, state, created_ms, due_ms)
