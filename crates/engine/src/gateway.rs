@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::native::Native;
 use crate::proofs::Kept;
 use crate::reservation::Held;
+use crate::stage::authenticate::memo::Tags;
 use crate::state::{Change, DEFAULT_ENVIRONMENT, LiveKey, State};
 
 /// Computes the keyed hash under which a key is known.
@@ -73,6 +74,8 @@ pub struct Gateway {
     /// Held by whoever makes the next state; requests never wait for it.
     writer: Mutex<()>,
     hasher: Box<KeyHasher>,
+    /// Under these the hashes of secrets are remembered.
+    pub(crate) tags: Tags,
     anonymous: Arc<LiveKey>,
     draining: AtomicBool,
     /// The one clock.
@@ -114,6 +117,7 @@ impl Gateway {
             state: ArcSwap::from_pointee(state),
             writer: Mutex::new(()),
             hasher,
+            tags: Tags::default(),
             anonymous: Arc::new(LiveKey::without_secret(anonymous)),
             draining: AtomicBool::new(false),
             clock,

@@ -364,7 +364,7 @@ impl Open {
         };
         settlement.cost = settlement.cost.map(|cost| NanoUsd(cost.0.saturating_add(lost)));
         settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, tier));
-        settlement.latency_us = self.gateway.clock.now().micros_since(self.arrived);
+        settlement.latency_us = self.gateway.clock.now_anew().micros_since(self.arrived);
         let account = Account {
             latency_us: settlement.latency_us,
             cost: settlement.cost,

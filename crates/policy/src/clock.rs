@@ -1,8 +1,12 @@
 //! The one clock. Nothing else in the product asks the system for the time.
 
+mod turn;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use self::turn::turn;
 
 /// An instant of the monotonic clock, in nanoseconds since the clock was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +55,12 @@ impl Hands {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Clock {
     /// Returns the system's clock.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
@@ -64,22 +74,33 @@ impl Clock {
         (Self(Source::Manual(Arc::clone(&hands))), hands)
     }
 
-    /// Returns the monotonic time.
+    /// Returns the monotonic time; within a [`turn`], that of its first reading.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
     pub fn now(&self) -> Monotonic {
+        self.monotonic(|| turn::instant(Instant::now))
+    }
+
+    /// Returns the monotonic time, read anew also within a [`turn`]: for what measures the turn itself.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
+    pub fn now_anew(&self) -> Monotonic {
+        self.monotonic(Instant::now)
+    }
+
+    fn monotonic(&self, read: impl FnOnce() -> Instant) -> Monotonic {
         match &self.0 {
-            Source::System { start } => Monotonic(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+            Source::System { start } => {
+                let since = read().saturating_duration_since(*start);
+                Monotonic(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+            }
             Source::Manual(hands) => Monotonic(hands.monotonic_ns.load(Ordering::Relaxed)),
         }
     }
 
-    /// Returns the wall time in Unix milliseconds; 0 when the system's clock stands before 1970.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
+    /// Returns the wall time in Unix milliseconds; 0 when the system's clock stands before 1970. Within a [`turn`] it is
+    /// that of its first reading.
     pub fn unix_ms(&self) -> u64 {
         match &self.0 {
-            Source::System { .. } => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-            }
+            Source::System { .. } => turn::unix_ms(unix_ms),
             Source::Manual(hands) => hands.unix_ms.load(Ordering::Relaxed),
         }
     }

@@ -1,6 +1,6 @@
 //! The data listener: connections, and one service for every request on them.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -21,6 +21,7 @@ use ir::failure::{Code, Failure, Fault};
 use ir::id::RequestId;
 use net::h1::serve::head::HeadError;
 use net::h1::serve::{Handler, RequestBody};
+use policy::clock::turn;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -80,10 +81,14 @@ where
 {
     let answers = Answers { worker, peer };
     // What is wrong with a connection concerns its peer alone.
-    let Some(http2) = net::h1::serve::serve(Box::new(io), &answers, &stop).await else { return };
+    let http2 = {
+        let mut served = pin!(net::h1::serve::serve(Box::new(io), &answers, &stop));
+        poll_fn(|cx| turn(|| served.as_mut().poll(cx))).await
+    };
+    let Some(http2) = http2 else { return };
     let tasks = answers.worker.gateway.tasks.clone();
-    let streams = net::h2::serve(http2, Arc::new(answers), &stop, |stream| {
-        tasks.spawn(stream);
+    let streams = net::h2::serve(http2, Arc::new(answers), &stop, |mut stream| {
+        tasks.spawn(poll_fn(move |cx| turn(|| stream.as_mut().poll(cx))));
     });
     // Boxed, so that connections of HTTP/1.1 have no room for it.
     Box::pin(streams).await;

@@ -1,6 +1,8 @@
 //! Who asks: the key, and the environment it belongs to. It needs the head alone, so that a stranger cannot make us
 //! read a body.
 
+pub(crate) mod memo;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -87,7 +89,9 @@ fn recognise<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Ref
     let (headers, peer) = (arrival.headers(), arrival.peer.ip());
     let refused = |failure| Refusal::closing(arrival.id, failure);
     let state = gateway.glance();
-    let known = secret(headers).and_then(|secret| state.keys.get(&gateway.hash(secret)));
+    let known = secret(headers).and_then(|secret| {
+        memo::find(&gateway.tags, secret, |secret| gateway.hash(secret), |hash| state.keys.get(hash))
+    });
     let key = match (known, gateway.anonymous(peer)) {
         (Some(slot), _) => &slot.key,
         (None, Some(anonymous)) => anonymous,

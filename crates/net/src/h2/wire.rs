@@ -42,8 +42,9 @@ impl AsyncRead for Wire {
             return Pin::new(&mut line.io).poll_read(cx, out);
         }
         let read = line.buffer.as_slice().get(..out.remaining()).unwrap_or(line.buffer.as_slice());
+        let length = read.len();
         out.put_slice(read);
-        line.buffer.skip(out.filled().len());
+        line.buffer.skip(length);
         if line.buffer.is_empty() {
             line.buffer.release();
         }

@@ -7,12 +7,15 @@
 //! at the end even when a failed write left bytes beyond it. An entry has a largest size, so that room can be reserved
 //! before it is known: what people could make long is cut to fit.
 
+mod room;
+
 use std::sync::Arc;
 
 use ir::settlement::{AttemptRecord, Intent, Settlement, Subject};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::room::Room;
 use super::segment::FORMAT_VERSION;
 
 /// The room that one intent takes at most, in bytes.
@@ -59,7 +62,7 @@ pub fn encode_settlement(settlement: &mut Settlement, buffer: &mut [u8]) -> Opti
 }
 
 fn encode<T: Serialize>(value: &T, kind: u8, room: usize, buffer: &mut [u8]) -> Option<usize> {
-    let payload = postcard::to_slice(value, buffer.get_mut(HEAD_BYTES..room)?).ok()?.len();
+    let payload = postcard::serialize_with_flavor(value, Room::new(buffer.get_mut(HEAD_BYTES..room)?)).ok()?;
     let length = HEAD_BYTES + payload;
     buffer.get_mut(length..length + END_BYTES)?.fill(0);
     *buffer.get_mut(CHECKED_FROM)? = kind;

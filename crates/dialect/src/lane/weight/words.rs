@@ -11,6 +11,9 @@ use memchr::memmem::Finder;
 /// One quote or underscore among so many bytes is rare: to look at each takes no longer than the passes it saves.
 const RARE: usize = 128;
 
+/// So many are few, however short the text is.
+const FEW: usize = 40;
+
 /// The name of a file that the provider has.
 const FILE: &[u8] = b"\"file_id\"";
 
@@ -62,7 +65,7 @@ pub(super) fn blobs(body: &[u8]) -> impl Iterator<Item = usize> {
 impl Words {
     /// Looks through a body.
     pub(super) fn of(body: &[u8]) -> Self {
-        Self::by_places(body, body.len() / RARE).unwrap_or_else(|| Self::by_words(body))
+        Self::by_places(body, FEW + body.len() / RARE).unwrap_or_else(|| Self::by_words(body))
     }
 
     /// Looks at every quote and underscore; `None` when there are more than `most`.
