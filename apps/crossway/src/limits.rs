@@ -143,7 +143,7 @@ fn usage(answer: &Value) -> Vec<String> {
 
 /// Returns rows whose columns stand below each other. A name may hold anything: a row is one line.
 fn table(head: &[&str], data: &Value, line: impl Fn(&Value) -> Vec<String>) -> Vec<String> {
-    let plain = |cell: String| -> String { cell.chars().map(|one| if one.is_control() { ' ' } else { one }).collect() };
+    let plain = |cell: String| ir::plain::one_line(&cell);
     let mut rows = vec![head.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()];
     let counts = data.as_array().map_or(&[][..], Vec::as_slice);
     rows.extend(counts.iter().map(|count| line(count).into_iter().map(plain).collect()));

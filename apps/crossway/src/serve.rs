@@ -214,8 +214,8 @@ fn warn_of_configuration(plane: &Plane) {
 fn warn_of_openness(gateway: &Gateway, address: SocketAddr) {
     use engine::gateway::Anonymous;
     if gateway.options.anonymous != Anonymous::Off {
-        let calls = "/admin/systemprompt, /admin/guardrails, /admin/stats";
-        let message = "Whoever needs no key may read and change the system prompt and the guardrails of these calls";
+        let calls = "/admin/systemprompt, /admin/guardrails, /admin/ratelimit, /admin/stats";
+        let message = "Whoever needs no key may read and change the system prompt, the guardrails and the rate limit of these calls";
         tracing::warn!(component = "keys", calls, "{message}");
     }
     match gateway.options.anonymous {

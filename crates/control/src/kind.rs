@@ -293,6 +293,11 @@ pub fn kind(plural: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.plural == plural)
 }
 
+/// Returns the kind of a singular name, as resource files may write it.
+pub fn of_singular(singular: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.singular == singular)
+}
+
 /// Reads a spec; the document's name stands in for the field that is absent.
 fn standing_in<T: DeserializeOwned + Default>(
     incoming: Incoming<'_>,

@@ -130,6 +130,10 @@ impl Framing {
                 let event = sse::name(bytes).map(text).transpose()?;
                 match sse::data(bytes) {
                     Data::None => Ok(Step::More),
+                    // A heartbeat of some servers.
+                    Data::Line(range) if bytes.get(range.clone()).is_none_or(|data| data.trim_ascii().is_empty()) => {
+                        Ok(Step::More)
+                    }
                     Data::Line(range) => visit(Frame { event, data: text(bytes.get(range).unwrap_or_default())? }),
                     // The standard joins lines with a line feed. The data are JSON, where that is white space, and what
                     // is carried from them must fit into one line of an event that we send.
@@ -163,7 +167,8 @@ mod tests {
 
     #[test]
     fn however_they_are_cut() {
-        let events = "\u{feff}event: a\r\ndata: {\"é\":1}\r\n\r\n: ping\n\ndata: x\ndata: y\n\ndata: lost";
+        let events =
+            "\u{feff}event: a\r\ndata: {\"é\":1}\r\n\r\ndata:\n\ndata: \n\n: ping\n\ndata: x\ndata: y\n\ndata: lost";
         check(Dialect::Anthropic, events, &[("a", "{\"é\":1}"), ("", "x y")]);
         check(
             Dialect::Ollama,

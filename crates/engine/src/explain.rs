@@ -10,10 +10,11 @@ use http_body::Body;
 use ir::failure::Failure;
 use ir::money::NanoUsd;
 use policy::condition::facts::Header;
+use policy::limit::bind::Bindings;
 use policy::snapshot::route::Weights;
-use policy::snapshot::{Model, ModelIndex};
+use policy::snapshot::{Model, ModelIndex, Snapshot};
 use routing::plan::choice::expected_cost;
-use routing::plan::{By, Routed};
+use routing::plan::{By, Plan, Planned, Routed};
 use routing::rank::Terms;
 
 use crate::gateway::{Gateway, Options};
@@ -25,10 +26,14 @@ use crate::stage::decode;
 use crate::stage::dispatch::brought::reason;
 use crate::stage::dispatch::watch::held;
 use crate::stage::plan::{Circumstances, decide, prefix};
+use crate::stage::reserve::lacks_price;
 use crate::state::{Configuration, LiveKey};
 
 /// The largest request that is explained to its caller: it may hold images; more says nothing about where it goes.
 const MAX_BODY_BYTES: usize = 4 << 20;
+
+/// Why a target is left out whose cost nobody could say.
+const UNPRICED: &str = "its price is unknown, and money is limited";
 
 /// A request that is not made.
 #[derive(Debug)]
@@ -148,7 +153,8 @@ pub fn explain(
     question: &Question,
 ) -> Result<Explanation, Failure> {
     let mut request = Asked::decode(question.surface, question.body.clone())?;
-    let demand = Demand::of(&request, limits::of_key(gateway, key, configuration).is_some());
+    let bindings = limits::of_key(gateway, key, configuration);
+    let demand = Demand::of(&request, bindings.is_some());
     let prefix = prefix(configuration, &request);
     let around = Circumstances {
         configuration,
@@ -163,8 +169,9 @@ pub fn explain(
         prefix: prefix.as_ref(),
         failed: &|_, _, _| {},
     };
-    let plan = decide(&around, &mut request)?;
+    let mut plan = decide(&around, &mut request)?;
     let snapshot = &configuration.snapshot;
+    let unpriced = bindings.map_or(Ok(Vec::new()), |bindings| leave_out_unpriced(snapshot, &bindings, &mut plan))?;
     let step = |index: ModelIndex, reason: String| {
         let model = snapshot.model(index)?;
         let scored = plan.scores.iter().find(|score| score.model == index);
@@ -196,6 +203,7 @@ pub fn explain(
             .excluded
             .iter()
             .filter_map(|one| Some(Step { of_rights: one.why.is_right(), ..step(one.model, one.why.to_string())? }))
+            .chain(unpriced.into_iter().filter_map(|model| step(model, UNPRICED.to_owned())))
             .collect(),
         policy: plan.policy,
         weights: plan.weights,
@@ -205,4 +213,18 @@ pub fn explain(
         attempts,
         route: plan.route.map(|routed| Decided::of(*routed)),
     })
+}
+
+/// Takes targets out of the plan that would not be asked because their cost is unknown, and returns them.
+///
+/// # Errors
+/// 403 where no other target is left.
+fn leave_out_unpriced(snapshot: &Snapshot, bindings: &Bindings, plan: &mut Plan) -> Result<Vec<ModelIndex>, Failure> {
+    let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
+    let lack = |planned: &mut Planned| lacks_price(snapshot, bindings, planned.model);
+    let left_out: Vec<ModelIndex> = plan.attempts.extract_if(.., lack).map(|planned| planned.model).collect();
+    match first {
+        Some(model) if plan.attempts.is_empty() => Err(limits::unpriced(&model.slug)),
+        _ => Ok(left_out),
+    }
 }

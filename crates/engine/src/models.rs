@@ -1,6 +1,7 @@
 //! `GET /v1/models`: what a key may use.
 
 use ir::money::{Bucket, Prices};
+use policy::compile::RESERVED_NAMES;
 use policy::snapshot::{CompiledKey, Model, ModelIndex};
 use routing::rights::Rights;
 use serde::Serialize;
@@ -41,22 +42,10 @@ pub struct Pricing {
     pub cache_write: Option<String>,
 }
 
-/// Returns the models that a key may use, each slug once, `auto` first when there is a choice.
+/// Returns the models that a key may use, each slug once, after the policies that choose among them.
 pub fn list<'a>(configuration: &'a Configuration, key: &CompiledKey) -> Vec<ModelEntry<'a>> {
     let snapshot = &configuration.snapshot;
     let mut entries: Vec<ModelEntry<'a>> = Vec::new();
-    if snapshot.providers.iter().any(|provider| provider.default_model.is_some()) {
-        entries.push(ModelEntry {
-            id: "auto",
-            object: "model",
-            created: 0,
-            owned_by: "crossway",
-            context_window: None,
-            max_output_tokens: None,
-            capabilities: &[],
-            pricing: None,
-        });
-    }
     let rights = Rights::of(snapshot, key);
     let mut seen = std::collections::HashSet::new();
     for (at, model) in snapshot.models.iter().enumerate() {
@@ -65,7 +54,24 @@ pub fn list<'a>(configuration: &'a Configuration, key: &CompiledKey) -> Vec<Mode
             entries.push(entry(model, provider));
         }
     }
+    // Where there is nothing to choose from, a policy chooses nothing.
+    if !entries.is_empty() {
+        entries.splice(0..0, RESERVED_NAMES.map(chooser));
+    }
     entries
+}
+
+fn chooser(name: &'static str) -> ModelEntry<'static> {
+    ModelEntry {
+        id: name,
+        object: "model",
+        created: 0,
+        owned_by: "crossway",
+        context_window: None,
+        max_output_tokens: None,
+        capabilities: &[],
+        pricing: None,
+    }
 }
 
 fn entry<'a>(model: &'a Model, provider: &'a str) -> ModelEntry<'a> {

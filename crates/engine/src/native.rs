@@ -14,6 +14,7 @@ use ir::id::RequestId;
 
 use crate::body::ReplyBody;
 use crate::gateway::{Gateway, Options};
+use crate::limits;
 use crate::pipeline::Arrival;
 use crate::refusal::Refusal;
 use crate::stage::authenticate::{Identity, identify, identify_manager};
@@ -60,8 +61,13 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let identity = identify(gateway, &arrival)?;
+    let (asker, peer) = (identity.clone(), arrival.peer.ip());
     let (native, call) = received(gateway, arrival, identity, MAX_FEEDBACK_BYTES).await?;
-    Ok(native.feedback(call).await)
+    let mut response = native.feedback(call).await;
+    if let Some(standing) = limits::standing(gateway, &asker.key, &asker.configuration, peer) {
+        standing.write(response.headers_mut());
+    }
+    Ok(response)
 }
 
 /// Answers a request under `/api/v1`.

@@ -16,7 +16,7 @@ use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::clock::{Clock, Monotonic};
 use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
-use policy::limit::reservation::Binding;
+use policy::limit::reservation::{Binding, Bound};
 use settle::journal::batch::Due;
 use settle::journal::writer::{JournalUnavailable, Permit};
 
@@ -40,6 +40,8 @@ pub struct Ticket {
     limits: Option<Arc<Bindings>>,
     /// What binds it at the target that is asked, beside that.
     target: Binding,
+    /// The limit of a target that let it pass over to the next, if no target followed.
+    refused: Option<Box<Bound>>,
 }
 
 struct Open {
@@ -143,7 +145,7 @@ impl Ticket {
             cover: Cover::default(),
             second: None,
         };
-        Self { open: Some(Box::new(open)), limits: None, target: Binding::default() }
+        Self { open: Some(Box::new(open)), limits: None, target: Binding::default(), refused: None }
     }
 
     /// Returns the request's id.

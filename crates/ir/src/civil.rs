@@ -9,6 +9,18 @@ pub fn rfc3339(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
+/// Reads a date as HTTP writes it (`Wed, 21 Oct 2026 07:28:00 GMT`, RFC 9110 section 5.6.7) as Unix milliseconds.
+/// `None` for anything else, the two obsolete forms among it.
+pub fn parse_http(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, date) = text.trim().split_once(", ")?;
+    let mut parts = date.split(' ');
+    let (day, month, year, time) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    let whole = parts.next() == Some("GMT") && parts.next().is_none();
+    parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z")).filter(|_| whole)
+}
+
 /// Reads RFC 3339 text (`2026-11-18T09:06:40Z`, with a fraction or an offset if need be) as Unix milliseconds. `None`
 /// for anything else, for dates that do not exist and for instants before 1970. A leap second is the second before it.
 pub fn parse_rfc3339(text: &str) -> Option<u64> {
@@ -75,6 +87,20 @@ mod tests {
 
     fn check(unix_ms: u64, expect: &str) {
         assert_eq!(rfc3339(unix_ms), expect);
+    }
+
+    #[test]
+    fn reads_the_dates_of_http() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(parse_http(text).map(rfc3339).as_deref(), expect, "{text}");
+        };
+        check("Sun, 06 Nov 1994 08:49:37 GMT", Some("1994-11-06T08:49:37.000Z"));
+        check("Wed, 21 Oct 2026 07:28:00 GMT", Some("2026-10-21T07:28:00.000Z"));
+        for no in
+            ["", "3", "Wed, 21 Oct 2026 07:28:00", "Wed, 31 Feb 2026 07:28:00 GMT", "Wed, 21 okt 2026 07:28:00 GMT"]
+        {
+            check(no, None);
+        }
     }
 
     #[test]

@@ -180,6 +180,8 @@ pub struct Failure {
     pub should_retry: Option<bool>,
     /// Whether the provider says that it is overloaded: Anthropic's surface has a status of its own for it.
     pub overloaded: bool,
+    /// What the provider said of its own limits, names and values, as it said it.
+    pub limits: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl Failure {
@@ -195,6 +197,7 @@ impl Failure {
             retry_after: None,
             should_retry: None,
             overloaded: false,
+            limits: Box::default(),
         }
     }
 

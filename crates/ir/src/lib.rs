@@ -11,6 +11,7 @@ pub mod guard;
 pub mod id;
 pub mod json;
 pub mod money;
+pub mod plain;
 pub mod report;
 pub mod settlement;
 pub mod surface;

@@ -134,6 +134,10 @@ pub struct Origin {
     pub lines: BTreeMap<String, usize>,
     /// The fields that have been reported already and are therefore missing from the entry.
     pub broken: BTreeSet<String>,
+    /// What fields are called where they are written, when that is not our name.
+    pub renamed: BTreeMap<String, String>,
+    /// The environment variables that said fields, whatever the file says.
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Origin {
@@ -144,10 +148,14 @@ impl Origin {
 
     /// Returns a problem of one field; an empty field names the entry itself.
     pub fn problem(&self, field: &str, message: impl Into<String>) -> Problem {
-        let path = match (self.path.is_empty(), field.is_empty()) {
-            (true, _) => field.to_owned(),
+        if let Some(variable) = self.variables.get(field) {
+            return Problem::new("environment", variable.as_str(), message);
+        }
+        let name = self.renamed.get(field).map_or(field, String::as_str);
+        let path = match (self.path.is_empty(), name.is_empty()) {
+            (true, _) => name.to_owned(),
             (false, true) => self.path.clone(),
-            (false, false) => format!("{}.{field}", self.path),
+            (false, false) => format!("{}.{name}", self.path),
         };
         Problem::new(Arc::clone(&self.file), path, message).at(self.line_of(field))
     }

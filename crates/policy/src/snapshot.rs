@@ -293,6 +293,8 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     /// `vision`, `tools`, `json_schema`, `reasoning`, `audio`, …
     pub capabilities: Vec<Box<str>>,
+    /// Whether that is all it can do. Of a model that nobody has described the provider knows what it can do.
+    pub capabilities_known: bool,
     /// 0 to 100, when known.
     pub quality: Option<u32>,
     /// Release date as Unix seconds, 0 when unknown (`created` in `/v1/models`).

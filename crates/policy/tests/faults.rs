@@ -243,7 +243,7 @@ fn guardrails() {
             "crossway.toml:17: guardrails.e.apply_to: empty (leave it out for replies, or write enabled = false)",
             "crossway.toml:19: guardrails.f.require_disclaimer: a disclaimer is for replies, and apply_to leaves them out",
             "crossway.toml:23: guardrails.g.banned_phrases: expected a list in brackets, found a string",
-            "crossway.toml:24: guardrails.g.min_length: expected a whole number that is not negative, found a whole number",
+            "crossway.toml:24: guardrails.g.min_length: expected a whole number that is not negative, found a negative number",
         ],
     );
     check(
@@ -336,6 +336,22 @@ fn three_hundred_faults_are_three_hundred_problems() {
         assert_eq!((problem.line, problem.severity), (Some(6 + 4 * index), Severity::Error));
         assert_eq!(problem.path, format!("providers.p{index}.timeout_ms"));
     }
+}
+
+#[test]
+fn a_fault_names_what_somebody_wrote() {
+    let env = |name: &str| match name {
+        "OPENAI_API_KEY" => Some("k".to_owned()),
+        "CROSSWAY_OPENAI_BASE_URL" => Some("nowhere".to_owned()),
+        _ => None,
+    };
+    let lines = |file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>| -> Vec<String> {
+        load_text(file, text, env, false).unwrap_err().iter().map(ToString::to_string).collect()
+    };
+    const HINT: &str = "not a URL (write it like https://api.example.com/v1)";
+    assert_eq!(lines("crossway.toml", "", &env), [format!("environment: CROSSWAY_OPENAI_BASE_URL: {HINT}")]);
+    let text = "[openAIConfig]\napiKey = \"k\"\nmodel = \"gpt-4\"\nendpoint = \"api.openai.com\"\n";
+    assert_eq!(lines("Config.toml", text, &|_| None), [format!("Config.toml:4: openAIConfig.endpoint: {HINT}")]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use engine::gateway::Gateway;
 use engine::native::{feedback, manage};
 use engine::pipeline::{Arrival, chat};
 use engine::refusal::Refusal;
+use engine::stage::authenticate::glimpse;
 use engine::worker::Worker;
 use http::request::Parts;
 use http::{Method, Response};
@@ -90,7 +91,6 @@ pub async fn answer<B>(worker: &Arc<Worker>, surface: Surface, arrival: Arrival<
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let id = arrival.id;
     let uri = arrival.head.uri.clone();
     let answer = match (route(uri.path()), &arrival.head.method) {
         (Some(Route::Chat | Route::Messages), &Method::POST) => chat(worker, surface, arrival).await,
@@ -101,10 +101,10 @@ where
         (Some(Route::Feedback), &Method::POST) => feedback(&worker.gateway, arrival).await,
         (Some(Route::Native), _) => manage(&worker.gateway, arrival).await,
         (Some(Route::Chat | Route::Messages | Route::CountTokens | Route::Explain | Route::Feedback), _) => {
-            Err(method(id, "POST"))
+            Err(method(worker, &arrival, "POST"))
         }
-        (Some(_), _) => Err(method(id, "GET")),
-        (None, _) => Err(Refusal::closing(id, not_found(uri.path()))),
+        (Some(_), _) => Err(method(worker, &arrival, "GET")),
+        (None, _) => Err(closing(worker, &arrival, not_found(uri.path()))),
     };
     answer.unwrap_or_else(|refusal| {
         if !refusal.admitted {
@@ -120,9 +120,18 @@ fn not_found(path: &str) -> Failure {
     Failure::new(Code::NotFound, Fault::Caller, format!("unknown path{hint}"))
 }
 
-fn method(id: RequestId, allowed: &str) -> Refusal {
+fn method<B>(worker: &Worker, arrival: &Arrival<B>, allowed: &str) -> Refusal {
     let failure = Failure::new(Code::MethodNotAllowed, Fault::Caller, format!("this path takes {allowed} only"));
-    Refusal::closing(id, failure.with_param(allowed))
+    closing(worker, arrival, failure.with_param(allowed))
+}
+
+/// Refuses what needs no key; who has one is told how it stands.
+fn closing<B>(worker: &Worker, arrival: &Arrival<B>, failure: Failure) -> Refusal {
+    let refusal = Refusal::closing(arrival.id, failure);
+    match glimpse(&worker.gateway, arrival) {
+        Some(identity) => refusal.of(&worker.gateway, &identity, arrival.peer.ip()),
+        None => refusal,
+    }
 }
 
 /// Renders a refusal.

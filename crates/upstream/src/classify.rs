@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dialect::lane::read_error;
+use ir::civil::parse_http;
 use ir::failure::{Code, Failure, Fault};
 use ir::report::Report;
 use net::h1::ResponseHead;
@@ -32,13 +33,15 @@ pub fn classify(target: &Target, head: &ResponseHead, body: &[u8]) -> AttemptFai
     let mut report = read_error(target.dialect, body);
     report.message = report.message.map(|message| target.scrub(&message));
     report.code = report.code.map(|code| target.scrub(&code));
+    let loops = head.get("x-crossway-error-code") == Some(Code::LoopDetected.name());
     AttemptFailure {
-        class: class(head.status, &report),
+        class: if loops { Class::Loop } else { class(head.status, &report) },
         status: Some(head.status),
         retry_after: retry_after(head),
         detail: "".into(),
         refusal: None,
-        report,
+        limits: said_of_limits(head),
+        report: Box::new(report),
     }
 }
 
@@ -49,10 +52,11 @@ pub fn in_band(target: &Target, report: Report) -> AttemptFailure {
     AttemptFailure {
         class: class(status.unwrap_or(500), &report),
         status: status.or(Some(200)),
-        report: Report { message: report.message.map(|message| target.scrub(&message)), ..report },
+        report: Box::new(Report { message: report.message.map(|message| target.scrub(&message)), ..report }),
         retry_after: None,
         detail: "an error with status 200".into(),
         refusal: None,
+        limits: Box::default(),
     }
 }
 
@@ -115,11 +119,33 @@ fn class(status: u16, report: &Report) -> Class {
     }
 }
 
-/// Reads `retry-after-ms` (OpenAI) or `Retry-After` in seconds (RFC 9110 section 10.2.3). A date is not understood:
-/// providers send seconds.
+/// More than any of the values takes: a number, a time, a duration.
+const MAX_LIMIT_BYTES: usize = 64;
+
+/// Returns the fields that say how the provider's own limits stand.
+fn said_of_limits(head: &ResponseHead) -> Box<[(Box<str>, Box<str>)]> {
+    let of_limits = |name: &[u8]| {
+        let begins = |with: &[u8]| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+        begins(b"x-ratelimit-") || begins(b"anthropic-ratelimit-")
+    };
+    let text =
+        |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_LIMIT_BYTES).map(Into::into);
+    head.fields()
+        .filter(|(name, _)| of_limits(name))
+        .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+        .collect()
+}
+
+/// Reads `retry-after-ms` (OpenAI) or `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, from the provider's
+/// own `Date` on.
 fn retry_after(head: &ResponseHead) -> Option<Duration> {
     let number = |name: &str| head.get(name)?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
+    let date = |name: &str| head.get(name).and_then(parse_http);
+    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"));
+    let Some(seconds) = seconds else {
+        let wait = date("retry-after")?.saturating_sub(date("date")?);
+        return Some(Duration::from_millis(wait).min(MAX_RETRY_AFTER));
+    };
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER).min(MAX_RETRY_AFTER))
 }
 
@@ -130,7 +156,7 @@ pub fn leads_on(class: Class, on: &FallbackOn) -> bool {
         Class::Timeout => on.timeout,
         Class::RequestTimeout => on.request_timeout,
         Class::RateLimited => on.rate_limited,
-        Class::Server | Class::Malformed => on.server_error,
+        Class::Server | Class::Malformed | Class::Loop => on.server_error,
         Class::Overloaded => on.overloaded,
         Class::Auth | Class::Payment => on.auth,
         Class::NotFound => on.model_not_found,
@@ -187,6 +213,10 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
             }
             rejected
         }
+        Class::Loop => {
+            let message = "a provider points back at this gateway: its base URL has to be another one";
+            Failure::new(Code::LoopDetected, Fault::Operator, message)
+        }
         Class::Overloaded | Class::Server | Class::Unsupported => {
             Failure::new(Code::UpstreamError, Fault::Provider, told("the provider failed"))
         }
@@ -198,6 +228,8 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
         retry_after,
         detail: Some(failure.to_string()),
         overloaded: failure.class == Class::Overloaded,
+        // Those of the operator's account are the operator's.
+        limits: if answer.fault == Fault::Operator { Box::default() } else { failure.limits.clone() },
         ..answer
     }
 }
@@ -209,7 +241,8 @@ mod tests {
     fn check(status: u16, message: &str, class_: Class, code: Code, client_status: u16) {
         let report = Report { message: Some(message.into()), ..Report::default() };
         assert_eq!(class(status, &report), class_, "{status} {message}");
-        let failure = AttemptFailure { status: Some(status), report, ..AttemptFailure::new(class_, "") };
+        let failure =
+            AttemptFailure { status: Some(status), report: Box::new(report), ..AttemptFailure::new(class_, "") };
         let told = client_failure(&failure);
         assert_eq!((told.code, told.status), (code, client_status), "{status} {message}");
     }
@@ -239,7 +272,7 @@ mod tests {
     #[test]
     fn the_operators_account_is_not_told() {
         let failure = AttemptFailure {
-            report: Report { message: Some("org acme is out of credit".into()), ..Report::default() },
+            report: Box::new(Report { message: Some("org acme is out of credit".into()), ..Report::default() }),
             ..AttemptFailure::new(Class::Auth, "")
         };
         assert!(!client_failure(&failure).message.contains("acme"));

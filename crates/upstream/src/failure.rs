@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ir::failure::Failure;
 use ir::report::Report;
+use net::h1::ResponseHead;
 
 /// What broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Class {
     Rejected,
     /// 529, or it says that it is overloaded.
     Overloaded,
+    /// It points back at this gateway, directly or through others.
+    Loop,
     /// The request asks for what this provider cannot be told; it was not asked.
     Unsupported,
     /// 500 to 599, and what is neither success nor error (redirects).
@@ -61,6 +64,7 @@ impl Class {
             Self::ContentFilter => "content_filter",
             Self::Rejected => "rejected",
             Self::Overloaded => "overloaded",
+            Self::Loop => "loop",
             Self::Unsupported => "unsupported",
             Self::Server => "server_error",
         }
@@ -80,20 +84,44 @@ pub struct AttemptFailure {
     pub class: Class,
     /// The provider's status, when it answered.
     pub status: Option<u16>,
-    /// What it said.
-    pub report: Report,
+    /// What it said; boxed, because failures are rare and results are everywhere.
+    pub report: Box<Report>,
     /// How long it wants to be left alone.
     pub retry_after: Option<Duration>,
     /// The log's text for what broke below HTTP.
     pub detail: Box<str>,
     /// Our own refusal, where the provider was not asked.
     pub refusal: Option<Box<Failure>>,
+    /// What it said of its own limits, names and values.
+    pub limits: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl AttemptFailure {
     /// Returns a failure below or outside the provider's own error report.
     pub fn new(class: Class, detail: impl Into<Box<str>>) -> Self {
-        Self { class, status: None, report: Report::default(), retry_after: None, detail: detail.into(), refusal: None }
+        Self {
+            class,
+            status: None,
+            report: Box::default(),
+            retry_after: None,
+            detail: detail.into(),
+            refusal: None,
+            limits: Box::default(),
+        }
+    }
+
+    /// Adds to the log's text how an answer is compressed that could not be read: none was asked to be.
+    #[must_use]
+    pub fn compressed(self, head: &ResponseHead) -> Self {
+        let coding = head.get("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        match coding {
+            Some(coding) => {
+                let coding: String = coding.chars().take(32).collect();
+                let detail = format!("{} (it says that it is compressed, as {coding:?}, unasked)", self.detail);
+                Self { detail: detail.into(), ..self }
+            }
+            None => self,
+        }
     }
 
     /// Returns the failure of an attempt that was not made.

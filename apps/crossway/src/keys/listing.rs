@@ -24,7 +24,12 @@ pub fn list(plane: &Plane, environment: Option<String>, format: Format) -> Resul
                 let (prefix, state) = (format!("{}…", status(key, "prefix")), status(key, "state"));
                 let created = ir::civil::rfc3339(key.created_at_ms);
                 let created = created.split_once('.').map_or(created.as_str(), |(seconds, _)| seconds);
-                Ok(writeln!(out, "{prefix:<12} {state:<10} {:<12} {created:<20} {}", key.environment, key.name)?)
+                Ok(writeln!(
+                    out,
+                    "{prefix:<12} {state:<10} {:<12} {created:<20} {}",
+                    key.environment,
+                    ir::plain::one_line(&key.name)
+                )?)
             })
         }
         Format::Json => {

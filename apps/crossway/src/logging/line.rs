@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use ir::plain::is_unsafe;
 use serde_json::{Map, Value, json};
 use tracing::Level;
 
@@ -96,14 +97,6 @@ fn shortened(mut text: String) -> String {
         let _infallible = write!(text, "… ({left} more bytes)");
     }
     text
-}
-
-/// Whether a character must not stand in a log as it is: controls (C0, DEL, C1), line and paragraph separators, what changes
-/// the direction of text (Unicode Standard Annex 9), and the byte order mark.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
-        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Returns a text in which everything that must not stand there is written as Rust does it; the backslash too, so that no

@@ -123,6 +123,8 @@ fn describe(message: &str, value: &Value) -> String {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
         Value::Number(number) if number.is_f64() => "a decimal number",
+        Value::Number(number) if number.as_i64().is_some_and(|number| number < 0) => "a negative number",
+        Value::Number(_) if expected.starts_with("a whole number") => "one that is too large",
         Value::Number(_) => "a whole number",
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
@@ -160,7 +162,7 @@ mod tests {
             &[
                 "here: spec.kind: expected a string, found a whole number",
                 "here: spec.timeout_ms: expected a whole number that is not negative, found a string",
-                "here: spec.idle_timeout_ms: expected a whole number that is not negative, found a whole number",
+                "here: spec.idle_timeout_ms: expected a whole number that is not negative, found a negative number",
                 "here: spec.bas_url: unknown field (did you mean base_url?)",
                 "here: spec.credentials[0].weight: expected a whole number that is not negative, found a decimal number",
                 "here: spec.credentials[1].valu: unknown field (did you mean value?)",

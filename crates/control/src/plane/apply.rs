@@ -17,7 +17,7 @@ use super::{Plane, State, edit, webhooks};
 use crate::actor::Actor;
 use crate::document::label;
 use crate::keys;
-use crate::kind::{ENVIRONMENTS, KEYS, KINDS, Kind, kind};
+use crate::kind::{ENVIRONMENTS, KEYS, KINDS, Kind, kind, of_singular};
 use crate::refusal::Refusal;
 use crate::resource::{Draft, Spec};
 
@@ -165,7 +165,7 @@ impl Plane {
         plan: &mut ApplyPlan,
     ) -> Result<Result<(), Problem>, Refusal> {
         let at = |field: &str, message: &str| Problem::new(format!("document {}", index + 1), field, message);
-        let Some(kind) = kind(&document.kind) else {
+        let Some(kind) = kind(&document.kind).or_else(|| of_singular(&document.kind)) else {
             let hint = policy::problem::did_you_mean(&document.kind, KINDS.iter().map(|kind| kind.plural));
             return Ok(Err(at("kind", "there is no such kind").maybe_hint(hint)));
         };

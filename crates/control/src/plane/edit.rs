@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ir::id::ResourceId;
+use ir::plain::is_unsafe;
 use policy::problem::Problem;
 use policy::snapshot::Snapshot;
 use serde_json::Value;
@@ -60,6 +61,9 @@ pub(super) fn name_fault(kind: &Kind, name: &str) -> Option<&'static str> {
     let longest = if kind.name_field.is_some() { MODEL_NAME_CHARACTERS } else { NAME_CHARACTERS };
     if characters == 0 || characters > longest || name.chars().any(char::is_control) {
         return Some("a name has 1 to 128 characters (264 if it is a model's) and no control characters");
+    }
+    if name.chars().any(is_unsafe) {
+        return Some("a name holds no characters that turn the direction of writing or break lines");
     }
     if name.trim() != name {
         return Some("a name neither begins nor ends with a space");

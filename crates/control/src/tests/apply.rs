@@ -16,6 +16,27 @@ fn apply(rig: &Rig, documents: Vec<Document>) -> Result<Vec<(Action, String)>, R
 }
 
 #[test]
+fn documents_name_their_kind_as_files_do() {
+    let rig = Rig::new();
+    let documents = vec![document("team", "one", json!({})), document("teams", "one", json!({}))];
+    assert_eq!(lines(&apply(&rig, documents).unwrap_err()), ["default/teams/one name: another document has this name"]);
+    let made =
+        apply(&rig, vec![document("team", "one", json!({})), document("provider", "p", json!({"kind": "demo"}))]);
+    let made: Vec<String> = made.unwrap().into_iter().map(|(_, place)| place).collect();
+    assert_eq!(made, ["teams/one", "providers/p"]);
+}
+
+#[test]
+fn a_name_cannot_look_like_another_one() {
+    let rig = Rig::new();
+    for name in ["\u{202e}live", "a\u{2066}b", "a\u{2028}b", "a\u{200f}", "\u{1b}[31mred"] {
+        let refused = lines(&apply(&rig, vec![document("teams", name, json!({}))]).unwrap_err());
+        assert!(refused[0].contains("name: a name h"), "{name:?}: {refused:?}");
+    }
+    assert!(apply(&rig, vec![document("teams", "équipe 日本 🎉", json!({}))]).is_ok());
+}
+
+#[test]
 fn documents_come_in_any_order() {
     let rig = Rig::new();
     let documents = vec![
@@ -106,7 +127,7 @@ fn faults_of_every_sort_come_together() {
             "default/teams/ name: missing",
             "default/teams/twice name: another document has this name",
             "default/providers/demo : it comes from crossway.toml:1: change it there",
-            "default/guardrails/g spec.max_length: expected a whole number that is not negative, found a whole number",
+            "default/guardrails/g spec.max_length: expected a whole number that is not negative, found a negative number",
             "default/keys/k spec.team: there is no team of this name",
         ]
     );

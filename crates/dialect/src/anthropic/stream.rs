@@ -138,6 +138,10 @@ impl Judge for Message {
         if event.data == Data::None {
             return self.pass(event);
         }
+        // A heartbeat of some servers: nothing is said, and clients take it for broken JSON.
+        if event.text().trim_ascii_start().is_empty() && sse::name(event.bytes()).is_none() {
+            return Verdict::Withhold;
+        }
         self.passed.data_events += 1;
         let Ok(mut said) = said::read(&event, self.meta_key.as_bytes()) else {
             return self.judge_unreadable(event);

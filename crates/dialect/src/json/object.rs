@@ -228,7 +228,7 @@ impl<'a> Object<'a> {
     /// When it is something else.
     pub fn integer(&mut self, name: &'static str) -> Result<Option<u64>, Wrong> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        super::integer(value.as_bytes()).map(Some).ok_or_else(|| self.wrong(name, "a whole number"))
+        super::integer(value.as_bytes()).map(Some).ok_or_else(|| self.wrong(name, "a whole number, 0 or more"))
     }
 
     /// Takes a number as it is written.

@@ -162,7 +162,7 @@ pub fn integer(name: &str, value: Option<&[u8]>) -> Result<Option<u64>, Failure>
     let Some(value) = value.filter(|value| *value != b"null") else { return Ok(None) };
     match std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()) {
         Some(number) => Ok(Some(number)),
-        None => Err(Failure::invalid(name, format!("`{name}` must be a whole number"))),
+        None => Err(Failure::invalid(name, format!("`{name}` must be a whole number, 0 or more"))),
     }
 }
 

@@ -380,7 +380,8 @@ fn ending(passed: &Passed, status: u16) -> Ending {
 
 fn aborted(said: &str, detail: &str) -> Failure {
     let message = if said.is_empty() { "the provider broke the answer off" } else { said };
-    Failure::new(Code::UpstreamStreamAborted, Fault::Provider, message).with_detail(format!("{detail}: {said}"))
+    let detail = if said.is_empty() { detail.to_owned() } else { format!("{detail}: {said}") };
+    Failure::new(Code::UpstreamStreamAborted, Fault::Provider, message).with_detail(detail)
 }
 
 fn timed_out(message: &str) -> Failure {

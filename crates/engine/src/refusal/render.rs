@@ -4,12 +4,13 @@ use dialect::lane::Surface;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use ir::dialect::Dialect;
-use ir::failure::Code;
+use ir::failure::{Code, Failure};
 use ir::id::RequestId;
 
 use super::Refusal;
 use crate::body::ReplyBody;
 use crate::gateway::Gateway;
+use crate::stage::dispatch::rate_limits;
 use crate::stage::reply::{ANTHROPIC_REQUEST_ID, ATTEMPTS, REQUEST_ID, id_value};
 
 /// The stable code of an error, on every surface.
@@ -23,7 +24,11 @@ impl Refusal {
     pub fn render(&self, gateway: &Gateway, surface: Surface) -> Response<ReplyBody> {
         let failure = &self.failure;
         let types = self.types.clone().unwrap_or_else(|| gateway.default_error_types());
-        let mut response = Response::new(ReplyBody::full(surface.render(failure, &types, self.id)));
+        // What the path takes is said by `Allow`: it is no field of the request.
+        let nameless =
+            (failure.code == Code::MethodNotAllowed).then(|| Failure { param: None, ..Failure::clone(failure) });
+        let body = surface.render(nameless.as_ref().unwrap_or(failure), &types, self.id);
+        let mut response = Response::new(ReplyBody::full(body));
         let status = surface.status(failure);
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -38,6 +43,9 @@ impl Refusal {
         }
         if let Some(should) = failure.should_retry {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(if should { "true" } else { "false" }));
+        }
+        for (name, value) in rate_limits::of_failure(failure, surface.dialect()) {
+            headers.append(name, value);
         }
         if let Some(standing) = &self.standing {
             standing.write(headers);

@@ -51,8 +51,7 @@ pub fn authenticate<B>(gateway: &Gateway, surface: Surface, arrival: Arrival<B>)
     let identity = identify(gateway, &arrival)?;
     let environment = &identity.configuration.snapshot.environment;
     if let Err(failure) = may_call(&identity.key.compiled, surface).and_then(|()| is_active(environment)) {
-        let types = environment.error_types.clone();
-        return Err(Refusal::closing(arrival.id, failure).with_types(types));
+        return Err(Refusal::closing(arrival.id, failure).of(gateway, &identity, arrival.peer.ip()));
     }
     Ok(Authenticated { arrival, identity })
 }
@@ -103,9 +102,27 @@ fn recognise<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Result<Identity, Ref
         // The id says when it was: it was made when the head was complete.
         .map_or(Ok(()), |slot| usable(slot, arrival.id.unix_ms()))
         .and_then(|()| is_from(&key.compiled, peer))
-        .and_then(|()| agrees(headers, environment))
         .map_err(|failure| refused(failure).with_types(environment.error_types.clone()))?;
-    Ok(Identity { key: Arc::clone(key), configuration: Arc::clone(configuration) })
+    let agreed = agrees(headers, environment);
+    let identity = Identity { key: Arc::clone(key), configuration: Arc::clone(configuration) };
+    match agreed {
+        Ok(()) => Ok(identity),
+        Err(failure) => Err(refused(failure).of(gateway, &identity, peer)),
+    }
+}
+
+/// Returns whose request it is, as far as that is known: for answers that need no key and yet say how its limits stand.
+/// Nothing is counted against strangers.
+pub fn glimpse<B>(gateway: &Gateway, arrival: &Arrival<B>) -> Option<Identity> {
+    let (state, peer) = (gateway.glance(), arrival.peer.ip());
+    let slot = secret(arrival.headers()).and_then(|secret| state.keys.get(&gateway.hash(secret)));
+    let key = match slot {
+        Some(slot) => usable(slot, arrival.id.unix_ms()).is_ok().then_some(&slot.key)?,
+        None => gateway.anonymous(peer)?,
+    };
+    is_from(&key.compiled, peer).ok()?;
+    let configuration = state.environment(&key.compiled.environment)?;
+    Some(Identity { key: Arc::clone(key), configuration: Arc::clone(configuration) })
 }
 
 /// Counts a wrong key against its peer.

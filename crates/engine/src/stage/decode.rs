@@ -17,6 +17,7 @@ use policy::clock::Monotonic;
 use policy::compile::limit::is_bucket;
 use policy::condition::facts::Header;
 use policy::snapshot::UnsupportedParams;
+use serde::de::IgnoredAny;
 
 use self::heard::Heard;
 use super::authenticate::{Authenticated, Identity};
@@ -131,6 +132,10 @@ fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: b
         }
         name => name.map(Into::into),
     };
+    if text("x-crossway-metadata", heard.metadata)?.is_some_and(|metadata| !is_object(metadata)) {
+        let message = "x-crossway-metadata must be a JSON object, such as {\"team\": \"search\"}";
+        return Err(Failure::invalid("x-crossway-metadata", message));
+    }
     let strict = match text("x-crossway-strict", heard.strict)? {
         None => strict,
         Some("false" | "0") => false,
@@ -165,6 +170,11 @@ pub(crate) fn all(headers: &HeaderMap) -> Box<[Header]> {
     let text =
         |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().into(), value.to_str().ok()?.trim().into()));
     headers.iter().filter_map(text).collect()
+}
+
+/// Whether a text is a JSON object; nothing of it is kept.
+fn is_object(text: &str) -> bool {
+    text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// Returns the value of a header as text.

@@ -12,7 +12,7 @@ mod hedge;
 mod inline;
 pub(crate) mod letter;
 mod log;
-mod rate_limits;
+pub(crate) mod rate_limits;
 mod streamed;
 pub(crate) mod watch;
 

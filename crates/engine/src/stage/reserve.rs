@@ -7,7 +7,7 @@ use ir::money::NanoUsd;
 use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::{Binding, Denial};
-use policy::snapshot::{Model, Snapshot};
+use policy::snapshot::{Model, ModelIndex, Snapshot};
 use routing::plan::Plan;
 
 use super::gate::{Gated, journal_unavailable};
@@ -99,18 +99,20 @@ fn dearest(demand: &Demand, models: &[&Model]) -> Amounts {
 /// Takes targets out of the plan whose cost nobody can say, where money is limited.
 fn leave_out_unpriced(gated: &Gated, plan: &mut Plan, bindings: &Bindings) -> Result<(), Failure> {
     let snapshot = &gated.configuration.snapshot;
-    let is_money = |binding: &Binding| binding.bounds().iter().any(|bound| bound.counter.meter().is_money());
-    let limited = is_money(&bindings.spend);
     let first = plan.attempts.first().and_then(|planned| snapshot.model(planned.model));
-    plan.attempts.retain(|planned| {
-        let Some(model) = snapshot.model(planned.model).filter(|model| !limits::is_priced(model)) else { return true };
-        let provider = snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
-        !limited && !is_money(&bindings.at(model, provider))
-    });
+    plan.attempts.retain(|planned| !lacks_price(snapshot, bindings, planned.model));
     match first {
         Some(model) if plan.attempts.is_empty() => Err(limits::unpriced(&model.slug)),
         _ => Ok(()),
     }
+}
+
+/// Whether nobody can say what a target costs, where money is limited.
+pub(crate) fn lacks_price(snapshot: &Snapshot, bindings: &Bindings, target: ModelIndex) -> bool {
+    let Some(model) = snapshot.model(target).filter(|model| !limits::is_priced(model)) else { return false };
+    let is_money = |binding: &Binding| binding.bounds().iter().any(|bound| bound.counter.meter().is_money());
+    let provider = snapshot.provider(model.provider).map_or("", |provider| &*provider.name);
+    is_money(&bindings.spend) || is_money(&bindings.at(model, provider))
 }
 
 /// Takes tokens and money from every limit that binds whatever is asked, and returns how much. An answer that nobody has

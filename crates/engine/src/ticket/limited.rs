@@ -68,13 +68,15 @@ impl Ticket {
         let target = bindings.at(model, provider);
         if !target.bounds().is_empty() {
             let amounts = demand.amounts(model, tokens);
-            open.reservation.limits.add(&target, &amounts, now(&open.gateway.clock))?;
+            let entered = open.reservation.limits.add(&target, &amounts, now(&open.gateway.clock));
+            self.refused = entered.as_ref().err().map(|denial| Box::new(denial.bound.clone()));
+            entered?;
         }
         let bounds = bindings.spend.bounds().iter().chain(target.bounds());
         let binds = bounds.map(|bound| bound.counter.meter()).any(Meter::minds_output);
         let (prices, context_window) = (model.prices.clone(), model.context_window);
         (open.asking, open.cover) = (false, Cover { tokens, demand: *demand, prices, context_window, binds });
-        self.target = target;
+        (self.target, self.refused) = (target, None);
         Ok(())
     }
 
@@ -133,7 +135,8 @@ impl Ticket {
     /// Returns how the caller stands now.
     pub fn standing(&self, clock: &Clock) -> Option<Standing> {
         let bindings = self.limits.as_ref()?;
-        let bounds = bindings.gate.bounds().iter().chain(bindings.spend.bounds()).chain(self.target.bounds());
+        let here = self.target.bounds().iter().chain(self.refused.as_deref());
+        let bounds = bindings.gate.bounds().iter().chain(bindings.spend.bounds()).chain(here);
         Standing::read(bounds, now(clock))
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ir::money::PicoUsd;
+use ir::money::{PicoUsd, PriceError};
 
 use super::Report;
 use super::key::MAX_DESCRIPTION;
@@ -84,7 +84,7 @@ pub(super) fn compile_limits(
 }
 
 /// Checks a limit. `own` is the scope of a limit that is written inside another resource (a key's own limits), which
-/// then says none.
+/// then says none, or `key`.
 pub(super) fn compile_limit(
     spec: &LimitSpec,
     origin: &Origin,
@@ -186,7 +186,15 @@ impl Check<'_> {
                     Some(nanos) => Some(nanos),
                     None => self.refuse("amount", "too large", None),
                 },
-                Err(error) => self.refuse("amount", &error.to_string(), Some("US dollars, such as 25.50".to_owned())),
+                Err(error) => {
+                    let message = match error {
+                        PriceError::NotDecimal => "not a decimal number of US dollars",
+                        PriceError::Negative => "negative",
+                        PriceError::TooFine => "finer than a millionth of a dollar",
+                        PriceError::TooLarge => "too large",
+                    };
+                    self.refuse("amount", message, Some("US dollars, such as 25.50".to_owned()))
+                }
             };
         }
         match text.trim().parse::<u64>() {
@@ -200,6 +208,8 @@ impl Check<'_> {
             let hint = Some("leave it out: the limit belongs to the resource that it is written in".to_owned());
             return match (&spec.scope, &spec.name) {
                 (None, None) => Some(own),
+                // A limit of each key, written where nothing else is meant.
+                (Some(scope), None) if scope.trim() == "key" && matches!(own, Scope::Key(_)) => Some(own),
                 (Some(_), _) => self.refuse("scope", "not here", hint),
                 (None, Some(_)) => self.refuse("name", "not here", hint),
             };

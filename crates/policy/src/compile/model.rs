@@ -14,6 +14,9 @@ use crate::spec::model::ModelSpec;
 use crate::spec::provider::ProviderSpec;
 use crate::spec::{Entry, Specs};
 
+/// What requests may need a model to be able to do, and what the catalogue says beside it.
+const CAPABILITIES: [&str; 8] = ["vision", "tools", "json_schema", "reasoning", "audio", "pdf", "video", "streaming"];
+
 /// A checked model whose provider is not numbered yet.
 #[derive(Clone)]
 pub(super) struct ModelDraft {
@@ -31,6 +34,7 @@ pub(super) struct ModelDraft {
     max_output_tokens: Option<u64>,
     responses_only: bool,
     capabilities: Vec<Box<str>>,
+    capabilities_known: bool,
     quality: Option<u32>,
     created: u64,
     enabled: bool,
@@ -49,6 +53,7 @@ impl ModelDraft {
             context_window: self.context_window,
             max_output_tokens: self.max_output_tokens,
             capabilities: self.capabilities.clone(),
+            capabilities_known: self.capabilities_known,
             quality: self.quality,
             created: self.created,
             enabled: self.enabled,
@@ -69,6 +74,7 @@ impl ModelDraft {
             context_window: None,
             max_output_tokens: None,
             capabilities: Vec::new(),
+            capabilities_known: false,
             quality: None,
             created: 0,
             enabled: true,
@@ -89,6 +95,7 @@ impl ModelDraft {
             context_window: offer.and_then(|offer| offer.context_window).or(model.context_window),
             max_output_tokens: offer.and_then(|offer| offer.max_output_tokens).or(model.max_output_tokens),
             capabilities: model.capabilities.clone(),
+            capabilities_known: !model.capabilities.is_empty(),
             quality: model.quality,
             created: model.released_unix(),
             enabled: true,
@@ -220,6 +227,8 @@ fn fill(draft: &mut ModelDraft, spec: &ModelSpec, slug: &str, origin: &Origin, r
     draft.max_output_tokens = spec.max_output_tokens.or(draft.max_output_tokens);
     if let Some(capabilities) = &spec.capabilities {
         draft.capabilities = capabilities.iter().map(|capability| capability.as_str().into()).collect();
+        // An empty list says that it can do nothing of the kind.
+        draft.capabilities_known = true;
     }
     draft.quality = spec.quality.or(draft.quality);
     draft.enabled = spec.enabled.unwrap_or(true);
@@ -267,6 +276,11 @@ fn check_numbers(spec: &ModelSpec, origin: &Origin, report: &mut Report) {
         if capability.is_empty() || !capability.bytes().all(word) {
             let message = "not a capability: lower-case letters, digits and underscores";
             report.add(origin, &format!("capabilities[{index}]"), message);
+        } else if !CAPABILITIES.contains(&capability.as_str()) {
+            // A word of somebody's own is no fault; one that nearly is one of ours is meant to be it.
+            if let Some(hint) = did_you_mean(capability, CAPABILITIES) {
+                report.warn(origin, &format!("capabilities[{index}]"), format!("no request asks for it; {hint}"));
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Counter {
     held: AtomicU64,
     /// One more than the amount under which a request was refused since somebody looked; 0 when none was.
     refused: AtomicU64,
+    /// When that was, in Unix milliseconds.
+    refused_ms: AtomicU64,
 }
 
 /// Where an amount was booked, so that it can be corrected there: a slot, or the start of a period.
@@ -70,7 +72,8 @@ impl Counter {
             Window::Total => State::Plain(0),
         };
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Self { serial, meter, state: Mutex::new(state), held: AtomicU64::new(0), refused: AtomicU64::new(0) }
+        let [held, refused, refused_ms] = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { serial, meter, state: Mutex::new(state), held, refused, refused_ms }
     }
 
     /// Returns what it counts.
@@ -122,18 +125,20 @@ impl Counter {
         }
     }
 
-    /// Returns the amount under which a request was refused since this was asked last.
-    pub fn take_refused(&self) -> Option<u64> {
+    /// Returns the amount under which a request was refused since this was asked last, and when, in Unix milliseconds.
+    pub fn take_refused(&self) -> Option<(u64, u64)> {
         // Who only looks changes nothing.
         if self.refused.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.refused.swap(0, Ordering::Relaxed).checked_sub(1)
+        let amount = self.refused.swap(0, Ordering::Acquire).checked_sub(1)?;
+        Some((amount, self.refused_ms.load(Ordering::Relaxed)))
     }
 
     /// Notes that a request was refused because of what was used.
-    pub(super) fn refuse(&self, amount: u64) {
-        self.refused.store(amount.saturating_add(1), Ordering::Relaxed);
+    pub(super) fn refuse(&self, amount: u64, now: Now) {
+        self.refused_ms.store(now.unix_ms, Ordering::Relaxed);
+        self.refused.store(amount.saturating_add(1), Ordering::Release);
     }
 
     /// Notes that so much more of the use is held. The state is locked by the caller, so that no other thread writes.
@@ -261,6 +266,6 @@ mod tests {
         assert!(Reservation::take(&binding, &nanos(101), NOW).is_err());
         assert_eq!(counter.take_refused(), None, "more than the limit would never fit");
         assert!(Reservation::take(&binding, &nanos(11), NOW).is_err());
-        assert_eq!((counter.take_refused(), counter.take_refused()), (Some(100), None));
+        assert_eq!((counter.take_refused(), counter.take_refused()), (Some((100, NOW.unix_ms)), None));
     }
 }

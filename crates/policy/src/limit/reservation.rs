@@ -232,7 +232,7 @@ fn denial(bounds: &[Bound], wanted: &dyn Fn(&Counter) -> u64, now: Now) -> Denia
         Some((bound, retry_ms)) => {
             // What is larger than the limit would have been refused in any case: it says nothing about the use.
             if wanted(&bound.counter) <= bound.amount {
-                bound.counter.refuse(bound.amount);
+                bound.counter.refuse(bound.amount, now);
             }
             Denial { bound: bound.clone(), retry_ms }
         }

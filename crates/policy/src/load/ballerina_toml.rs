@@ -101,6 +101,7 @@ fn provider(document: &mut Document<'_>, table: Table<'_>, mut origin: Origin, k
         if let Some(line) = origin.lines.get(theirs).copied() {
             origin.lines.insert(ours.to_owned(), line);
         }
+        origin.renamed.insert(ours.to_owned(), theirs.to_owned());
         if origin.broken.contains(theirs) {
             origin.broken.insert(ours.to_owned());
         }

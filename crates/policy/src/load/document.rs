@@ -233,8 +233,19 @@ fn describe(error: &Error, value: &Spanned<DeValue<'_>>) -> String {
     };
     // The fault may lie deeper than the field; its type is only named when it does not.
     match error.span() {
-        Some(span) if span == value.span() => format!("expected {expected}, found {}", type_of(value.get_ref())),
+        Some(span) if span == value.span() => {
+            format!("expected {expected}, found {}", found(value.get_ref(), &expected))
+        }
         _ => format!("expected {expected}"),
+    }
+}
+
+/// Returns what was found instead: of a number that is whole, what else is wrong with it.
+fn found(value: &DeValue<'_>, expected: &str) -> &'static str {
+    match value {
+        DeValue::Integer(number) if number.as_str().starts_with('-') => "a negative number",
+        DeValue::Integer(_) if expected.starts_with("a whole number") => "one that is too large",
+        value => type_of(value),
     }
 }
 

@@ -63,6 +63,7 @@ pub fn apply_providers(
             entry.spec.base_url = Some(value);
             entry.origin.lines.remove("base_url");
             entry.origin.broken.remove("base_url");
+            entry.origin.variables.insert("base_url".to_owned(), variable);
         }
     }
     // A table of a Config.toml with `apiKey = ""` and no variable that fills it is no provider.

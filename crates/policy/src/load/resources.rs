@@ -324,6 +324,7 @@ fn inside_of_spec(origin: &Origin, path: &str) -> Origin {
         line: origin.line,
         lines: origin.lines.iter().filter_map(|(name, line)| Some((inner(name)?, *line))).collect(),
         broken: origin.broken.iter().filter_map(inner).collect(),
+        ..Origin::default()
     }
 }
 

@@ -104,7 +104,7 @@ fn unable(snapshot: &Snapshot, index: ModelIndex, model: &Model, wish: &Wish<'_>
     }
     // Where nobody said what it can do, the provider will say.
     let can = |capability: &&str| model.capabilities.iter().any(|known| **known == **capability);
-    let lacks = wish.needs.iter().find(|need| !model.capabilities.is_empty() && !can(need));
+    let lacks = wish.needs.iter().find(|need| model.capabilities_known && !can(need));
     let too_long = model.context_window.filter(|window| wish.input_tokens > *window);
     lacks.map(|need| Exclusion::Lacks(need)).or(too_long.map(Exclusion::TooLong))
 }

@@ -83,6 +83,7 @@ fn error(failure: &AttemptFailure) -> Value {
         Class::Timeout | Class::RequestTimeout => ("timeout", "the provider did not answer in time"),
         Class::NotFound => ("no_model_list", "there is no list of models at this address: is the base URL right?"),
         Class::RateLimited => ("rate_limited", "the provider takes no more requests at the moment"),
+        Class::Loop => ("loop", "the base URL leads back to this gateway"),
         Class::Malformed => ("not_an_api", "what answers is not the API that was expected: is the base URL right?"),
         _ => ("failed", "the provider answered with an error"),
     };

@@ -124,7 +124,10 @@ impl Source for Limits {
 impl Limits {
     /// Returns the amount under which a counter refused somebody, as long as nobody has heard of that.
     fn refusal(&mut self, id: &CounterId, counter: &Counter) -> Option<u64> {
-        if let Some(under) = counter.take_refused().filter(|_| self.watched.contains(&id.environment)) {
+        // Who begins to listen, and is refused before the counters are read again, hears of it.
+        let fresh = |at_ms: u64| at_ms.saturating_add(2 * EVERY_MS) >= self.looked_ms;
+        let told = |(_, at_ms): &(u64, u64)| self.watched.contains(&id.environment) || fresh(*at_ms);
+        if let Some((under, _)) = counter.take_refused().filter(told) {
             self.refused.insert(counter.serial(), under);
         }
         self.refused.get(&counter.serial()).copied()

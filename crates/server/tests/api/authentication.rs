@@ -116,6 +116,28 @@ async fn a_key_expires_at_its_second() {
     gateway.one().await;
 }
 
+/// Acceptance AUTH-03: who somebody is depends on every character of what they send, whoever came just before.
+#[tokio::test(start_paused = true)]
+async fn what_begins_like_a_right_key_is_no_key() {
+    let gateway = gateway();
+    let secret = gateway.secret.clone();
+    let head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.".to_owned() + &"eyJpc3MiOiJodHRwczovL2lzc3Vlci50ZXN0Ii".repeat(6);
+    for turn in 0..500_usize {
+        // Nobody is slowed down: each peer errs twice.
+        let peer = format!("10.0.{}.{}:5", turn / 250, turn % 250);
+        assert_eq!(from(&gateway, &peer, &format!("authorization: Bearer {secret}\r\n")).await.status, 200, "{turn}");
+        let at = 20 + turn % (secret.len() - 20);
+        let other = if &secret[at..=at] == "0" { "1" } else { "0" };
+        let alike = format!("{}{other}{}", &secret[..at], &secret[at + 1..]);
+        let token = format!("{}.{turn}", &head[..200]);
+        for wrong in [alike, token] {
+            let reply = from(&gateway, &peer, &format!("authorization: Bearer {wrong}\r\n")).await;
+            assert_eq!((reply.status, reply.code().as_str()), (401, "invalid_api_key"), "{turn}");
+        }
+    }
+    gateway.records(500).await;
+}
+
 /// Acceptance AUTH-05.
 #[tokio::test(start_paused = true)]
 async fn a_revoked_key_is_refused_at_once_and_the_others_go_on() {

@@ -196,10 +196,14 @@ async fn models_are_listed_as_the_key_may_use_them() {
         list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
     };
     let all = gateway.ask("GET /v1/models", &gateway.fields(), "").await.json();
-    assert_eq!(ids(&all), ["auto", "m", "special"]);
-    assert_eq!(all.pointer("/data/1/pricing/input"), Some(&json!("2")));
+    assert_eq!(ids(&all), ["auto", "cheapest", "fastest", "best", "m", "special"]);
+    assert_eq!(all.pointer("/data/4/pricing/input"), Some(&json!("2")));
     let fields = format!("authorization: Bearer {narrow}\r\n");
-    assert_eq!(ids(&gateway.ask("GET /v1/models", &fields, "").await.json()), ["auto", "special"]);
+    let few = gateway.ask("GET /v1/models", &fields, "").await.json();
+    assert_eq!(ids(&few), ["auto", "cheapest", "fastest", "best", "special"]);
+    for policy in ["auto", "cheapest", "fastest", "best"] {
+        assert_eq!(gateway.ask(&format!("GET /v1/models/{policy}"), &fields, "").await.json()["owned_by"], "crossway");
+    }
     assert_eq!(gateway.ask("GET /v1/models/special", &fields, "").await.json()["owned_by"], "p");
     assert_eq!(gateway.ask("GET /v1/models/m", &fields, "").await.code(), "not_found");
     assert_eq!(gateway.ask("GET /v1/models", "", "").await.code(), "invalid_api_key");

@@ -65,8 +65,8 @@ async fn a_key_sees_its_own_environment_alone() {
     ] {
         assert_eq!(verdict(&ask(&gateway, fields, body).await), expect, "{body}");
     }
-    assert_eq!(models(&gateway, &ours).await, ["auto", "m"]);
-    assert_eq!(models(&gateway, &theirs).await, ["auto", "sm"]);
+    assert_eq!(models(&gateway, &ours).await, ["auto", "cheapest", "fastest", "best", "m"]);
+    assert_eq!(models(&gateway, &theirs).await, ["auto", "cheapest", "fastest", "best", "sm"]);
     let records = gateway.records(8).await;
     let of = |name: &str| records.iter().filter(|record| record.environment == *name).count();
     assert_eq!((of("default"), of("staging")), (4, 4));
@@ -142,7 +142,11 @@ async fn a_request_keeps_the_configuration_it_began_with() {
     let rest = client.rest(head).await;
     assert!(rest.text().contains("[DONE]") && rest.text().contains("\"crossway\":"), "{}", rest.text());
     assert!(!rest.text().contains("changed"));
-    assert_eq!(models(&gateway, &theirs).await, ["auto", "other"], "the next one sees the new");
+    assert_eq!(
+        models(&gateway, &theirs).await,
+        ["auto", "cheapest", "fastest", "best", "other"],
+        "the next one sees the new"
+    );
     gateway.one().await;
 }
 

@@ -164,12 +164,28 @@ async fn somebody_who_listens_later_hears_what_stands() {
     for _ in 0..3 {
         gateway.chat(SHORT).await;
     }
+    gateway.assembly.hands.advance(Duration::from_secs(5));
     subscribe(&gateway, "h", "http://hook.test/", &["budget.*"]).await;
     spend(&gateway, 0).await;
     let events = told(&gateway);
     assert_eq!(shares(&events), [("budget.alert", 70), ("budget.alert", 90)], "but not of an old refusal");
     assert_eq!(types(&events).len(), 2);
     assert_eq!(gateway.api(&format!("DELETE {HOOKS}/h"), &Value::Null).await.status, 204);
+    gateway.records(39).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_who_begins_to_listen_hears_of_a_refusal_a_moment_later() {
+    let gateway = builder(vec![taken()]).config(&limit("usd", "month", "0.002", "")).start();
+    gateway.tell().await;
+    subscribe(&gateway, "h", "http://hook.test/", &["budget.*"]).await;
+    for _ in 0..39 {
+        gateway.chat(SHORT).await;
+    }
+    gateway.assembly.quiet().await;
+    gateway.assembly.hands.advance(Duration::from_secs(1));
+    gateway.tell().await;
+    assert_eq!(shares(&told(&gateway)), [("budget.alert", 70), ("budget.alert", 90), ("budget.exceeded", 100)]);
     gateway.records(39).await;
 }
 

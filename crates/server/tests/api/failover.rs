@@ -265,6 +265,20 @@ async fn a_request_that_was_here_before_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_provider_that_points_back_is_told_as_a_loop_and_asked_once() {
+    let body = r#"{"error":{"message":"it points back","type":"server_error","param":null,"code":"loop_detected"}}"#;
+    let head = "HTTP/1.1 502 X\r\ncontent-type: application/json\r\nx-crossway-error-code: loop_detected\r\n";
+    let script = || Script::new().send(format!("{head}content-length: {}\r\n\r\n{body}", body.len()));
+    let gateway = Gateway::builder().provider_with("p", "", vec![script(), script(), script()]).start();
+    for request in [REQUEST.to_owned(), REQUEST.replacen('{', r#"{"stream":true,"#, 1)] {
+        let reply = gateway.chat(&request).await;
+        assert_eq!((reply.status, reply.code().as_str()), (502, "loop_detected"));
+        assert_eq!(reply.header("x-crossway-attempts"), Some("1"), "each try would go round the whole loop again");
+    }
+    gateway.records(2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_connection_that_the_provider_closed_is_no_failure() {
     let answer = |last: bool| if last { Script::chat("Hello") } else { Script::chat("Hello").close() };
     let gateway = Gateway::builder().provider_with("p", "", vec![answer(false), answer(true)]).start();

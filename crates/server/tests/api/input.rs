@@ -223,6 +223,19 @@ async fn a_body_of_exactly_the_limit_is_read() {
     }
 }
 
+/// Acceptance DOS-05: nothing that is served takes parts, so that no boundary is looked for.
+#[tokio::test(start_paused = true)]
+async fn parts_are_refused_by_the_head_alone() {
+    for boundary in ["x".to_owned(), "-".repeat(70), "x".repeat(40_000), "\"a;b\"".to_owned(), String::new()] {
+        for length in ["10485760", "1073741824"] {
+            let fields = format!(
+                "KEY\r\ncontent-type: multipart/form-data; boundary={boundary}\r\ncontent-length: {length}\r\n"
+            );
+            by_its_head(CHAT, &fields, 415, "unsupported_media_type").await;
+        }
+    }
+}
+
 /// Acceptance DOS-01.
 #[tokio::test(start_paused = true)]
 async fn what_is_compressed_or_of_another_type_is_not_read() {

@@ -330,6 +330,33 @@ async fn nothing_is_said_where_nothing_binds() {
     gateway.records(3).await;
 }
 
+/// L7: on every response.
+#[tokio::test(start_paused = true)]
+async fn whoever_has_a_key_is_told_how_it_stands_whatever_the_answer() {
+    let gateway = gateway(&limit("requests", "60s", "9", "scope = \"key\""));
+    let key = gateway.fields();
+    let elsewhere = format!("{key}x-crossway-env: elsewhere\r\n");
+    for (path, fields, body, status) in [
+        ("POST /v1/chat/completions", elsewhere, REQUEST, 403),
+        ("GET /v1/chat/completions", key.clone(), "", 405),
+        ("GET /v1/nothing", key.clone(), "", 404),
+        ("POST /v1/route", key.clone(), REQUEST, 200),
+        ("POST /v1/route", key.clone(), "{", 200),
+        ("POST /v1/feedback", key.clone(), "{}", 400),
+        ("GET /v1/models/nothing", key.clone(), "", 404),
+    ] {
+        let reply = gateway.ask(path, &fields, body).await;
+        assert_eq!((reply.status, reply.header("x-ratelimit-limit")), (status, Some("9")), "{path}: {}", reply.text());
+    }
+    for path in ["GET /v1/nothing", "GET /v1/models"] {
+        let reply = gateway.ask(path, "authorization: Bearer sk-cw-nobody\r\n", "").await;
+        assert_eq!(reply.header("x-ratelimit-limit"), None, "{path}");
+    }
+    let wrong = gateway.ask("PUT /v1/chat/completions", &key, "").await.json();
+    assert_eq!(wrong["error"]["param"], Value::Null, "a method is no field");
+    gateway.none().await;
+}
+
 /// MONEY-13, and the same for rates: changed while it counts.
 #[tokio::test(start_paused = true)]
 async fn a_change_is_in_effect_at_once_and_what_was_used_stays() {

@@ -33,6 +33,7 @@ async fn a_full_target_is_passed_over() {
     assert_eq!(verdict(&refused), (429, "rate_limited"));
     assert!(refused.message().contains("at the provider"), "{}", refused.message());
     assert_eq!(refused.header("x-crossway-attempts"), None, "nobody was asked");
+    assert_eq!(number(&refused, "x-ratelimit-remaining"), 0, "of the limit that refused: {:?}", refused.headers);
     let wait = number(&refused, "retry-after");
     assert!((59..=61).contains(&wait), "{wait}");
     gateway.assembly.hands.advance(Duration::from_secs(wait));

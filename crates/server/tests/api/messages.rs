@@ -158,17 +158,17 @@ async fn models_are_listed_in_pages() {
     let fields = Anthropic.fields(&gateway);
     let page = async |query: &str| gateway.ask(&format!("GET /v1/models{query}"), &fields, "").await.json();
     let all = page("").await;
-    assert_eq!(ids(&all), ["auto", "m", "a", "b", "c/d", "e"]);
+    assert_eq!(ids(&all), ["auto", "cheapest", "fastest", "best", "m", "a", "b", "c/d", "e"]);
     let (more, first, last) = (&all["has_more"], &all["first_id"], &all["last_id"]);
     assert_eq!((more, first, last), (&json!(false), &json!("auto"), &json!("e")));
     for (query, expect, more) in [
-        ("?limit=2", vec!["auto", "m"], true),
+        ("?limit=2", vec!["auto", "cheapest"], true),
         ("?limit=2&after_id=m", vec!["a", "b"], true),
         ("?limit=2&after_id=b", vec!["c/d", "e"], false),
         ("?after_id=c%2Fd&limit=9", vec!["e"], false),
         ("?after_id=e", vec![], false),
         ("?limit=2&before_id=c/d", vec!["a", "b"], true),
-        ("?limit=9&before_id=a", vec!["auto", "m"], false),
+        ("?limit=9&before_id=a", vec!["auto", "cheapest", "fastest", "best", "m"], false),
         ("?before_id=auto", vec![], false),
     ] {
         let page = page(query).await;
@@ -196,7 +196,7 @@ async fn models_are_those_that_the_key_may_use() {
     let narrow = gateway.assembly.create_key("narrow", spec);
     let fields = format!("x-api-key: {narrow}\r\nanthropic-version: 2023-06-01\r\n");
     let list = gateway.ask("GET /v1/models", &fields, "").await.json();
-    assert_eq!(ids(&list), ["auto", "special"]);
+    assert_eq!(ids(&list), ["auto", "cheapest", "fastest", "best", "special"]);
     let reply = gateway.ask("GET /v1/models/m", &fields, "").await;
     assert_eq!(Anthropic.told(&reply).verdict(), (404, "not_found"));
     let reply = gateway.ask("GET /api/anthropic/v1/models", "", "").await;

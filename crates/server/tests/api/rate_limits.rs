@@ -98,13 +98,28 @@ async fn what_a_provider_makes_of_them_is_bounded() {
 
 /// Acceptance RATE-06.
 #[tokio::test(start_paused = true)]
-async fn a_failure_has_its_wait_and_no_limits() {
-    let fields = "retry-after: 3\r\nx-ratelimit-limit-requests: 60\r\n";
+async fn a_failure_has_its_wait_and_its_limits() {
+    let fields =
+        "retry-after: 3\r\nx-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 0\r\nserver: x\r\n";
     for caller in Caller::BOTH {
         let script = Script::answer(429, fields, &testkit::data::error("slow down"));
         let gateway = Gateway::builder().provider("p", script).start();
         let reply = caller.ask(&gateway, "", &caller.request(false)).await;
         assert_eq!((caller.told(&reply).status, reply.header("retry-after")), (429, Some("3")));
+        assert_eq!(reply.header("x-ratelimit-limit-requests"), Some("60"));
+        assert_eq!((reply.header("x-ratelimit-remaining-requests"), reply.header("server")), (Some("0"), None));
+        gateway.one().await;
+        let dates = "date: Wed, 21 Oct 2026 07:28:00 GMT\r\nretry-after: Wed, 21 Oct 2026 07:28:09 GMT\r\n";
+        let script = Script::answer(429, dates, &testkit::data::error("slow down"));
+        let gateway = Gateway::builder().provider("p", script).start();
+        let reply = caller.ask(&gateway, "", &caller.request(false)).await;
+        assert_eq!((caller.told(&reply).status, reply.header("retry-after")), (429, Some("9")), "a date");
+        gateway.one().await;
+        // What is said of the operator's account stays with the operator.
+        let script = Script::answer(401, fields, &testkit::data::error("who are you"));
+        let gateway = Gateway::builder().provider("p", script).start();
+        let reply = caller.ask(&gateway, "", &caller.request(false)).await;
+        assert_eq!(reply.header("x-ratelimit-limit-requests"), None);
         gateway.one().await;
         let script = Script::answer(429, "", &testkit::data::error("slow down"));
         let gateway = Gateway::builder().provider("p", script).start();

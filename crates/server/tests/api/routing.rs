@@ -209,6 +209,67 @@ async fn policies_choose_and_go_on_to_the_next_best() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_that_is_said_to_be_able_to_do_nothing_is_left_out() {
+    let config = [
+        model("cheap", "p", "0.1", 30, "capabilities = []"),
+        model("fair", "p", "1", 60, "capabilities = [\"tools\"]"),
+    ];
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).config(&config.concat()).start();
+    let tools = r#""tools":[{"type":"function","function":{"name":"f","parameters":{}}}],"messages""#;
+    let reply = gateway.chat(&ask("cheapest").replace(r#""messages""#, tools)).await;
+    assert_eq!((reply.status, reply.header("x-crossway-model")), (200, Some("fair")), "{}", reply.text());
+    assert_eq!(gateway.chat(&ask("cheapest")).await.header("x-crossway-model"), Some("cheap"));
+    gateway.records(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_request_has_to_be_an_object() {
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).start();
+    for (metadata, status) in [
+        (r#"{"team":"search","n":1}"#, 200),
+        ("{}", 200),
+        ("[]", 400),
+        ("{team:search}", 400),
+        ("null", 400),
+        ("", 400),
+        (r#"{"a":1}{"#, 400),
+        ("\"{}\"", 400),
+        (r#"{"a":"\u00fc"}"#, 200),
+        ("{\"a\":\"\u{fc}\"}", 400),
+    ] {
+        let reply = gateway.chat_with(&format!("x-crossway-metadata: {metadata}\r\n"), REQUEST).await;
+        assert_eq!(reply.status, status, "{metadata}: {}", reply.text());
+        if status == 400 {
+            assert_eq!(reply.json()["error"]["param"], "x-crossway-metadata", "{metadata}");
+        }
+    }
+    gateway.records(3).await;
+}
+
+/// R9: what is explained is what happens, also where money is limited.
+#[tokio::test(start_paused = true)]
+async fn a_model_without_a_price_is_left_out_of_the_explanation_too() {
+    let free = "[[models]]\nslug = \"unpriced\"\nprovider = \"p\"\nquality = 99\n\
+                [[limits]]\nmeter = \"usd\"\nwindow = \"day\"\namount = 5\nscope = \"key\"\n";
+    let config = [model("priced", "p", "1", 60, ""), free.to_owned()].concat();
+    let gateway = Gateway::builder().provider("p", Script::chat("Hello")).config(&config).start();
+    let told = explained(&gateway, &ask("unpriced"), json!({})).await;
+    assert_eq!(
+        (&told["error"]["status"], &told["error"]["code"]),
+        (&json!(403), &json!("model_not_allowed")),
+        "{told}"
+    );
+    let refused = gateway.chat(&ask("unpriced")).await;
+    assert_eq!((refused.status, told["error"]["message"].as_str()), (403, Some(refused.message().as_str())));
+    let told = explained(&gateway, &ask("best"), json!({})).await;
+    assert_eq!(told["attempts"][0]["model"], "priced", "{told}");
+    let of_price = json!("its price is unknown, and money is limited");
+    assert!(told["excluded"].as_array().unwrap().iter().any(|one| one["reason"] == of_price), "{told}");
+    assert_eq!(gateway.chat(&ask("best")).await.header("x-crossway-model"), Some("priced"));
+    gateway.records(2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_nothing_can_serve_it_the_reasons_are_told() {
     let able = |slug| model(slug, "p", "1", 50, "capabilities = [\"tools\"]\ncontext_window = 1000");
     let builder = Gateway::builder().provider("p", Script::chat("Hello"));

@@ -74,6 +74,7 @@ async fn comments_fields_and_spaces() {
         format!(": hello\n\n{stream}"),
         stream.replace("data: ", ": a comment\nevent: message\nid: 7\nretry: 10\ndata: "),
         stream.replace("\n\n", "\n\n: ping\n\n\n"),
+        stream.replace("\n\n", "\n\ndata:\n\ndata: \n\n"),
         format!("\u{feff}{stream}"),
     ] {
         check(Script::stream().chunk(changed).end(), &CONTENTS.concat(), "reported").await;
@@ -106,6 +107,12 @@ async fn a_line_of_a_megabyte() {
     let stream = data::stream(&["a", &long, "b"]);
     for size in [1_000, usize::MAX - 1] {
         check(Script::new().cut(whole(&stream), size), &format!("a{long}b"), "reported").await;
+    }
+    // A picture is an answer's first content.
+    let picture = "x".repeat(5 << 20);
+    let stream = data::stream(&[&picture, "b"]);
+    for size in [60_000, usize::MAX - 1] {
+        check(Script::new().cut(whole(&stream), size), &format!("{picture}b"), "reported").await;
     }
 }
 

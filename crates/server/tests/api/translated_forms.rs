@@ -72,6 +72,7 @@ async fn comments_fields_and_marks() {
             format!("\u{feff}{stream}"),
             stream.replace("data: ", ": a comment\nid: 7\nretry: 10\nx: y\ndata: "),
             stream.replace("\n\n", "\n\n: ping\n\n\n"),
+            stream.replace("\n\n", "\n\ndata:\n\ndata: \n\n"),
             stream.replace("data: ", "data:"),
             stream.replace("data: {", "data: {\ndata: "),
             // Names of events are not needed: the data says what it is.
@@ -96,6 +97,8 @@ async fn events_of_a_megabyte() {
         for size in [1_000, usize::MAX - 1] {
             let stream = [preamble(kind), delta(kind, "a"), delta(kind, &long), delta(kind, "b"), rest(kind)].concat();
             texts(kind, cut(kind, &stream, size), &format!("a{long}b"), "a megabyte").await;
+            let stream = [preamble(kind), delta(kind, &long), delta(kind, "b"), rest(kind)].concat();
+            texts(kind, cut(kind, &stream, size), &format!("{long}b"), "a megabyte first").await;
         }
     }
 }

@@ -128,7 +128,7 @@ fn bounce(error: &lettre::transport::smtp::Error) -> Bounce {
     Bounce { status, error: words, for_good }
 }
 
-/// A name that somebody chose may hold anything; a header is one line.
+/// A name that somebody chose may hold anything; a header is one line, and not too long a one.
 fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(200).collect()
+    ir::plain::one_line(text.get(..text.floor_char_boundary(800)).unwrap_or_default()).chars().take(200).collect()
 }

@@ -25,6 +25,7 @@ fn model(max_output_tokens: Option<u64>, input: u64, output: u64) -> Model {
         context_window: None,
         max_output_tokens,
         capabilities: Vec::new(),
+        capabilities_known: false,
         quality: None,
         created: 0,
         enabled: true,

@@ -13,6 +13,7 @@ pub(super) struct Heard<'a> {
     pub(super) idempotency: Option<&'a HeaderValue>,
     pub(super) provider: Option<&'a HeaderValue>,
     pub(super) bucket: Option<&'a HeaderValue>,
+    pub(super) metadata: Option<&'a HeaderValue>,
     pub(super) anthropic_version: Option<&'a HeaderValue>,
     /// A list may stand in several lines (RFC 9110 section 5.3).
     pub(super) anthropic_beta: Vec<&'a HeaderValue>,
@@ -34,6 +35,7 @@ impl<'a> Heard<'a> {
                 "idempotency-key" => &mut heard.idempotency,
                 "x-llm-provider" => &mut heard.provider,
                 "x-crossway-bucket" => &mut heard.bucket,
+                "x-crossway-metadata" => &mut heard.metadata,
                 "anthropic-version" => &mut heard.anthropic_version,
                 "content-encoding" => &mut heard.content_encoding,
                 "content-type" => &mut heard.content_type,

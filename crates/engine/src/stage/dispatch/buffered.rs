@@ -55,7 +55,9 @@ pub(super) async fn ask(
     match Reply::decode(errand.surface, target.dialect, body, errand.meta_key(), &label, guard) {
         Ok(reply) => Ok((answer.head, Whole(reply), began)),
         Err(NotAReply::Error(report)) => Err(in_band(target, report)),
-        Err(NotAReply::Malformed(detail)) => Err(AttemptFailure::new(Class::Malformed, detail)),
+        Err(NotAReply::Malformed(detail)) => {
+            Err(AttemptFailure::new(Class::Malformed, detail).compressed(&answer.head))
+        }
     }
 }
 

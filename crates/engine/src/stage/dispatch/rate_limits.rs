@@ -2,6 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 use ir::dialect::Dialect;
+use ir::failure::Failure;
 use net::h1::ResponseHead;
 
 /// OpenAI's names: <https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>.
@@ -43,8 +44,20 @@ const MAX_VALUE_BYTES: usize = 64;
 
 /// Returns the headers of a provider's answer that go to a caller of a dialect.
 pub(super) fn passed(head: &ResponseHead, caller: Dialect) -> Vec<(HeaderName, HeaderValue)> {
+    of_fields(head.fields(), caller)
+}
+
+/// The same of fields that were kept of an answer that failed.
+pub(crate) fn of_failure(failure: &Failure, caller: Dialect) -> Vec<(HeaderName, HeaderValue)> {
+    of_fields(failure.limits.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), caller)
+}
+
+fn of_fields<'a>(
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    caller: Dialect,
+) -> Vec<(HeaderName, HeaderValue)> {
     let mut found = Vec::new();
-    for (name, value) in head.fields() {
+    for (name, value) in fields {
         // The first letters decide for almost all headers.
         let openai = name.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"x-ratelimit-"));
         let anthropic = name.get(..20).is_some_and(|start| start.eq_ignore_ascii_case(b"anthropic-ratelimit-"));

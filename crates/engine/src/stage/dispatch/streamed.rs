@@ -5,6 +5,7 @@ use dialect::lane::read_error;
 use dialect::lane::stream::ReplyStream;
 use dialect::meta::{self, Route};
 use dialect::passed::Progress;
+use dialect::splice::events::MAX_EVENT_BYTES;
 use ir::dialect::Dialect;
 use ir::report::Report;
 use net::deadline::after;
@@ -20,8 +21,8 @@ use super::Run;
 use super::attempt::Errand;
 use super::letter::Letter;
 
-/// More bytes than any stream sends before it says something.
-const MAX_PREAMBLE_BYTES: usize = 1 << 20;
+/// More bytes than any stream sends before it says something: its first content may be the largest event there is.
+const MAX_PREAMBLE_BYTES: usize = MAX_EVENT_BYTES + (1 << 20);
 
 /// The largest body that is read when a stream was asked for and something else came.
 const MAX_OTHER_BYTES: usize = 256 << 10;
@@ -89,12 +90,13 @@ pub(super) async fn ask(
         let progress = match progress {
             // What a guard holds back is no content yet, but it is no nothing.
             Progress::More if stream.passed().content_bytes == 0 && !has_content && seen > MAX_PREAMBLE_BYTES => {
-                return Err(AttemptFailure::new(Class::Malformed, "the stream begins with a megabyte of nothing"));
+                return Err(AttemptFailure::new(Class::Malformed, "the stream begins with megabytes of nothing"));
             }
             Progress::More if !has_content => continue,
             progress @ (Progress::More | Progress::Complete | Progress::Blocked(_)) => progress,
             Progress::Failed(report) if report == Report::default() => {
-                return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
+                let failure = AttemptFailure::new(Class::Broken, "the stream ended before its first content");
+                return Err(failure.compressed(&head));
             }
             Progress::Failed(report) => return Err(in_band(target, report)),
             Progress::Malformed(detail) => return Err(AttemptFailure::new(Class::Malformed, detail)),

@@ -65,7 +65,7 @@ fn trouble(class: Class) -> Trouble {
     match class {
         Class::Connect => Trouble::Connect,
         Class::Timeout | Class::RequestTimeout => Trouble::Timeout,
-        Class::Broken | Class::Malformed | Class::Overloaded | Class::Server => Trouble::Server,
+        Class::Broken | Class::Malformed | Class::Overloaded | Class::Loop | Class::Server => Trouble::Server,
         Class::RateLimited => Trouble::Limited,
         Class::Auth | Class::Payment => Trouble::Credential,
         Class::NotFound => Trouble::Model,

@@ -46,7 +46,8 @@ fn says_what_is_wrong_with_one() {
     check("requests", "9999d", "1", &["limits[0].window: not between 1s and 400d"]);
     check("requests", "60s", "-1", &["limits[0].amount: not a whole number that is not negative"]);
     check("requests", "60s", "1.5", &["limits[0].amount: not a whole number that is not negative"]);
-    check("usd", "day", "-1", &["limits[0].amount: a price cannot be negative"]);
+    check("usd", "day", "-1", &["limits[0].amount: negative"]);
+    check("usd", "day", "0.0000001", &["limits[0].amount: finer than a millionth of a dollar"]);
     check("usd", "day", "1e30", &["limits[0].amount: too large"]);
     check("concurrency", "60s", "1", &["limits[0].window: concurrency is counted at every instant"]);
 }
@@ -109,6 +110,10 @@ fn says_among_whom_it_is_enforced() {
 fn a_limit_inside_a_key_is_the_key_s() {
     let own = Scope::Key(Some("k".into()));
     assert_eq!(compiled(&limit("requests", "60s", "1"), Some(own.clone())).unwrap().scope, own);
+    let said = LimitSpec { scope: Some("key".into()), ..limit("requests", "60s", "1") };
+    assert_eq!(compiled(&said, Some(own.clone())).unwrap().scope, own, "said once more");
+    let another = LimitSpec { scope: Some("key:other".into()), ..limit("requests", "60s", "1") };
+    assert_eq!(compiled(&another, Some(own.clone())).unwrap_err(), ["limits[0].scope: not here"]);
     let spec = LimitSpec { scope: Some("team".into()), ..limit("requests", "60s", "1") };
     assert_eq!(compiled(&spec, Some(own)).unwrap_err(), ["limits[0].scope: not here"]);
 }

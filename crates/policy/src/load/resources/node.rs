@@ -46,9 +46,10 @@ pub(super) struct Member {
 impl Node {
     /// Returns the name of the type for people.
     pub(super) fn type_name(&self) -> &'static str {
-        match self.value {
+        match &self.value {
             Written::Null => "nothing",
             Written::Bool(_) => "true or false",
+            Written::Integer(text) if text.starts_with('-') => "a negative number",
             Written::Integer(_) => "a whole number",
             Written::Decimal(_) => "a decimal number",
             Written::Text(_) => "a string",

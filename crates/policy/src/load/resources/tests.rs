@@ -128,7 +128,7 @@ fn names_every_faulty_part_with_its_line() {
         "a.yaml",
         "kind: provider\nname: a\nspec:\n  timeout_ms: -1\n  enabled: yes\n  credentials:\n    - value: x\n      wait: 2\n    - value: [1]\n      weight: many\n    - just-text\n  headers:\n    a: b\n    c: 1.5\n",
         &[
-            "a.yaml:4: providers.a.timeout_ms: expected a whole number that is not negative, found a whole number",
+            "a.yaml:4: providers.a.timeout_ms: expected a whole number that is not negative, found a negative number",
             "a.yaml:5: providers.a.enabled: expected true or false, found a string",
             "a.yaml:8: providers.a.credentials[0].wait: unknown setting (one of name, value, weight)",
             "a.yaml:9: providers.a.credentials[1].value: expected a string in quotes, found a list",

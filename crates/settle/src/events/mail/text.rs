@@ -8,7 +8,7 @@ pub(super) fn of(event: &Value) -> (String, String) {
     let empty = Value::Null;
     let data = event.get("data").unwrap_or(&empty);
     let environment = word(data, "environment").unwrap_or_else(|| "default".to_owned());
-    let headline = headline(kind, data);
+    let headline = super::one_line(&headline(kind, data));
     let mut text = format!("{headline}\n\n");
     lines(data, "", &mut text);
     let id = event.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -126,8 +126,10 @@ mod tests {
 
     #[test]
     fn nothing_that_somebody_named_ends_a_line() {
-        let (_, text) =
-            of(&json!({ "type": "key.created", "data": { "key": { "name": "a\r\nBcc: x@y\r\n\r\n<b>hi" } } }));
-        assert!(text.contains("key.name: a  Bcc: x@y    <b>hi\n"), "{text}");
+        let name = "a\r\nBcc: x@y\r\n\r\n<b>hi\u{1b}[31m\u{202e}";
+        let (subject, text) = of(&json!({ "type": "key.created", "data": { "key": { "name": name } } }));
+        assert!(text.contains("key.name: a  Bcc: x@y    <b>hi [31m \n"), "{text}");
+        assert!(text.starts_with("key.created: key `a  Bcc: x@y    <b>hi [31m `\n\n"), "{text}");
+        assert_eq!(subject, "[Crossway default] key.created: key `a  Bcc: x@y    <b>hi [31m `");
     }
 }

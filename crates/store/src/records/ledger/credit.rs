@@ -55,7 +55,7 @@ impl NewCredit {
         if credits.unsigned_abs() > MOST_AMOUNT.unsigned_abs() {
             return Err(PostError::BadAmount("one transfer is at most a billion US dollars"));
         }
-        let printable = |text: &str| !text.chars().any(char::is_control);
+        let printable = |text: &str| !text.chars().any(ir::plain::is_unsafe);
         let length = reference.chars().count();
         if !(1..=MAX_REFERENCE).contains(&length) || !printable(reference) || reference.trim() != reference {
             return Err(PostError::BadReference);

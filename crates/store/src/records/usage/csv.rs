@@ -57,9 +57,10 @@ fn line(text: &mut String, cells: impl Iterator<Item = String>) {
     text.push_str("\r\n");
 }
 
-/// Returns a name as a cell. What a spreadsheet would take for a formula gets an apostrophe before it.
+/// Returns a name as a cell. What a spreadsheet would take for a formula, some in full width too, gets an apostrophe
+/// before it.
 pub(in crate::records) fn cell(value: &str) -> String {
-    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
     let value = if formula { format!("'{value}") } else { value.to_owned() };
     if value.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value }
 }
@@ -78,6 +79,7 @@ mod tests {
         check("say \"hi\"\n", "\"say \"\"hi\"\"\n\"");
         check("=1+1", "'=1+1");
         check("@x,y", "\"'@x,y\"");
+        check("＝1+1", "'＝1+1");
     }
 
     #[test]

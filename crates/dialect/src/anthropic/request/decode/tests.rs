@@ -34,7 +34,7 @@ fn what_is_malformed_is_named() {
         "`messages[0].content[0].text` is missing",
     );
     check(r#"{"messages":[],"system":[{}]}"#, "system[0].type", "`system[0].type` is missing");
-    check(r#"{"messages":[],"max_tokens":"9"}"#, "max_tokens", "`max_tokens` must be a whole number");
+    check(r#"{"messages":[],"max_tokens":"9"}"#, "max_tokens", "`max_tokens` must be a whole number, 0 or more");
     check(r#"{"messages":[],"stop_sequences":[1]}"#, "stop_sequences[0]", "`stop_sequences[0]` must be a string");
     check(r#"{"messages":[],"tools":[{}]}"#, "tools[0].name", "`tools[0].name` is missing");
     check(r#"{"messages":[],"tool_choice":{"type":"tool"}}"#, "tool_choice.name", "`tool_choice.name` is missing");
