@@ -210,10 +210,20 @@ pub fn open_plane(written: Written, publish: Arc<dyn Publish>, clock: &Clock) ->
 
 /// Says that alerts want to send email and nobody can.
 fn warn_of_email(gateway: &Gateway, settings: &settings::Settings) {
-    let wanted = server::events::audiences(gateway);
-    let wanted = wanted.values().flat_map(|audience| &audience.alerts).any(|alert| !alert.emails.is_empty());
-    if wanted && settings.smtp.is_none() {
-        tracing::warn!(component = "events", "Alerts name email addresses, and no [smtp] is configured");
+    if settings.smtp.is_some() {
+        return;
+    }
+    let audiences = server::events::audiences(gateway);
+    let all = audiences.iter().flat_map(|(environment, audience)| {
+        audience.alerts.iter().filter(|alert| !alert.emails.is_empty()).map(move |alert| (environment, &alert.name))
+    });
+    let alerts = all.map(|(environment, name)| format!("{environment}/{name}")).collect::<Vec<_>>().join(", ");
+    if !alerts.is_empty() {
+        tracing::warn!(
+            component = "events",
+            alerts,
+            "Alerts name email addresses, and no [smtp] is configured: their emails wait for a day"
+        );
     }
 }
 

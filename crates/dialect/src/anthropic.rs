@@ -5,6 +5,7 @@ mod model;
 mod report;
 pub mod request;
 pub mod response;
+mod said;
 pub mod stream;
 mod usage;
 mod wire;

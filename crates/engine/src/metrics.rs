@@ -8,8 +8,10 @@ pub mod routes;
 use std::fmt;
 
 use ir::settlement::{Outcome, Settlement};
+use ir::usage::most::Doubt;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
@@ -34,6 +36,7 @@ pub struct Metrics {
     latency_us: Counter,
     hedges: Counter,
     hedges_won: Counter,
+    doubted: [Counter; 5],
     /// What guardrails do.
     pub guardrails: GuardrailHits,
     /// What requests meet that are sent twice.
@@ -140,6 +143,13 @@ impl Metrics {
         self.hedges_won.inc();
     }
 
+    /// Counts a usage report that cannot be true.
+    pub fn doubted(&self, doubt: Doubt) {
+        if let Some((_, counter)) = Doubt::ALL.iter().zip(&self.doubted).find(|(known, _)| **known == doubt) {
+            counter.inc();
+        }
+    }
+
     /// Counts a request whose content could not be kept.
     pub fn payload_dropped(&self) {
         self.payloads_dropped.inc();
@@ -173,6 +183,12 @@ impl Metrics {
         for (name, help, counter) in outcomes {
             registry.register(name, help, counter.clone());
         }
+        let family = Family::<Vec<(&'static str, &'static str)>, Counter>::default();
+        for (doubt, counter) in Doubt::ALL.iter().zip(&self.doubted) {
+            family.get_or_create(&vec![("doubt", doubt.name())]).inc_by(counter.get());
+        }
+        let help = "Usage reports of providers that were more than the request can amount to";
+        registry.register("usage_reports_doubted", help, family);
         self.guardrails.register(&mut registry);
         self.idempotency.register(&mut registry);
         self.routes.register(&mut registry);

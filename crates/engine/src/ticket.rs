@@ -11,24 +11,27 @@ use dialect::meta::Account;
 use ir::failure::{Code, Failure};
 use ir::id::RequestId;
 use ir::money::{Charge, Margin, NanoUsd, Prices, ServiceTier};
-use ir::settlement::{AttemptRecord, Held, Intent, Outcome, Settlement, Subject};
-use ir::usage::{Usage, UsageOrigin, estimate_tokens};
+use ir::settlement::{AttemptRecord, Intent, Outcome, Settlement, Subject};
+use ir::usage::most::Most;
+use ir::usage::{Usage, UsageOrigin};
 use policy::clock::{Clock, Monotonic};
-use policy::limit::Amounts;
 use policy::limit::bind::Bindings;
 use policy::limit::reservation::{Binding, Bound};
+use policy::snapshot::Model;
 use settle::journal::batch::Due;
 use settle::journal::writer::{JournalUnavailable, Permit};
 
 use self::limited::Cover;
 use self::second::Second;
 use crate::gateway::Gateway;
+use crate::limits::Demand;
 use crate::refusal::Refusal;
 use crate::reservation::Reservation;
 
 /// The status that a settlement shows for a caller who left before there was one (nginx's convention).
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+mod closing;
 mod limited;
 mod second;
 
@@ -59,6 +62,8 @@ struct Open {
     margin: Option<Margin>,
     /// The estimate of the input tokens.
     input_tokens: u64,
+    /// The most that a report of the target at hand can be believed to say.
+    most: Most,
     /// Whether the target at hand is asked with a credential of the caller's own: then nothing is charged.
     brought: bool,
     /// Whether a target was asked, and has not failed.
@@ -138,6 +143,7 @@ impl Ticket {
             service_tier: ServiceTier::Standard,
             margin: None,
             input_tokens: 0,
+            most: Most::default(),
             brought: false,
             dispatched: false,
             asked: false,
@@ -233,12 +239,13 @@ impl Ticket {
     }
 
     /// Notes the target that is asked now.
-    pub fn asking(&mut self, model: &Arc<str>, provider: &Arc<str>, prices: Option<&Arc<Prices>>) {
+    pub fn asking(&mut self, demand: &Demand, model: &Model, provider: &Arc<str>) {
         self.knock();
         if let Some(open) = &mut self.open {
             open.dispatched = true;
-            open.prices = prices.cloned();
-            open.settlement.model = Some(Arc::clone(model));
+            open.most = demand.most(model);
+            open.prices.clone_from(&model.prices);
+            open.settlement.model = Some(Arc::clone(&model.slug));
             open.settlement.provider = Some(Arc::clone(provider));
         }
     }
@@ -254,6 +261,11 @@ impl Ticket {
             let asked = open.asking;
             open.note(attempt, asked);
         }
+    }
+
+    /// Whether the target at hand reports more than was allowed: then it matters how much it has said.
+    pub fn doubts(&self, report: &Usage) -> bool {
+        self.open.as_ref().is_some_and(|open| open.most.believe(report, 0).1.is_some())
     }
 
     /// Notes when the answer's first content was there.
@@ -336,65 +348,5 @@ impl Open {
     /// Returns what is charged for a cost, before the margin.
     fn charged(&self, cost: NanoUsd) -> NanoUsd {
         if self.brought { NanoUsd(0) } else { cost }
-    }
-
-    fn settle(self, outcome: Outcome, ending: Ending) -> (Account, Due) {
-        let lost = self.lost();
-        let mut settlement = self.settlement;
-        settlement.outcome = outcome;
-        settlement.status = ending.status;
-        if let Some((code, detail)) = ending.error {
-            settlement.error_code = Some(code.name().into());
-            settlement.error_detail = detail;
-        }
-        settlement.upstream_id = ending.upstream_id;
-        settlement.finish_reason = ending.finish_reason;
-        (settlement.usage, settlement.usage_origin) = match ending.usage {
-            Some(usage) => (usage, UsageOrigin::Reported),
-            None if self.dispatched => {
-                let output = estimate_tokens(ending.content_bytes);
-                let input = Usage { input: self.input_tokens, ..Usage::default() };
-                (Usage { output, ..ending.begun.unwrap_or(input) }, UsageOrigin::Estimated)
-            }
-            None => (Usage::default(), UsageOrigin::None),
-        };
-        // What was given counts, not what was asked for: a provider may serve `priority` as usual.
-        let tier = ending.service_tier.unwrap_or(self.service_tier);
-        settlement.cost = match settlement.usage_origin {
-            UsageOrigin::None => Some(NanoUsd(0)),
-            _ => self.prices.and_then(|prices| prices.cost(&settlement.usage, tier)),
-        };
-        settlement.cost = settlement.cost.map(|cost| NanoUsd(cost.0.saturating_add(lost)));
-        settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, tier));
-        settlement.latency_us = self.gateway.clock.now_anew().micros_since(self.arrived);
-        let account = Account {
-            latency_us: settlement.latency_us,
-            cost: settlement.cost,
-            baseline_cost: settlement.baseline_cost,
-            attempts: settlement.attempts.len(),
-            cache: "bypass",
-        };
-        // What was answered counts, even where no target was asked for it.
-        let counts = self.asked || outcome == Outcome::Succeeded;
-        // Where part of what was used has no price, what was held is the best that is known.
-        if settlement.cost.is_none() {
-            let held = Held { output_tokens: settlement.usage.output_tokens(), nanos: self.reservation.nanos() };
-            settlement.held = Some(held).filter(|held| held.nanos > 0);
-        }
-        let cost = settlement.cost.unwrap_or(NanoUsd(self.reservation.nanos()));
-        let charged = if counts && !self.brought { cost } else { NanoUsd(0) };
-        settlement.charge = self.margin.map(|margin| Charge::of(charged, margin));
-        let used = Amounts {
-            input_tokens: settlement.usage.input_tokens(),
-            output_tokens: settlement.usage.output_tokens(),
-            nanos: cost.0,
-            charge: settlement.charge.map_or(0, |charge| charge.total().0),
-        };
-        self.gateway.metrics.settled(&settlement);
-        let due = self.permit.settle_with(settlement);
-        self.reservation.end(counts.then_some(&used));
-        // Only now, so that what a second target held is never missing.
-        drop(self.second);
-        (account, due)
     }
 }

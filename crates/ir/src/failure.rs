@@ -178,7 +178,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// What `x-should-retry` says to the caller's SDK, where the status would mislead it.
     pub should_retry: Option<bool>,
-    /// Whether the provider says that it is overloaded: Anthropic's surface has a status of its own for it.
+    /// Whether the provider says that it is overloaded, or what the gateway itself depends on is away: Anthropic's surface
+    /// has a status of its own for it.
     pub overloaded: bool,
     /// What the provider said of its own limits, names and values, as it said it.
     pub limits: Box<[(Box<str>, Box<str>)]>,
@@ -196,7 +197,7 @@ impl Failure {
             param: None,
             retry_after: None,
             should_retry: None,
-            overloaded: false,
+            overloaded: code == Code::DependencyUnavailable,
             limits: Box::default(),
         }
     }

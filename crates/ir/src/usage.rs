@@ -1,5 +1,7 @@
 //! What a request consumed: tokens in disjoint buckets, so that a sum never counts one twice.
 
+pub mod most;
+
 use serde::{Deserialize, Serialize};
 
 /// What was consumed, by bucket. The buckets are disjoint: `input` holds no cached, audio or image token, `output` no

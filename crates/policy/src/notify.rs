@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::secret::Secret;
 
 /// The types of events, in the order of the documents.
-pub const EVENT_TYPES: [&str; 20] = [
+pub const EVENT_TYPES: [&str; 21] = [
     USAGE_THRESHOLD,
     BUDGET_ALERT,
     BUDGET_EXCEEDED,
@@ -15,6 +15,7 @@ pub const EVENT_TYPES: [&str; 20] = [
     ACCOUNT_RESUMED,
     "billing.topup",
     "billing.charged",
+    BILLING_CLOSED,
     "key.created",
     "key.updated",
     "key.rotated",
@@ -42,6 +43,8 @@ pub const ACCOUNT_SUSPENDED: &str = "account.suspended";
 pub const ACCOUNT_RESUMED: &str = "account.resumed";
 /// Nothing is left of prepaid credits.
 pub const CREDITS_EXHAUSTED: &str = "credits.exhausted";
+/// A month is over, and its statement stays as it is.
+pub const BILLING_CLOSED: &str = "billing.closed";
 /// A request was answered.
 pub const REQUEST_COMPLETED: &str = "request.completed";
 /// A request ended otherwise.

@@ -448,5 +448,13 @@ fn resource_files_are_checked_with_the_configuration() {
             "r.yaml:1: warning: environment: no file describes the environment staging (it has to exist on the server)",
         ],
     );
+    let alert = "kind: alert\nname: a\nspec:\n  emails: [ops@example.com]\n";
+    let unsent = "r.yaml:4: warning: alerts.a.emails: no email can be sent: no [smtp] is configured (write [smtp] into \
+        crossway.toml, or set CROSSWAY_SMTP_HOST and CROSSWAY_SMTP_FROM)";
+    expect(alert, true, &[unsent]);
+    expect(&alert.replace("  emails", "  enabled: false\n  emails"), true, &[]);
+    let smtp = "[smtp]\nhost = \"mail.example.com\"\nfrom = \"crossway@example.com\"\n";
+    fs::write(folder.join("crossway.toml"), format!("{smtp}[providers.openai]\napi_key = \"sk-a\"\n")).unwrap();
+    expect(alert, true, &[]);
     fs::remove_dir_all(&folder).unwrap();
 }

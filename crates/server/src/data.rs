@@ -14,7 +14,7 @@ use engine::gateway::Gateway;
 use engine::pipeline::Arrival;
 use engine::refusal::Refusal;
 use engine::worker::Worker;
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Response, Version};
 use ir::failure::{Code, Failure, Fault};
@@ -144,6 +144,9 @@ const MAX_HEADER_BYTES: usize = 48 << 10;
 ///
 /// The data listener has refused most of it already (`net::h1::serve::head`). The server of the admin listener drops
 /// Content-Length where Transfer-Encoding stands too, and closes the connection after it (RFC 9112, section 6.3).
+///
+/// An offer to go on in HTTP/2 (`Upgrade: h2c`) is passed over, as RFC 9110, section 7.8, lets a server do: Java's client
+/// makes it with every first request. Who wants a WebSocket would wait for one.
 pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Failure> {
     let (mut size, mut hosts, mut codings) = (0, 0, Vec::new());
     for (name, value) in headers {
@@ -151,6 +154,10 @@ pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Fail
         hosts += usize::from(name == HOST);
         if name == TRANSFER_ENCODING {
             codings.push(value);
+        }
+        if name == UPGRADE && value.as_bytes().to_ascii_lowercase().starts_with(b"websocket") {
+            let message = "there is no WebSocket here: leave the Upgrade header out";
+            return Some(Failure::new(Code::InvalidRequest, Fault::Caller, message).with_param("upgrade"));
         }
     }
     if let [coding, more @ ..] = codings.as_slice() {

@@ -22,6 +22,7 @@ mod accounts;
 mod audit;
 mod expiry;
 pub(crate) mod limits;
+mod months;
 mod providers;
 mod requests;
 
@@ -79,6 +80,7 @@ impl Desk {
                 Box::new(requests::Requests::new(data_dir.clone(), Arc::clone(&self.seen))),
                 Box::new(accounts::Accounts::new(Arc::clone(gateway))),
                 Box::new(limits::Limits::new(Arc::clone(gateway))),
+                Box::new(months::Months::new(Arc::clone(gateway), data_dir.clone())),
                 Box::new(providers::Providers::new(Arc::clone(gateway))),
                 Box::new(expiry::Expiry::new(Arc::clone(gateway))),
             ],

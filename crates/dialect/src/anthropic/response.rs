@@ -3,10 +3,12 @@
 pub mod decode;
 pub mod encode;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use ir::usage::Usage;
 
-use super::{report, usage};
+use super::{report, said, usage};
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::apply;
 use crate::splice::slot::Slot;
@@ -18,13 +20,15 @@ pub struct MessagesResponse {
     body: Bytes,
     /// Where the meta block goes.
     slot: Slot,
+    /// Where the blocks stand.
+    content: Range<usize>,
     /// The provider's id of the message.
     pub id: Option<String>,
     /// The stop reason.
     pub finish_reason: Option<String>,
     /// The reported usage; `None` when there is none that can be believed.
     pub usage: Option<Usage>,
-    /// The bytes of the content, for the estimate when there is no report.
+    /// The bytes of what was said, for the estimate when there is no report; 0 when there is one.
     pub content_bytes: u64,
 }
 
@@ -36,6 +40,7 @@ impl MessagesResponse {
     pub fn decode(body: Bytes, meta_key: &str) -> Result<Self, NotAReply> {
         let mut reply = Self {
             slot: Slot { empty: true, ..Slot::default() },
+            content: 0..0,
             id: None,
             finish_reason: None,
             usage: None,
@@ -51,7 +56,7 @@ impl MessagesResponse {
             match body.get(member.name).unwrap_or_default() {
                 b"content" if value.starts_with(b"[") => {
                     content = true;
-                    reply.content_bytes = value.len().saturating_sub(2) as u64;
+                    reply.content = member.value;
                 }
                 b"id" => reply.id = string(value),
                 b"stop_reason" => reply.finish_reason = string(value),
@@ -66,11 +71,19 @@ impl MessagesResponse {
         match (content, failed) {
             (true, None) => {
                 reply.body = body;
+                if reply.usage.is_none() {
+                    reply.content_bytes = reply.said_bytes();
+                }
                 Ok(reply)
             }
             (_, Some(report)) => Err(NotAReply::Error(report)),
             (false, None) => Err(NotAReply::Malformed("the answer has no content".to_owned())),
         }
+    }
+
+    /// Returns the bytes of what was said, whether there is a report or not.
+    pub fn said_bytes(&self) -> u64 {
+        said::in_content(self.body.get(self.content.clone()).unwrap_or_default())
     }
 
     /// Returns the reply with the meta block (`"key":{…}`) as its last member. Every other byte is the provider's.
@@ -102,7 +115,23 @@ mod tests {
         let reply = decode(REPLY).unwrap();
         assert_eq!((reply.id.as_deref(), reply.finish_reason.as_deref()), (Some("msg_1"), Some("end_turn")));
         assert_eq!(reply.usage.map(|u| (u.input, u.cached_input, u.output)), Some((9, 5, 4)));
-        assert_eq!(reply.content_bytes, r#"{"type":"text","text":"}\"usage\":{}"}"#.len() as u64);
+        assert_eq!((reply.content_bytes, reply.said_bytes()), (0, r#"}\"usage\":{}"#.len() as u64), "it is reported");
+    }
+
+    #[test]
+    fn without_a_report_what_was_said_is_measured() {
+        let check = |blocks: &str, expect: u64| {
+            let reply = decode(&format!(r#"{{"content":[{blocks}],"usage":null}}"#)).unwrap();
+            assert_eq!((reply.usage, reply.content_bytes), (None, expect), "{blocks}");
+        };
+        check("", 0);
+        check(r#"{"type":"text","text":"Hello","citations":null},{"type":"text","text":"!"}"#, 6);
+        check(r#"{"type":"thinking","thinking":"abc","signature":"AAAAAAAA"}"#, 3);
+        check(r#"{"type":"tool_use","id":"toolu_1","name":"f","input":{}}"#, 1);
+        check(r#"{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}"#, 1 + r#"{\"a\":1}"#.len() as u64);
+        check(r#"{"type":"web_search_tool_result","tool_use_id":"s","content":[{"type":"web_search_result"}]}"#, 0);
+        check(r#"{"type":"redacted_thinking","data":"AAAA"}"#, 0);
+        check("7,null", 0);
     }
 
     #[test]

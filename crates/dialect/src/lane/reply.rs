@@ -1,6 +1,7 @@
 //! A whole reply: what accounting needs of it, and the body that the caller gets.
 
 use bytes::Bytes;
+use ir::chat::event::Delta;
 use ir::chat::message::Content;
 use ir::chat::response::{Finish, Response};
 use ir::dialect::Dialect;
@@ -29,7 +30,8 @@ pub struct Reply {
     pub usage: Option<Usage>,
     /// The service tier that the provider says it answered in.
     pub service_tier: Option<ServiceTier>,
-    /// The bytes of content, for the estimate when there is no report.
+    /// The bytes of content, for the estimate when there is no report; a spliced reply with a report is only measured when
+    /// that is asked.
     pub content_bytes: u64,
     /// Why a guardrail blocks it; the rest is then known for the account alone.
     pub blocked: Option<Blocked>,
@@ -92,6 +94,15 @@ impl Reply {
             }
             _ => Self::translate(surface, dialect, &body, meta_key, label, guard),
         }
+    }
+
+    /// Measures the content, though there is a report.
+    pub fn measure(&mut self) {
+        self.content_bytes = match &self.form {
+            Form::OpenaiChat(reply) => reply.said_bytes(),
+            Form::Anthropic(reply) => reply.said_bytes(),
+            Form::Translated(_) | Form::Blocked => return,
+        };
     }
 
     fn translate(
@@ -175,8 +186,24 @@ fn content_bytes(response: &Response) -> u64 {
         .map(|part| match &part.content {
             Content::Text { text, .. } | Content::Thinking { text, .. } | Content::Refusal(text) => text.len(),
             Content::ToolCall(call) => call.name.len() + call.arguments.len(),
-            Content::Foreign { block, .. } => block.as_str().len(),
+            Content::Foreign { block, .. } => foreign(block.as_str()),
             _ => 0,
         } as u64)
         .sum()
+}
+
+/// Returns how much of a block the model wrote that only its dialect knows: all of it, but nothing of what a tool of the
+/// provider found.
+pub(super) fn foreign(block: &str) -> usize {
+    let found = ["_tool_result\"", "\"codeExecutionResult\""].iter().any(|name| block.contains(name));
+    if found { 0 } else { block.len() }
+}
+
+/// Returns how much of a delta the model wrote as one can read it: what is counted of a whole answer too.
+pub(super) fn said(delta: &Delta) -> usize {
+    match delta {
+        Delta::Text(text) | Delta::Arguments(text) => text.len(),
+        Delta::Foreign { delta, .. } => delta.as_str().len(),
+        Delta::Data(_) | Delta::Signature(_) | Delta::Citation(_) => 0,
+    }
 }

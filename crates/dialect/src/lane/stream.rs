@@ -11,7 +11,7 @@ use ir::usage::Usage;
 
 use super::Surface;
 use super::proofs::{Collector, Proofs, signs};
-use super::reply::finish_name;
+use super::reply::{finish_name, foreign, said};
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
 use crate::guard::anthropic::stream::MessagesGate;
@@ -379,7 +379,11 @@ fn note(passed: &mut Passed, event: &Event) {
             passed.begun = started.usage.or(passed.begun);
             passed.service_tier = started.service_tier.as_deref().map(ServiceTier::of_name);
         }
-        Event::Delta { delta, .. } => passed.content_bytes += length(delta) as u64,
+        Event::Opened { opening: Opening::ToolCall { name, .. }, .. } => passed.content_bytes += name.len() as u64,
+        Event::Opened { opening: Opening::Foreign { block, .. }, .. } => {
+            passed.content_bytes += foreign(block.as_str()) as u64;
+        }
+        Event::Delta { delta, .. } => passed.content_bytes += said(delta) as u64,
         Event::Finished { finish, .. } => {
             if passed.finish_reason.is_none() {
                 passed.finish_reason = Some(finish_name(finish).to_owned());

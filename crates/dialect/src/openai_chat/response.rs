@@ -79,6 +79,14 @@ impl ChatResponse {
         }
     }
 
+    /// Returns the bytes of what was said, whether there is a report or not.
+    pub fn said_bytes(&self) -> u64 {
+        let mut bytes = 0;
+        // It was read before.
+        _ = said::in_reply(&self.body, &mut bytes);
+        bytes
+    }
+
     /// Reads the members. Returns whether there are choices, and the error, if it is one.
     fn read(
         &mut self,

@@ -11,6 +11,7 @@
 )]
 
 mod anthropic;
+mod believed;
 mod cohere;
 mod costs;
 mod exceptions;

@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking and prints its counts")]
 
+mod estimates;
 mod features;
 mod replies;
 

@@ -4,8 +4,9 @@
 //! of its dearest kind, and by the most output that the provider is told.
 
 use dialect::lane::asked::Asked;
-use dialect::lane::weight::Weight;
+use dialect::lane::weight::{ADDED_TOKENS, ROUNDS, Weight};
 use ir::money::{Bucket, Charge, Margin, NanoUsd, PicoUsd, Prices, Rates, ServiceTier};
+use ir::usage::most::Most;
 use ir::usage::{Usage, estimate_tokens};
 use policy::limit::reservation::{Binding, Bound};
 use policy::limit::{Amounts, Meter};
@@ -23,6 +24,12 @@ const LEAST_TOKENS: u64 = 64;
 /// Searches that are assumed of an answer whose provider may search.
 const SEARCHES: u64 = 10;
 
+/// What may lie behind a request that was not looked at closely: pictures, files, searches.
+const UNSEEN_TOKENS: u64 = 4_000_000;
+
+/// More output than any model writes, where nobody says how much it may be.
+const LONGEST_OUTPUT: u64 = 1 << 20;
+
 /// How much of what is left one unbounded answer may reserve: others want some too.
 const SHARE: u64 = 4;
 
@@ -30,6 +37,8 @@ const SHARE: u64 = 4;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demand {
     weight: Weight,
+    /// Whether it was looked at closely.
+    weighed: bool,
     /// The most output tokens of each choice; `None` when nobody says.
     max_tokens: Option<u64>,
     choices: u64,
@@ -48,6 +57,7 @@ impl Demand {
         let roughly = || Weight { estimate: estimate_tokens(bytes), bound: bytes, ..Weight::default() };
         Self {
             weight: if binds { request.weight() } else { roughly() },
+            weighed: binds,
             max_tokens: request.max_tokens(),
             choices: request.choices().max(1),
             stream: request.stream(),
@@ -113,6 +123,35 @@ impl Demand {
         if self.is_stepwise() { all.min(STEP_TOKENS.saturating_mul(self.choices)) } else { all }
     }
 
+    /// Returns the most that a provider's report of it can be believed to say.
+    pub fn most(&self, model: &Model) -> Most {
+        let (input, added) = match self.weighed {
+            true => (self.most_input(model.context_window), ADDED_TOKENS),
+            false => (self.weight.bound, UNSEEN_TOKENS),
+        };
+        let each = self.max_tokens.or(model.max_output_tokens).or(model.context_window).unwrap_or(LONGEST_OUTPUT);
+        let rounds = if self.weight.searches || !self.weighed { ROUNDS } else { 1 };
+        Most { input, added, output: each.saturating_mul(self.choices.max(1)).saturating_mul(rounds) }
+    }
+
+    /// Returns what as much as can be believed costs at most.
+    pub fn most_cost(&self, prices: &Prices, most: Most, output_tokens: u64) -> u64 {
+        self.bounded_cost(prices, most.input.saturating_add(most.added), output_tokens)
+    }
+
+    /// Returns the most input tokens. No provider reads more than its model's window, but tools of its own make it read
+    /// several times.
+    fn most_input(&self, context_window: Option<u64>) -> u64 {
+        let window = context_window.filter(|_| !self.weight.searches).unwrap_or(u64::MAX);
+        self.weight.bound.min(window)
+    }
+
+    fn bounded_cost(&self, prices: &Prices, input: u64, output: u64) -> u64 {
+        let searches = if self.weight.searches { SEARCHES.saturating_mul(self.choices.max(1)) } else { 0 };
+        let usage = Usage { input, output, searches, requests: self.choices, ..Usage::default() };
+        self.dearest(prices, input).cost(&usage).map_or(u64::MAX, |cost| cost.0)
+    }
+
     /// Returns what it uses at most with a model when the output has so many tokens.
     pub fn amounts(&self, model: &Model, output_tokens: u64) -> Amounts {
         self.amounts_at(model.prices.as_deref(), model.context_window, output_tokens)
@@ -120,16 +159,10 @@ impl Demand {
 
     /// The same at given prices.
     pub fn amounts_at(&self, prices: Option<&Prices>, context_window: Option<u64>, output_tokens: u64) -> Amounts {
-        // No provider reads more than its model's window.
-        let within = |tokens: u64| context_window.map_or(tokens, |window| tokens.min(window));
-        let nanos = prices.map_or(0, |prices| {
-            let input = within(self.weight.bound);
-            let searches = if self.weight.searches { SEARCHES.saturating_mul(self.choices.max(1)) } else { 0 };
-            let usage = Usage { input, output: output_tokens, searches, requests: self.choices, ..Usage::default() };
-            self.dearest(prices, input).cost(&usage).map_or(u64::MAX, |cost| cost.0)
-        });
+        let input = self.most_input(context_window);
+        let nanos = prices.map_or(0, |prices| self.bounded_cost(prices, input, output_tokens));
         let charge = if self.free { 0 } else { Charge::of(NanoUsd(nanos), self.margin).total().0 };
-        Amounts { input_tokens: within(self.weight.estimate), output_tokens, nanos, charge }
+        Amounts { input_tokens: self.weight.estimate.min(input), output_tokens, nanos, charge }
     }
 
     /// Returns rates at which every token is of the dearest kind that it can be, in the dearest row of the list that may

@@ -57,8 +57,13 @@ impl Standing {
             if meter == Meter::Requests {
                 let reading = counter.read(now);
                 let left = amount.saturating_sub(reading.used);
-                // What is unused has nothing to wait for.
-                let resets_ms = if reading.used == 0 { Some(0) } else { reading.resets_ms };
+                let resets_ms = match (*amount, reading.used) {
+                    // Where nothing is allowed, time frees nothing.
+                    (0, _) => None,
+                    // What is unused has nothing to wait for.
+                    (_, 0) => Some(0),
+                    _ => reading.resets_ms,
+                };
                 let share = Share { amount: *amount, left, resets_ms };
                 if requests.is_none_or(|least| share.is_less_than(&least)) {
                     requests = Some(share);
@@ -188,6 +193,10 @@ mod tests {
             ("x-ratelimit-remaining-requests", "0"),
         ];
         check(&total[1..], &[], &expect);
+        let nothing = ["ratelimit-limit", "ratelimit-remaining", "x-ratelimit-limit", "x-ratelimit-remaining"];
+        let more = "x-ratelimit-remaining-requests";
+        let zero: Vec<_> = nothing.into_iter().chain([more]).map(|name| (name, "0")).collect();
+        check(&[rolling(60, 0, 0)], &[], &zero);
         let taken = Reservation::take(&Binding::new(total[..1].to_vec()), &Amounts::default(), NOW);
         assert!(taken.is_err());
     }

@@ -64,19 +64,41 @@ pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refu
     Ok(Reserved(Planned { gated, plan }))
 }
 
-/// Returns the most that any of the planned attempts may use, after it was taken from the limits that bind.
+/// Returns the most that any of the planned attempts may use, after it was taken from the limits that bind. What is left
+/// of a budget may cover some of the targets alone: then those are asked.
 fn bounded(gated: &mut Gated, plan: &mut Plan) -> Result<Amounts, Failure> {
     let bindings = gated.ticket.limits().cloned();
     if let Some(bindings) = &bindings {
         leave_out_unpriced(gated, plan, bindings)?;
     }
     let configuration = Arc::clone(&gated.configuration);
-    let models = models(&configuration.snapshot, plan);
-    let most = dearest(&gated.demand, &models);
-    match bindings {
-        Some(bindings) => take(gated, &models, &bindings, most).map_err(|denial| limits::failure(&denial)),
-        None => Ok(most),
+    let snapshot = &configuration.snapshot;
+    loop {
+        let models = models(snapshot, plan);
+        let most = dearest(&gated.demand, &models);
+        let Some(bindings) = &bindings else { return Ok(most) };
+        let denial = match take(gated, &models, bindings, most) {
+            Ok(taken) => return Ok(taken),
+            Err(denial) => denial,
+        };
+        if !denial.bound.counter.meter().is_money() || !leave_out_dearest(&gated.demand, snapshot, plan) {
+            return Err(limits::failure(&denial));
+        }
     }
+}
+
+/// Takes the targets out of the plan that may cost most; `false` when none may cost less.
+fn leave_out_dearest(demand: &Demand, snapshot: &Snapshot, plan: &mut Plan) -> bool {
+    let cost = |planned: &routing::plan::Planned| {
+        snapshot.model(planned.model).map_or(0, |model| demand.amounts(model, demand.first_output(model)).nanos)
+    };
+    let most = plan.attempts.iter().map(cost).max().unwrap_or_default();
+    let is_less = |planned: &routing::plan::Planned| cost(planned) < most;
+    let leaves_some = plan.attempts.iter().any(is_less);
+    if leaves_some {
+        plan.attempts.retain(is_less);
+    }
+    leaves_some
 }
 
 fn models<'a>(snapshot: &'a Snapshot, plan: &Plan) -> Vec<&'a Model> {

@@ -116,6 +116,8 @@ impl Ticket {
         // Ahead of an unbounded stream, tokens are taken to be short. Where the output is bounded, an estimate that is
         // too high must not cut off what the caller may have.
         let guess = if stepwise { content_bytes.div_ceil(2) } else { estimate_tokens(content_bytes) };
+        // What cannot be true cuts nothing off.
+        let reported = reported.filter(|reported| *reported <= open.most.output.max(content_bytes));
         let seen = guess.max(reported.unwrap_or(0));
         let wanted = if stepwise { seen.saturating_add(STEP_TOKENS / 2) } else { seen };
         if wanted <= tokens {

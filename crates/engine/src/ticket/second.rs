@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ir::money::{NanoUsd, Prices};
 use ir::settlement::AttemptRecord;
 use ir::usage::Usage;
+use ir::usage::most::Most;
 use policy::limit::Amounts;
 use policy::limit::reservation::{Binding, Denial, Reservation};
 use policy::snapshot::Model;
@@ -26,6 +27,8 @@ pub(super) struct Second {
     place: Reservation,
     target: Binding,
     cover: Cover,
+    /// The most that its report can be believed to say.
+    most: Most,
     state: State,
 }
 
@@ -64,9 +67,11 @@ impl Ticket {
             context_window: model.context_window,
             binds,
         };
+        let most = demand.most(model);
         let (model, prices, provider) = (Arc::clone(&model.slug), model.prices.clone(), Arc::clone(provider));
         let state = State::Asked;
-        open.second = Some(Box::new(Second { model, provider, prices, _spend: spend, place, target, cover, state }));
+        let second = Second { model, provider, prices, _spend: spend, place, target, cover, most, state };
+        open.second = Some(Box::new(second));
         Ok(())
     }
 
@@ -86,7 +91,7 @@ impl Ticket {
     pub fn second_lost(&mut self, record: AttemptRecord, output_tokens: u64) {
         let Some(open) = &mut self.open else { return };
         open.note(record, true);
-        let input = open.input_tokens;
+        let (input, output_tokens) = (open.input_tokens, output_tokens.min(open.most.output));
         if let Some(second) = &mut open.second {
             let target = std::mem::take(&mut second.target);
             second.place.settle_of(&target, &Amounts::default());
@@ -108,6 +113,8 @@ impl Ticket {
         self.target = std::mem::take(&mut second.target);
         open.cover = std::mem::take(&mut second.cover);
         let before = std::mem::replace(&mut open.prices, second.prices.clone());
+        open.most = second.most;
+        let charged_output = charged_output.map(|output| output.min(open.most.output));
         let lost = charged_output.map_or(0, |output| cost(before.as_deref(), input, output, open.service_tier));
         second.state = State::Over(lost);
         open.settlement.model = Some(Arc::clone(&second.model));

@@ -13,7 +13,10 @@ use super::{Meter, Now, Window};
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// A counter. What is asked of it is exact: between a look and the change that follows from it nobody else gets in.
+///
+/// It has a line of the processor's cache of its own: threads that share no counter do not slow each other down.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Counter {
     serial: u64,
     meter: Meter,

@@ -76,9 +76,10 @@ impl Periods {
         if unix_ms >= self.current.0.start_ms { self.current.0.start_ms } else { self.previous.0.start_ms }
     }
 
-    /// Returns what was used in the period of this start.
+    /// Returns what was used in the period of this start; nothing of one that is over and forgotten.
     pub(super) fn used(&self, start_ms: u64) -> u64 {
-        if start_ms == self.current.0.start_ms { self.current.1 } else { self.previous.1 }
+        let known = [&self.current, &self.previous].into_iter().find(|(period, _)| period.start_ms == start_ms);
+        known.map_or(0, |(_, used)| *used)
     }
 
     /// Changes what was used in the period of this start; nothing when it is over and forgotten.

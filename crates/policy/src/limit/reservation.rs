@@ -17,16 +17,16 @@ pub struct Bound {
     pub limit: Arc<Limit>,
 }
 
-/// The limits that bind a request, each counter once, in the order in which the counters are locked.
+/// The limits that bind a request, each counter once, in the order in which the counters are locked. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Binding(Vec<Bound>);
+pub struct Binding(Arc<[Bound]>);
 
 impl Binding {
     /// Sorts limits; of several that look at one counter the strictest is left.
     pub fn new(mut bounds: Vec<Bound>) -> Self {
         bounds.sort_by_key(|bound| (bound.counter.serial(), bound.amount));
         bounds.dedup_by_key(|bound| bound.counter.serial());
-        Self(bounds)
+        Self(bounds.into())
     }
 
     /// Returns the limits.
@@ -48,12 +48,19 @@ pub struct Denial {
 /// request had never been; settling it replaces what was held by what was used.
 #[derive(Debug, Default)]
 pub struct Reservation {
+    /// What was asked for: whoever asks for ten limits counts one reference, not ten. Threads that share limits would
+    /// otherwise pass the counts of their references to and fro.
+    bindings: Vec<Binding>,
     holds: Vec<Hold>,
 }
 
-#[derive(Clone, Debug)]
+/// What is held of one counter.
+#[derive(Clone, Copy, Debug)]
 struct Hold {
-    bound: Bound,
+    /// The counter's.
+    serial: u64,
+    /// Which of the bindings, and which of its limits.
+    at: (usize, usize),
     place: Place,
     /// How much is held.
     amount: u64,
@@ -75,16 +82,25 @@ impl Reservation {
     /// # Errors
     /// [`Denial`], and nothing more is taken.
     pub fn add(&mut self, binding: &Binding, bound: &Amounts, now: Now) -> Result<(), Denial> {
-        let held = |counter: &Counter| self.holds.iter().any(|hold| hold.bound.counter.serial() == counter.serial());
-        // What is held already is asked for nothing: its lock would be taken twice otherwise, at the next raise.
-        let wanted = |counter: &Counter| if held(counter) { 0 } else { bound.of(counter.meter()) };
-        let mut taken = Vec::with_capacity(binding.0.len());
-        if !admit(&binding.0, &wanted, now, &mut taken) {
-            return Err(denial(&binding.0, &wanted, now));
+        if binding.0.is_empty() {
+            return Ok(());
         }
-        taken.retain(|hold| !held(&hold.bound.counter));
-        self.holds.append(&mut taken);
-        self.holds.sort_by_key(|hold| hold.bound.counter.serial());
+        // What is held already is asked for nothing: its lock would be taken twice otherwise, at the next raise.
+        let held = |serial: u64| self.holds.iter().any(|hold| hold.serial == serial);
+        let wanted = |counter: &Counter| bound.of(counter.meter());
+        let mut taken = Vec::with_capacity(self.holds.len() + binding.0.len());
+        let admitting = Admitting { binding: self.bindings.len(), held: &held, wanted: &wanted, now };
+        if !admitting.admit(&binding.0, 0, &mut taken) {
+            return Err(denial(&binding.0, &|counter| if held(counter.serial()) { 0 } else { wanted(counter) }, now));
+        }
+        if !taken.is_empty() {
+            self.bindings.push(binding.clone());
+        }
+        if !self.holds.is_empty() {
+            taken.append(&mut self.holds);
+        }
+        taken.sort_unstable_by_key(|hold| hold.serial);
+        self.holds = taken;
         Ok(())
     }
 
@@ -94,56 +110,58 @@ impl Reservation {
     /// # Errors
     /// [`Denial`], and what is held stays as it was.
     pub fn raise(&mut self, bound: &Amounts, now: Now) -> Result<(), Denial> {
-        let more = |hold: &Hold| bound.of(hold.bound.counter.meter()).saturating_sub(hold.amount);
-        if raise(&self.holds, &more, now) {
+        let bindings = &self.bindings;
+        let more = |hold: &Hold, counter: &Counter| bound.of(counter.meter()).saturating_sub(hold.amount);
+        if raise(bindings, &self.holds, &more, now) {
             for hold in &mut self.holds {
-                hold.amount = hold.amount.max(bound.of(hold.bound.counter.meter()));
+                let counter = hold.bound(bindings).map(|bound| &bound.counter);
+                hold.amount = hold.amount.max(counter.map_or(0, |counter| bound.of(counter.meter())));
             }
             return Ok(());
         }
-        let bounds: Vec<Bound> = self.holds.iter().map(|hold| hold.bound.clone()).collect();
-        let held: Vec<(u64, u64)> = self.holds.iter().map(|hold| (hold.bound.counter.serial(), more(hold))).collect();
+        let bounds: Vec<Bound> = self.holds.iter().filter_map(|hold| hold.bound(bindings).cloned()).collect();
         let wanted = |counter: &Counter| {
-            held.iter().find(|(serial, _)| *serial == counter.serial()).map_or(0, |(_, more)| *more)
+            let hold = self.holds.iter().find(|hold| hold.serial == counter.serial());
+            hold.map_or(0, |hold| more(hold, counter))
         };
         Err(denial(&bounds, &wanted, now))
     }
 
     /// Gives back what is held of some counters, such as those of a target that failed.
     pub fn release(&mut self, binding: &Binding) {
-        self.holds.retain(|hold| {
-            let stays = !binding.0.iter().any(|bound| bound.counter.serial() == hold.bound.counter.serial());
-            if !stays {
-                hold.give_back();
-            }
-            stays
-        });
+        self.end_of(binding, Hold::give_back);
     }
 
     /// Takes the holds on some meters out of this reservation, to be given back at another time.
     #[must_use]
     pub fn split(&mut self, which: impl Fn(Meter) -> bool) -> Self {
-        let mut holds = Vec::new();
-        self.holds.retain(|hold| {
-            let goes = which(hold.bound.counter.meter());
+        let Self { bindings, holds } = self;
+        let mut split = Self::default();
+        holds.retain(|hold| {
+            let goes = hold.bound(bindings).is_some_and(|bound| which(bound.counter.meter()));
             if goes {
-                holds.push(hold.clone());
+                split.holds.push(*hold);
             }
             !goes
         });
-        Self { holds }
+        if !split.holds.is_empty() {
+            split.bindings.clone_from(bindings);
+        }
+        split
     }
 
     /// Takes over what another one holds, of counters that this one holds nothing of; of others it is given back.
     pub fn append(&mut self, mut other: Self) {
+        let before = self.bindings.len();
         for hold in std::mem::take(&mut other.holds) {
             // A counter is held once: its lock would be taken twice otherwise, at the next raise.
-            match self.holds.iter().any(|held| held.bound.counter.serial() == hold.bound.counter.serial()) {
-                true => hold.give_back(),
-                false => self.holds.push(hold),
+            match self.holds.iter().any(|held| held.serial == hold.serial) {
+                true => hold.give_back(&other.bindings),
+                false => self.holds.push(Hold { at: (before + hold.at.0, hold.at.1), ..hold }),
             }
         }
-        self.holds.sort_by_key(|hold| hold.bound.counter.serial());
+        self.bindings.append(&mut other.bindings);
+        self.holds.sort_unstable_by_key(|hold| hold.serial);
     }
 
     /// Returns whether nothing is held.
@@ -153,15 +171,20 @@ impl Reservation {
 
     /// Replaces what is held by what was used. Places in flight are free again.
     pub fn settle(mut self, used: &Amounts) {
-        std::mem::take(&mut self.holds).iter().for_each(|hold| hold.settle(used));
+        std::mem::take(&mut self.holds).iter().for_each(|hold| hold.settle(&self.bindings, used));
     }
 
     /// Does so for some counters, such as those of a target that was asked and failed; the others stay held.
     pub fn settle_of(&mut self, binding: &Binding, used: &Amounts) {
-        self.holds.retain(|hold| {
-            let stays = !binding.0.iter().any(|bound| bound.counter.serial() == hold.bound.counter.serial());
+        self.end_of(binding, |hold, bindings| hold.settle(bindings, used));
+    }
+
+    fn end_of(&mut self, binding: &Binding, end: impl Fn(&Hold, &[Binding])) {
+        let Self { bindings, holds } = self;
+        holds.retain(|hold| {
+            let stays = !binding.0.iter().any(|bound| bound.counter.serial() == hold.serial);
             if !stays {
-                hold.settle(used);
+                end(hold, bindings);
             }
             stays
         });
@@ -169,58 +192,83 @@ impl Reservation {
 }
 
 impl Hold {
-    fn settle(&self, used: &Amounts) {
-        let actual = match self.bound.counter.meter() {
+    /// Returns the limit; a hold is always of a binding that is there.
+    fn bound<'a>(&self, bindings: &'a [Binding]) -> Option<&'a Bound> {
+        bindings.get(self.at.0)?.0.get(self.at.1)
+    }
+
+    fn settle(&self, bindings: &[Binding], used: &Amounts) {
+        let Some(Bound { counter, .. }) = self.bound(bindings) else { return };
+        let actual = match counter.meter() {
             Meter::Concurrency => 0,
             meter => used.of(meter),
         };
-        self.bound.counter.correct(self.place, self.amount, actual);
+        counter.correct(self.place, self.amount, actual);
     }
 
-    fn give_back(&self) {
-        self.bound.counter.correct(self.place, self.amount, 0);
+    fn give_back(&self, bindings: &[Binding]) {
+        if let Some(bound) = self.bound(bindings) {
+            bound.counter.correct(self.place, self.amount, 0);
+        }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.holds.iter().for_each(Hold::give_back);
+        self.holds.iter().for_each(|hold| hold.give_back(&self.bindings));
     }
 }
 
-/// Asks every counter in turn, and takes only when all agree: each stays locked until the last one has answered. The
-/// depth of the recursion is the number of limits that bind.
-fn admit(bounds: &[Bound], wanted: &dyn Fn(&Counter) -> u64, now: Now, holds: &mut Vec<Hold>) -> bool {
-    let Some((bound, rest)) = bounds.split_first() else { return true };
-    let amount = wanted(&bound.counter);
-    let mut state = bound.counter.lock();
-    let place = state.advance(now);
-    // Nothing wanted is always there: a free model under an exhausted budget, say.
-    let fits = amount == 0 || state.used(place).checked_add(amount).is_some_and(|sum| sum <= bound.amount);
-    if !fits || !admit(rest, wanted, now, holds) {
-        return false;
+/// One step in which a binding is asked.
+struct Admitting<'a> {
+    /// The binding's number among those of the reservation.
+    binding: usize,
+    held: &'a dyn Fn(u64) -> bool,
+    wanted: &'a dyn Fn(&Counter) -> u64,
+    now: Now,
+}
+
+impl Admitting<'_> {
+    /// Asks every counter in turn, and takes only when all agree: each stays locked until the last one has answered. The
+    /// depth of the recursion is the number of limits that bind.
+    fn admit(&self, bounds: &[Bound], at: usize, taken: &mut Vec<Hold>) -> bool {
+        let Some(bound) = bounds.get(at) else { return true };
+        let (counter, serial) = (&bound.counter, bound.counter.serial());
+        if (self.held)(serial) {
+            return self.admit(bounds, at + 1, taken);
+        }
+        let amount = (self.wanted)(counter);
+        let mut state = counter.lock();
+        let place = state.advance(self.now);
+        // Nothing wanted is always there: a free model under an exhausted budget, say.
+        let fits = amount == 0 || state.used(place).checked_add(amount).is_some_and(|sum| sum <= bound.amount);
+        if !fits || !self.admit(bounds, at + 1, taken) {
+            return false;
+        }
+        state.adjust(place, |used| used.saturating_add(amount));
+        counter.hold(amount);
+        taken.push(Hold { serial, at: (self.binding, at), place, amount });
+        true
     }
-    state.adjust(place, |used| used.saturating_add(amount));
-    bound.counter.hold(amount);
-    holds.push(Hold { bound: bound.clone(), place, amount });
-    true
 }
 
 /// The same for what is held already: the addition is booked where the request was admitted.
-fn raise(holds: &[Hold], more: &dyn Fn(&Hold) -> u64, now: Now) -> bool {
+fn raise(bindings: &[Binding], holds: &[Hold], more: &dyn Fn(&Hold, &Counter) -> u64, now: Now) -> bool {
     let Some((hold, rest)) = holds.split_first() else { return true };
-    let amount = more(hold);
+    let Some(bound) = hold.bound(bindings) else { return raise(bindings, rest, more, now) };
+    let amount = more(hold, &bound.counter);
     if amount == 0 {
-        return raise(rest, more, now);
+        return raise(bindings, rest, more, now);
     }
-    let mut state = hold.bound.counter.lock();
-    let place = state.advance(now);
-    let fits = state.used(place).checked_add(amount).is_some_and(|sum| sum <= hold.bound.amount);
-    if !fits || !raise(rest, more, now) {
+    let mut state = bound.counter.lock();
+    state.advance(now);
+    // A day that is over has its cap still, and the new one has nothing to do with it.
+    let fits = state.used(hold.place).checked_add(amount).is_some_and(|sum| sum <= bound.amount);
+    if !fits || !raise(bindings, rest, more, now) {
         return false;
     }
     state.adjust(hold.place, |used| used.saturating_add(amount));
-    hold.bound.counter.hold(amount);
+    bound.counter.hold(amount);
     true
 }
 

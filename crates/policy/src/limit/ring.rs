@@ -10,15 +10,16 @@ const SLOTS: u64 = 64;
 
 /// The slots of a rolling window.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Ring {
     /// The length of a slot in milliseconds.
     width_ms: u64,
     /// The number of the newest slot: the time divided by the width.
     newest: u64,
+    /// The sum of what was used in the slots. It stands beside what is read with it.
+    sum: u64,
     /// What was used in each slot; slot `n` lies at `n % 64`.
     used: [u64; SLOTS as usize],
-    /// Their sum.
-    sum: u64,
 }
 
 impl Ring {

@@ -46,7 +46,22 @@ pub fn load_with(
         written.specs.providers.retain(|entry| entry.name != "demo");
         written.stand_in = false;
     }
+    if written.settings.smtp.is_none() {
+        resources.documents.iter().for_each(|document| check_email(document, &mut problems));
+    }
     compiled(written, problems)
+}
+
+/// Warns of an alert that names email addresses, where nothing says how email is sent.
+fn check_email(document: &Document, problems: &mut Vec<Problem>) {
+    let Typed::Alert(spec) = &document.typed else { return };
+    if spec.emails.is_empty() || spec.enabled == Some(false) {
+        return;
+    }
+    let problem = document.origin.problem("emails", "no email can be sent: no [smtp] is configured");
+    problems.push(
+        problem.hint("write [smtp] into crossway.toml, or set CROSSWAY_SMTP_HOST and CROSSWAY_SMTP_FROM").warning(),
+    );
 }
 
 /// Returns whether a document is a provider that the demo need not stand in for.

@@ -7,7 +7,7 @@ use testkit::script::Script;
 
 const LOG: &str = "/admin/v1/environments/default/requests";
 
-async fn get(gateway: &Gateway, path: &str) -> Reply {
+pub async fn get(gateway: &Gateway, path: &str) -> Reply {
     gateway
         .admin(&format!("GET {path}"), &format!("host: localhost:8081\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n"))
         .await

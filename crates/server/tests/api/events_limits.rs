@@ -270,6 +270,48 @@ async fn a_suspended_account_is_told_and_so_is_its_return() {
     gateway.records(1).await;
 }
 
+/// A month is told of when every request of it has ended, once, and not when nothing was in it.
+#[tokio::test(start_paused = true)]
+async fn a_month_that_is_closed_is_told() {
+    let config = "[environment]\ntimezone = \"Europe/Berlin\"\nbilling = { enabled = true, margin_percent = 10 }\n";
+    let gateway = listening(builder(vec![taken()]).config(config), &["billing.closed"]).await;
+    let credits = json!({ "amount": "1.00", "reference": "invoice 1" });
+    let posted = gateway.api("POST /admin/v1/environments/default/credits", &credits).await;
+    assert_eq!(posted.status, 201, "{}", posted.text());
+    spend(&gateway, 3).await;
+    gateway.records(3).await;
+    // The month ends at 2026-11-30T23:00:00Z, 1,079,600 seconds after the clock's beginning; a request may take a day.
+    let at = async |seconds: u64| {
+        gateway.assembly.hands.set_unix_ms((1_795_000_000 + seconds) * 1_000);
+        for _ in 0..2 {
+            gateway.assembly.hands.advance(Duration::from_secs(61));
+            gateway.tell().await;
+        }
+        told(&gateway)
+    };
+    let end = 1_079_600;
+    assert!(at(end).await.is_empty());
+    assert!(at(end + 86_400).await.is_empty(), "a request of the month may still run");
+    let events = at(end + 86_400 + 700).await;
+    assert_eq!(types(&events), ["billing.closed"]);
+    let expect = json!({
+        "environment": "default",
+        "month": "2026-11",
+        "from": "2026-11-01T00:00:00+01:00",
+        "to": "2026-12-01T00:00:00+01:00",
+        "requests": 3,
+        "charged_usd": "0.000165",
+        "opening_balance_usd": "0",
+        "credited_usd": "1",
+        "closing_balance_usd": "0.999835",
+    });
+    assert_eq!(events[0]["data"], expect);
+    let statement = gateway.api("GET /admin/v1/environments/default/statement?month=2026-11", &Value::Null).await;
+    assert_eq!(statement.json()["closing_balance_usd"], expect["closing_balance_usd"]);
+    assert_eq!(at(end + 3 * 86_400).await.len(), 1, "once");
+    assert_eq!(at(end + 40 * 86_400).await.len(), 1, "nothing was in December, and January is not over");
+}
+
 /// What became of emails is seen as with webhooks; a gateway that cannot send any says so.
 #[tokio::test(start_paused = true)]
 async fn emails_have_a_log_too() {

@@ -1,10 +1,30 @@
 //! Disks that are full or broken: nothing is served that could not be written down, and nothing is written twice.
 
 use settle::journal::faults::{Fault, Operation};
+use testkit::caller::Caller;
 use testkit::data;
 use testkit::gateway::{Gateway, REQUEST, STREAM};
 use testkit::script::Script;
 
+/// DUR-03.
+#[tokio::test(start_paused = true)]
+async fn both_surfaces_say_that_nothing_can_be_recorded() {
+    for (caller, verdict) in Caller::BOTH.into_iter().zip([(503, "server_error"), (529, "overloaded_error")]) {
+        for streamed in [false, true] {
+            let gateway = Gateway::builder().provider("p", Script::chat("Hello")).start();
+            gateway.assembly.disk.fail(Operation::Write, Some(Fault::NoSpace));
+            let reply = caller.ask(&gateway, "", &caller.request(streamed)).await;
+            assert_eq!((reply.status, reply.json()["error"]["type"].as_str().unwrap()), verdict);
+            let headers = [reply.header("x-crossway-error-code"), reply.header("retry-after")];
+            assert_eq!(headers, [Some("dependency_unavailable"), Some("5")]);
+            gateway.assembly.disk.fail(Operation::Write, None);
+            gateway.assembly.journal.tick();
+            gateway.one().await;
+        }
+    }
+}
+
+/// DUR-03.
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_refuses_until_it_has_room() {
     let gateway = Gateway::builder().provider("p", Script::chat("Hello")).start();

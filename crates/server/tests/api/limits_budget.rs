@@ -145,6 +145,29 @@ async fn of_several_targets_those_without_price_are_left_out() {
     gateway.one().await;
 }
 
+/// One answer of `m` may cost 0.000178 dollars: 73 bytes in and 4 tokens out.
+#[tokio::test(start_paused = true)]
+async fn of_several_targets_those_are_asked_that_the_budget_covers() {
+    let model = |slug: &str, price: &str| {
+        format!(
+            "[[models]]\nslug = \"{slug}\"\nprovider = \"p\"\ninput_price = \"{price}\"\noutput_price = \"{price}\"\n"
+        )
+    };
+    let chain = "[[fallbacks]]\nmodel = \"m\"\nfallbacks = [\"cheap\", \"free\"]\n";
+    for (dollars, expect) in [("1", (200, Some("m"))), ("0.0001", (200, Some("cheap"))), ("0", (200, Some("free")))] {
+        let config = [&limit("usd", "day", dollars, ""), chain, &model("cheap", "1"), &model("free", "0")].concat();
+        let gateway = gateway(&config);
+        let reply = gateway.chat(SHORT).await;
+        assert_eq!((reply.status, reply.header("x-crossway-model")), expect, "{dollars}: {}", reply.text());
+        gateway.one().await;
+    }
+    // Tokens are the same everywhere.
+    let config = [&limit("tokens", "day", "1", ""), chain, &model("cheap", "1"), &model("free", "0")].concat();
+    let gateway = gateway(&config);
+    assert_eq!(verdict(&gateway.chat(SHORT).await), (429, "budget_exceeded"));
+    gateway.one().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_max_tokens_what_is_left_bounds_the_answer() {
     // 57 bytes at 2,000 and 1,000 tokens at 8,000 nano-dollars would be 8,114,000.

@@ -127,6 +127,10 @@ pub struct Attempt {
     pub error: Option<String>,
     /// How long it took, milliseconds with three decimals.
     pub duration_ms: f64,
+    /// Its share of what the request cost: all of it for the one that answered, nothing for one that failed. `None` where two
+    /// targets were asked at once and the cost is that of both.
+    #[serde(serialize_with = "as_dollars")]
+    pub cost_usd: Option<NanoUsd>,
 }
 
 impl RequestRecord {
@@ -167,7 +171,7 @@ impl RequestRecord {
             saved_pct: saved_pct(cost, baseline_cost),
             latency_ms: milliseconds(from_sql(row.get(22)?)),
             time_to_first_content_ms: row.get::<_, Option<i64>>(23)?.map(from_sql).map(milliseconds),
-            attempts: detail.attempts.into_iter().map(Attempt::from).collect(),
+            attempts: shared(detail.attempts.into_iter().map(Attempt::from).collect(), cost),
         })
     }
 
@@ -201,7 +205,7 @@ impl RequestRecord {
             saved_pct: saved_pct(settlement.cost, settlement.baseline_cost),
             latency_ms: milliseconds(settlement.latency_us),
             time_to_first_content_ms: settlement.first_content_us.map(milliseconds),
-            attempts: settlement.attempts.iter().map(Attempt::of).collect(),
+            attempts: shared(settlement.attempts.iter().map(Attempt::of).collect(), settlement.cost),
         }
     }
 
@@ -250,6 +254,7 @@ impl Attempt {
             status: attempt.status,
             error: attempt.error.clone(),
             duration_ms: milliseconds(attempt.duration_us),
+            cost_usd: None,
         }
     }
 }
@@ -263,8 +268,24 @@ impl From<StoredAttempt<'_>> for Attempt {
             status: stored.status,
             error: stored.error.map(str::to_owned),
             duration_ms: milliseconds(stored.duration_us),
+            cost_usd: None,
         }
     }
+}
+
+/// Gives each try its share of the cost. One that failed has none: whatever it had said, nothing of it reached the caller.
+fn shared(mut attempts: Vec<Attempt>, cost: Option<NanoUsd>) -> Vec<Attempt> {
+    let superseded = |attempt: &Attempt| attempt.error.as_ref().is_some_and(|error| error.starts_with("superseded"));
+    let both = attempts.iter().any(superseded);
+    for attempt in &mut attempts {
+        attempt.cost_usd = match &attempt.error {
+            None if both => None,
+            None => cost,
+            Some(_) if superseded(attempt) => None,
+            Some(_) => Some(NanoUsd(0)),
+        };
+    }
+    attempts
 }
 
 /// Returns milliseconds. Up to 2^53 microseconds (285 years) the shortest decimal that names the number has at most

@@ -72,7 +72,7 @@ fn a_record_reads_as_the_api_shows_it() {
             r#""reasoning_tokens":3,"audio_input_tokens":0,"audio_output_tokens":0,"origin":"reported"}},"#,
             r#""cost_usd":0.0001225,"charged_usd":null,"baseline":"gpt-4o","baseline_cost_usd":0.0002,"saved_pct":38.8,"#,
             r#""latency_ms":12.345,"time_to_first_content_ms":4.0,"attempts":[{{"provider":"openai","#,
-            r#""model":"gpt-4o-mini","reason":"requested \"model\"","status":200,"error":null,"duration_ms":11.001}}]}}"#
+            r#""model":"gpt-4o-mini","reason":"requested \"model\"","status":200,"error":null,"duration_ms":11.001,"cost_usd":0.0001225}}]}}"#
         ),
         given.subject.id
     );

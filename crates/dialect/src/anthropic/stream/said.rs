@@ -5,6 +5,7 @@ use std::ops::Range;
 use ir::report::Report;
 
 use crate::anthropic::report;
+use crate::anthropic::said::{self, Carried};
 use crate::anthropic::usage::{self, Reported};
 use crate::json::{JsonError, Scanner, string};
 use crate::splice::events::Event;
@@ -74,8 +75,8 @@ pub(super) fn read(event: &Event<'_>, meta_key: &[u8]) -> Result<Said, JsonError
                 let value = data.get(scanner.value()?).unwrap_or_default();
                 kind = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).map(Kind::of);
             }
-            b"delta" => delta = carried(data, &mut scanner)?,
-            b"content_block" => block = carried(data, &mut scanner)?,
+            b"delta" => delta = said::carried(data, &mut scanner)?,
+            b"content_block" => block = said::carried(data, &mut scanner)?,
             b"message" => message(data, &mut scanner, meta_key, &mut said)?,
             b"usage" => said.usage = Some(usage::read(data.get(scanner.value()?).unwrap_or_default())),
             b"error" => {
@@ -119,46 +120,6 @@ impl Kind {
             _ => Self::Other,
         }
     }
-}
-
-/// What a content block or a delta carries.
-#[derive(Default)]
-struct Carried {
-    /// Whether it is more than a type.
-    any: bool,
-    bytes: u64,
-    /// Whether it is what a tool of the provider found: the model reads it and has not written it.
-    found: bool,
-    stop_reason: Option<Range<usize>>,
-}
-
-impl Carried {
-    fn written(&self) -> u64 {
-        if self.found { 0 } else { self.bytes }
-    }
-}
-
-/// Everything in a block or a delta but its type, and what is empty, is content.
-fn carried(data: &[u8], scanner: &mut Scanner<'_>) -> Result<Carried, JsonError> {
-    let mut carried = Carried::default();
-    if !scanner.enter_or_pass(b'{')? {
-        return Ok(carried);
-    }
-    let mut first = true;
-    while let Some(member) = scanner.member(first)? {
-        first = false;
-        let value = data.get(member.value.clone()).unwrap_or_default();
-        match data.get(member.name).unwrap_or_default() {
-            b"type" => carried.found = value.ends_with(b"_tool_result\""),
-            b"stop_reason" => carried.stop_reason = Some(member.value),
-            _ if matches!(value, b"null" | b"\"\"" | b"[]" | b"{}") => {}
-            _ => {
-                carried.any = true;
-                carried.bytes += value.len().saturating_sub(2) as u64;
-            }
-        }
-    }
-    Ok(carried)
 }
 
 fn message(data: &[u8], scanner: &mut Scanner<'_>, meta_key: &[u8], said: &mut Said) -> Result<(), JsonError> {

@@ -137,10 +137,10 @@ fn tools_and_thinking_are_content() {
     let delta = |delta: &str| format!(r#"{{"type":"content_block_delta","index":0,"delta":{{{delta}}}}}"#);
     check(&delta(r#""type":"thinking_delta","thinking":"hm""#), 2);
     check(&delta(r#""partial_json":"{\"a\"","type":"input_json_delta""#), 6);
-    check(&delta(r#""type":"signature_delta","signature":"abc""#), 3);
+    check(&delta(r#""type":"signature_delta","signature":"abc""#), 0);
     let block = |block: &str| format!(r#"{{"type":"content_block_start","index":0,"content_block":{{{block}}}}}"#);
-    check(&block(r#""type":"tool_use","id":"t1","name":"f","input":{}"#), 3);
-    check(&block(r#""type":"redacted_thinking","data":"abcd""#), 4);
+    check(&block(r#""type":"tool_use","id":"t1","name":"f","input":{}"#), 1);
+    check(&block(r#""type":"redacted_thinking","data":"abcd""#), 0);
     // What a tool of the provider found was not written by the model.
     check(&block(r#""content":[{"url":"x"}],"type":"web_search_tool_result","tool_use_id":"t""#), 0);
 }

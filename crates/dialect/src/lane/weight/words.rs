@@ -26,7 +26,8 @@ pub(super) struct Words {
     pub caches: bool,
     /// `"tools"` or `"functions"` stands in it.
     pub tools: bool,
-    /// How often `web_search` does.
+    /// How often the name of a tool does that the provider runs itself: `web_search`, `google_search`, `file_search`,
+    /// `browser_search`, `code_interpreter`, `mcp_servers`, and Anthropic's with their dates, such as `web_fetch_20250910`.
     pub searches: u64,
     /// How often `"file_id"` does.
     pub files: u64,
@@ -41,6 +42,9 @@ struct Finders {
     tools: Finder<'static>,
     functions: Finder<'static>,
     searches: Finder<'static>,
+    servers: Finder<'static>,
+    interpreters: Finder<'static>,
+    dates: Finder<'static>,
     files: Finder<'static>,
     addresses: Finder<'static>,
     blobs: Finder<'static>,
@@ -51,7 +55,10 @@ static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
     caches: Finder::new("cache_control"),
     tools: Finder::new("\"tools\""),
     functions: Finder::new("\"functions\""),
-    searches: Finder::new("web_search"),
+    searches: Finder::new("_search"),
+    servers: Finder::new("mcp_servers"),
+    interpreters: Finder::new("code_interpreter"),
+    dates: Finder::new("_20"),
     files: Finder::new(FILE),
     addresses: Finder::new("\"http"),
     blobs: Finder::new("base64"),
@@ -82,7 +89,14 @@ impl Words {
                 Some(b"\"a") => words.sound |= rest.starts_with(b"\"audio\""),
                 Some(b"_c") => words.caches |= before.ends_with(b"cache") && rest.starts_with(b"_control"),
                 Some(b"\"t") => words.tools |= rest.starts_with(b"\"tools\""),
-                Some(b"_s") => words.searches += u64::from(before.ends_with(b"web") && rest.starts_with(b"_search")),
+                Some(b"_s") => {
+                    let servers = before.ends_with(b"mcp") && rest.starts_with(b"_servers");
+                    words.searches += u64::from(servers || is_search(before, rest));
+                }
+                Some(b"_i") => {
+                    words.searches += u64::from(before.ends_with(b"code") && rest.starts_with(b"_interpreter"));
+                }
+                Some(b"_2") => words.searches += u64::from(is_dated(before, rest)),
                 Some(b"\"h") => words.pictures += u64::from(is_address(before, rest)),
                 Some(b"\"f") => {
                     words.tools |= rest.starts_with(b"\"functions\"");
@@ -115,11 +129,28 @@ impl Words {
             sound: finders.sound.find_iter(body).any(is_sound),
             caches: has(&finders.caches),
             tools: has(&finders.tools) || has(&finders.functions),
-            searches: count(&finders.searches),
+            searches: finders.searches.find_iter(body).filter(|at| is_search(around(*at).0, around(*at).1)).count()
+                as u64
+                + finders.dates.find_iter(body).filter(|at| is_dated(around(*at).0, around(*at).1)).count() as u64
+                + count(&finders.servers)
+                + count(&finders.interpreters),
             files: count(&finders.files),
             pictures: finders.addresses.find_iter(body).filter(is_picture).count() as u64,
         }
     }
+}
+
+/// Whether a text that begins with an underscore ends the name of a search that a provider runs.
+fn is_search(before: &[u8], rest: &[u8]) -> bool {
+    const KINDS: [&[u8]; 4] = [b"web", b"google", b"browser", b"file"];
+    rest.starts_with(b"_search") && KINDS.iter().any(|kind| before.ends_with(kind))
+}
+
+/// Whether a text that begins with an underscore is the date of a tool of Anthropic's that reads what the request does not
+/// hold. A search is found by its own name.
+fn is_dated(before: &[u8], rest: &[u8]) -> bool {
+    const KINDS: [&[u8]; 2] = [b"web_fetch", b"code_execution"];
+    rest.starts_with(b"_20") && KINDS.iter().any(|kind| before.ends_with(kind))
 }
 
 /// Whether a text that begins with a quote is an address, and what stands before it says of what.
@@ -154,6 +185,10 @@ mod tests {
             ("\"tools\"", Words { tools: true, ..nothing }),
             ("\"functions\"", Words { tools: true, ..nothing }),
             ("web_searchweb_search_web_searc", Words { searches: 2, ..nothing }),
+            ("my_search web_fetch code_execution_ text_editor_20250124 mcp_server interpreter", nothing),
+            ("web_search_20250305 web_fetch_20250910", Words { searches: 2, ..nothing }),
+            ("google_search code_execution_20250825 mcp_servers", Words { searches: 3, ..nothing }),
+            ("file_search browser_search code_interpreter", Words { searches: 3, ..nothing }),
             ("\"file_id\"file_id\" \"file_id\"", Words { files: 2, ..nothing }),
             ("{\"url\" :\n\"https://a\",\"url\":\"data\",\"uri\":\"http\"}", Words { pictures: 1, ..nothing }),
             ("\"http\" \"image_url\":\"http", Words { pictures: 1, ..nothing }),
@@ -165,10 +200,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn both_ways_find_the_same(pieces in proptest::collection::vec(0_usize..20, 0..40), prose in 0_usize..3_000) {
-            const PIECES: [&str; 20] = [
+        fn both_ways_find_the_same(pieces in proptest::collection::vec(0_usize..26, 0..40), prose in 0_usize..3_000) {
+            const PIECES: [&str; 26] = [
                 "input", "_", "audio", "\"", "cache", "control", "tool", "s", "function", "web", "search", "file", "id",
                 "http", "url", ":", " ", "a", "\"url\":\"http", "base64",
+                "20", "fetch", "code", "execution", "mcp", "servers",
             ];
             let text: String = pieces.iter().map(|at| PIECES[*at]).collect();
             check([text.as_str(), &"x".repeat(prose), &text].concat().as_bytes());

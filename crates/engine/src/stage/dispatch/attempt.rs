@@ -177,7 +177,7 @@ pub(super) async fn write<'a>(run: &Run<'_>, gated: &mut Gated, aim: &Aim<'a>) -
 
 /// Notes that a target is asked now.
 pub(super) fn asking(gated: &mut Gated, aim: &Aim<'_>) {
-    gated.ticket.asking(&aim.model.slug, &aim.provider.name, aim.model.prices.as_ref());
+    gated.ticket.asking(&gated.demand, aim.model, &aim.provider.name);
 }
 
 /// Asks a target, and tells its live state how that ended.

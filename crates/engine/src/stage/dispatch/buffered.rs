@@ -108,6 +108,9 @@ impl Whole {
         if let Some(proofs) = reply.proofs.take() {
             gateway.proofs.keep(&gated.key.compiled.environment, proofs, gateway.clock.now());
         }
+        if reply.usage.is_some_and(|report| gated.ticket.doubts(&report)) {
+            reply.measure();
+        }
         let ending = Ending {
             status: 200,
             error: None,

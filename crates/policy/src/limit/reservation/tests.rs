@@ -1,5 +1,7 @@
 //! The laws of reserving: never more than the limit in any window, all or none, nothing lost and nothing kept.
 
+mod midnight;
+
 use std::sync::Barrier;
 use std::time::Duration;
 

@@ -37,7 +37,10 @@ pub(in crate::admin) async fn get(call: Call, _who: SignedIn) -> Outcome {
     let configuration = state.environment(environment).ok_or_else(missing)?;
     let name = call.path("name");
     let limit = named(&configuration.snapshot, name).ok_or_else(|| {
-        Problem::not_found("there is no limit of this name among those of the environment and its plans")
+        Problem::not_found(
+            "there is no limit of this name among those of the environment and its plans; a key's own are shown with the key: \
+             limits/effective?key=NAME, or crossway limits show --key NAME",
+        )
     })?;
     let (rule, now) = (&limit.rule, limits::now(&gateway.clock));
     let same = |id: &CounterId| *id.environment == *environment && id.meter == rule.meter && id.span == rule.window;

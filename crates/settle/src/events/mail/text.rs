@@ -32,6 +32,9 @@ fn headline(kind: &str, data: &Value) -> String {
         "account.suspended" => "The account is suspended: no request is served".to_owned(),
         "account.resumed" => "The account is active again".to_owned(),
         "credits.exhausted" => "The prepaid credits are used up".to_owned(),
+        "billing.closed" => {
+            format!("The statement of {}: {} US dollars were charged", named("month"), named("charged_usd"))
+        }
         "provider.down" => format!("The provider `{}` is down: {}", named("provider"), named("reason")),
         "provider.up" => format!("The provider `{}` is up again", named("provider")),
         other => {
@@ -120,6 +123,8 @@ mod tests {
         check("provider.down", down, "[Crossway beta] The provider `openai` is down: unreachable");
         let low = json!({ "environment": "beta", "balance_usd": "4.2", "threshold_usd": "5" });
         check("credits.low", low, "[Crossway beta] 4.2 US dollars of the prepaid credits are left");
+        let closed = json!({ "month": "2026-11", "charged_usd": "12.5" });
+        check("billing.closed", closed, "[Crossway default] The statement of 2026-11: 12.5 US dollars were charged");
         check("account.suspended", json!({}), "[Crossway default] The account is suspended: no request is served");
         check("key.revoked", json!({ "key": { "name": "a" } }), "[Crossway default] key.revoked: key `a`");
     }
