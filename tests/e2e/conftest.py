@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -28,8 +29,10 @@ MakeGateway = Callable[..., Gateway]
 MakeUpstream = Callable[..., Upstream]
 
 
-def _gateways(folders: Callable[[], Path]) -> Iterator[MakeGateway]:
+def _gateways(folders: Callable[[], Path], session: pytest.Session) -> Iterator[MakeGateway]:
+    """What a gateway wrote, 33 MiB of journal at least, is kept only where a test failed meanwhile."""
     made: list[Gateway] = []
+    failed = session.testsfailed
 
     def make(config: Config, start: bool = True, **more: object) -> Gateway:
         gateway = Gateway(folders(), config, **more)  # type: ignore[arg-type]
@@ -39,18 +42,20 @@ def _gateways(folders: Callable[[], Path]) -> Iterator[MakeGateway]:
     yield make
     for gateway in made:
         gateway.kill()
+        if session.testsfailed == failed:
+            shutil.rmtree(gateway.folder, ignore_errors=True)
 
 
 @pytest.fixture
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[MakeGateway]:
     """Starts gateways: `gateway(config)`."""
-    yield from _gateways(lambda: tmp_path_factory.mktemp("gateway"))
+    yield from _gateways(lambda: tmp_path_factory.mktemp("gateway"), request.session)
 
 
 @pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeGateway]:
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[MakeGateway]:
     """Starts gateways that serve a whole module."""
-    yield from _gateways(lambda: tmp_path_factory.mktemp("gateway"))
+    yield from _gateways(lambda: tmp_path_factory.mktemp("gateway"), request.session)
 
 
 def _upstreams() -> Iterator[MakeUpstream]:

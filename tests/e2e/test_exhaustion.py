@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import statistics
-import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import pytest
 from conftest import MakeGateway, MakeUpstream
 from harness import openai_wire as wire
 from harness.gateway import ADMIN_TOKEN, Gateway, binary, simple
+from harness.noisy import Noisy, Plain
 from harness.notes import note
 from harness.upstream import LAST_CHUNK, Request, Step, chunk, reply_json, stream_head
 from harness.wire import Connection, call, request_bytes
@@ -98,38 +99,42 @@ def latencies(served: Gateway, key: str, count: int) -> list[float]:
 
 
 def test_a_noisy_neighbour(gateway: MakeGateway, upstream: MakeUpstream) -> None:
-    """DOS-09: one key asks for ten times its share among a thousand; it is told 429, and the others do not feel it."""
+    """DOS-09: one key asks for more than ten times its share among a thousand; it is told 429, and the others do not
+    feel it. What the noisy caller itself costs the machine is in both figures: in the first it shouts at a server of
+    its own. Blocks of both take turns, so that whatever else runs here is in both, too."""
     served = gateway(simple(upstream(script).base_url))
+    assert served.process is not None
     team = {"documents": [{"kind": "keys", "environment": "default", "name": f"idle-{n}", "spec": {}} for n in range(998)]}
     assert call(served.admin_url, "/admin/v1/apply", team, key=ADMIN_TOKEN).status == 200
-    limits = {"limits": [{"meter": "requests", "window": "60s", "amount": 50}]}
+    limits = {"limits": [{"meter": "requests", "window": "1h", "amount": 50}]}
     made = call(served.admin_url, "/admin/v1/environments/default/keys", {"name": "noisy", "spec": limits}, key=ADMIN_TOKEN)
     noisy, quiet = made.json["secret"], served.create_key("quiet")
-    latencies(served, quiet, 50)
-    alone = latencies(served, quiet, 300)
-    stop, counts = threading.Event(), {200: 0, 429: 0}
-
-    def shout() -> None:
-        while not stop.is_set():
-            reply = call(served.url, "/v1/chat/completions", BODY, key=noisy)
-            counts[reply.status] += 1
-            time.sleep(0.005)
-
-    shouting = threading.Thread(target=shout, daemon=True)
-    shouting.start()
-    while counts[429] < 20:
-        time.sleep(0.01)
-    beside = latencies(served, quiet, 300)
-    while counts[429] + counts[200] < 500:
-        time.sleep(0.01)
-    stop.set()
-    shouting.join(20)
-    assert counts[200] == 50, counts
-    before, after = (statistics.quantiles(sample, n=100) for sample in (alone, beside))
-    note(f"DOS-09: p50 {before[49] * 1e3:.2f} -> {after[49] * 1e3:.2f} ms, p99 {before[98] * 1e3:.2f} -> {after[98] * 1e3:.2f} ms beside a noisy key")
-    # The machine is shared with whatever else runs: the median is the claim, the far end only bounded.
-    assert after[49] <= 1.5 * before[49] + 0.002
-    assert after[98] <= 1.5 * before[98] + 0.02
+    latencies(served, quiet, 100)
+    plain, pace = Plain(), 0.001
+    counts: Counter[int] = Counter()
+    alone: list[list[float]] = []
+    beside: list[list[float]] = []
+    for _ in range(5):
+        for url, blocks in ((plain.url, alone), (served.url, beside)):
+            caller = Noisy(url, noisy, pace)
+            blocks.append(latencies(served, quiet, 1_000))
+            told = caller.stop()
+            counts += told if blocks is beside else Counter()
+    plain.stop()
+    used, began, refused = cpu_seconds(served.process.pid), time.monotonic(), Noisy(served.url, noisy, 0.0)
+    time.sleep(1.0)
+    flood = refused.stop()
+    used = cpu_seconds(served.process.pid) - used
+    assert counts[200] == 50 and counts[429] > 300 and set(counts) == {200, 429}, counts
+    before, after = ([statistics.quantiles(block, n=100) for block in blocks] for blocks in (alone, beside))
+    p50, p99 = ([statistics.median(cut[at] for cut in side) * 1e3 for side in (before, after)] for at in (49, 98))
+    note(
+        f"DOS-09: {counts[429]} refused; p50 {p50[0]:.2f} -> {p50[1]:.2f} ms, p99 {p99[0]:.2f} -> {p99[1]:.2f} ms; "
+        f"{flood[429] / (time.monotonic() - began):.0f} refusals a second cost {used / flood[429] * 1e6:.0f} us each"
+    )
+    # The machine is shared with whatever else runs: a few tenths of a millisecond are its own.
+    assert p50[1] <= 1.5 * p50[0] + 0.3, (before, after)
+    assert p99[1] <= 1.5 * p99[0] + 5.0, (before, after)
 
 
 def test_memory_is_flat(gateway: MakeGateway, upstream: MakeUpstream) -> None:

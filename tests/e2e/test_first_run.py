@@ -106,3 +106,12 @@ def test_the_printed_link_makes_the_owner_who_invites_by_a_link(gateway: MakeGat
         assert done.status in (200, 201) and done.header("set-cookie"), done.body
     assert b"is set up" in call(first.admin_url, "/setup").body
     assert "bob@example.com" in run(first, "people", "list", config=True).out
+
+
+def test_check_says_it_once(gateway: MakeGateway) -> None:
+    """`crossway check` where nothing is configured: one problem, and what to do about it."""
+    done = run(gateway({}, start=False), "check")
+    assert done.code == 1 and done.out == ""
+    lines = done.err.splitlines()
+    assert len(lines) == 2 and lines[1] == "1 problem found", lines
+    assert lines[0].startswith("environment: no provider is configured") and "OPENAI_API_KEY" in lines[0]

@@ -117,13 +117,13 @@ def test_bare_line_feeds_are_no_second_request(pair: Pair) -> None:
     [
         b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n",
         b"TRACE /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
         b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
         b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
         b"GET /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, http2-settings\r\n"
-        b"upgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+        b"upgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n"
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
     ],
-    ids=["CONNECT", "TRACE", "h2 preface", "websocket", "h2c"],
+    ids=["CONNECT", "TRACE", "websocket", "h2c"],
 )
 def test_no_tunnel(pair: Pair, data: bytes) -> None:
     pair.script(wire.answer)

@@ -10,6 +10,7 @@ use crate::{shell, test, tidy};
 /// Runs every step; fails when one of them fails.
 pub fn run() -> Result<(), String> {
     let mut steps = Steps::default();
+    steps.take("lock", lock);
     steps.take("fmt", || shell::run(shell::cargo().args(["fmt", "--all", "--check", "--", "--color", "never"])));
     steps.take("tidy", tidy::run);
     steps.take("clippy", || shell::run(&mut clippy()));
@@ -27,6 +28,16 @@ pub fn run() -> Result<(), String> {
         println!("{counts}");
     }
     steps.outcome()
+}
+
+/// What is built is what `Cargo.lock` says, and git has the file.
+fn lock() -> Result<(), String> {
+    let mut git = shell::command("git");
+    shell::read(git.args(["ls-files", "--error-unmatch", "Cargo.lock"])).ok_or("Cargo.lock is not in git")?;
+    let mut metadata = shell::cargo();
+    shell::read(metadata.args(["metadata", "--locked", "--format-version", "1"]))
+        .ok_or("Cargo.lock does not fit the manifests: run `cargo check` and commit it")?;
+    Ok(())
 }
 
 fn clippy() -> Command {

@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask serve | test | tidy | catalog | ci`.
+//! The project's chores: `cargo xtask serve | test | tidy | catalog | reproduce | ci`.
 //!
 //! Plain Rust with nothing but what the product needs anyhow, so that it builds in seconds in a fresh clone. It is no part
 //! of the product: nothing here ships, and the rules for the product's clock and tasks do not bind it.
@@ -7,6 +7,7 @@
 
 mod catalog;
 mod ci;
+mod reproduce;
 mod serve;
 mod shell;
 mod test;
@@ -20,6 +21,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   test              install what the tests need, then run every test
   tidy              check the rules of the house that no compiler checks
   catalog           write data/catalogue.json anew from public price lists and data/models.toml
+  reproduce         build the release twice from nothing and compare: takes long
   ci                formatting, lints, tidy, documentation, licences, tests";
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "test" => test::run(),
         "tidy" => tidy::run(),
         "catalog" => catalog::run(),
+        "reproduce" => reproduce::run(),
         "ci" => ci::run(),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");

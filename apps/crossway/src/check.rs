@@ -4,6 +4,7 @@ use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use policy::load::NO_PROVIDER;
 use policy::load::resources::{Resources, read};
 use policy::load::together::load_with;
 use policy::problem::Severity;
@@ -19,15 +20,19 @@ pub fn check(config: &ConfigArgs, files: &[PathBuf]) -> Result<ExitCode, Failure
     let cwd = std::env::current_dir()?;
     let resources = if files.is_empty() { Resources::default() } else { read(files, &cwd, &variable) };
     let documents = resources.documents.len();
-    let (problems, loaded) = match load_with(config.config.as_deref(), &cwd, &variable, resources) {
+    let (mut problems, loaded) = match load_with(config.config.as_deref(), &cwd, &variable, resources) {
         Ok(mut loaded) => (std::mem::take(&mut loaded.warnings), Some(loaded)),
         Err(problems) => (problems, None),
     };
+    // Nobody checks a configuration that is not there: what a start only warns of is what is wrong here.
+    for problem in problems.iter_mut().filter(|problem| files.is_empty() && problem.message == NO_PROVIDER) {
+        problem.severity = Severity::Error;
+    }
     for problem in in_order(&problems) {
         writeln!(stderr(), "{problem}")?;
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    let Some(loaded) = loaded else {
+    let Some(loaded) = loaded.filter(|_| errors == 0) else {
         writeln!(stderr(), "{errors} problem{} found", plural(errors))?;
         return Ok(ExitCode::FAILURE);
     };

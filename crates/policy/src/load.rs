@@ -135,6 +135,9 @@ fn read_given(name: &str, text: &str, env: Lookup<'_>, demo: bool) -> (Written, 
     complete(parsed, vec![PathBuf::from(name)], problems, env, demo)
 }
 
+/// The warning where the demo provider stands in.
+pub const NO_PROVIDER: &str = "no provider is configured: only the demo provider answers, with made-up text";
+
 fn has_errors(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
 }
@@ -149,9 +152,8 @@ fn sound(written: Written, problems: Vec<Problem>) -> Result<Written, Vec<Proble
 
 fn compiled(written: Written, mut problems: Vec<Problem>) -> Result<Loaded, Vec<Problem>> {
     if written.stand_in {
-        let message = "no provider is configured: only the demo provider answers, with made-up text";
         let hint = "set OPENAI_API_KEY or another provider's variable, or write crossway.toml";
-        problems.push(Problem::new("environment", "", message).hint(hint).warning());
+        problems.push(Problem::new("environment", "", NO_PROVIDER).hint(hint).warning());
     }
     match compile(&written.specs, &Vendors::builtin(), &Catalogue::builtin()) {
         Ok(compiled) if !has_errors(&problems) => {

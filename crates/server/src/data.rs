@@ -81,8 +81,17 @@ where
 {
     let answers = Answers { worker, peer };
     // What is wrong with a connection concerns its peer alone.
-    let mut served = pin!(net::h1::serve::serve(Box::new(io), &answers, &stop));
-    poll_fn(|cx| turn(|| served.as_mut().poll(cx))).await;
+    let http2 = {
+        let mut served = pin!(net::h1::serve::serve(Box::new(io), &answers, &stop));
+        poll_fn(|cx| turn(|| served.as_mut().poll(cx))).await
+    };
+    let Some(http2) = http2 else { return };
+    let tasks = answers.worker.gateway.tasks.clone();
+    let streams = net::h2::serve(http2, Arc::new(answers), &stop, |mut stream| {
+        tasks.spawn(poll_fn(move |cx| turn(|| stream.as_mut().poll(cx))));
+    });
+    // Boxed, so that connections of HTTP/1.1 have no room for it.
+    Box::pin(streams).await;
 }
 
 /// Answers the requests of one connection.
@@ -119,7 +128,8 @@ async fn respond(worker: &Arc<Worker>, peer: SocketAddr, head: Box<Parts>, body:
     let gateway = &worker.gateway;
     let id = RequestId::new(gateway.clock.unix_ms());
     let surface = surface::of(&head);
-    if let Some(failure) = unacceptable(head.version, &head.headers) {
+    let refused = unacceptable(head.version, &head.headers);
+    if let Some(failure) = refused.or_else(|| (head.version == Version::HTTP_2).then(|| ambiguous(&head)).flatten()) {
         return surface::error(gateway, surface, &Refusal::closing(id, failure));
     }
     let peer = SocketAddr::new(client::of(peer.ip(), &head.headers, &gateway.options.trusted_proxies), peer.port());
@@ -166,6 +176,23 @@ pub(crate) fn unacceptable(version: Version, headers: &HeaderMap) -> Option<Fail
         return Some(Failure::new(Code::HeadersTooLarge, Fault::Caller, message));
     }
     None
+}
+
+/// The most fields of a request of HTTP/2; `net::h1::serve::head` has the same bound.
+const MAX_FIELDS: usize = 100;
+
+/// Refuses what only a request of HTTP/2 can get wrong: `net::h2` bounds the bytes of its fields, not their number, and
+/// it has two places for its host (RFC 9113, section 8.3.1).
+fn ambiguous(head: &Parts) -> Option<Failure> {
+    if head.headers.len() > MAX_FIELDS {
+        let message = format!("the request has more than {MAX_FIELDS} fields");
+        return Some(Failure::new(Code::HeadersTooLarge, Fault::Caller, message));
+    }
+    let (authority, host) = (head.uri.authority()?, head.headers.get(HOST)?);
+    if authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) {
+        return None;
+    }
+    Some(Failure::new(Code::InvalidRequest, Fault::Caller, "the Host header and :authority name two hosts"))
 }
 
 /// Runs a handler; when it panics, that request alone fails.

@@ -53,6 +53,7 @@ pub fn check(file: &str, text: &str) -> Vec<Problem> {
     problems.extend(product.time());
     problems.extend(product.spawn());
     problems.extend(product.dialects());
+    problems.extend(product.build_script());
     problems
 }
 
@@ -115,6 +116,15 @@ impl Product<'_> {
         let because = |word: &str| FORBIDDEN.iter().find(|(other, _)| *other == word).map_or("", |(_, why)| *why);
         let found = self.lines_with(&words).into_iter();
         found.map(|(line, word)| Problem::new(self.file, line, format!("`{word}`: {}", because(word)))).collect()
+    }
+
+    /// A build script of ours runs no program and opens no connection: what is built is what is in the repository.
+    fn build_script(&self) -> Vec<Problem> {
+        if !self.file.ends_with("/build.rs") {
+            return Vec::new();
+        }
+        let found = self.lines_with(&["Command", "net::"]).into_iter();
+        found.map(|(line, word)| Problem::new(self.file, line, format!("`{word}` in a build script"))).collect()
     }
 
     fn time(&self) -> Vec<Problem> {
@@ -213,6 +223,14 @@ mod tests {
         check_at(FILE, "fn a() { let t = std::time::Instant::now(); }\n", &["`Instant::now`"]);
         check_at(CLOCKS[0], "fn a() { let t = std::time::Instant::now(); }\n", &[]);
         check_at("xtask/src/ci.rs", "fn a() { let t = std::time::Instant::now(); }\n", &[]);
+    }
+
+    #[test]
+    fn build_scripts_stay_here() {
+        check_at("crates/a/build.rs", "fn main() { std::process::Command::new(x); }\n", &["`Command` in a build"]);
+        check_at("crates/a/build.rs", "use std::net::TcpStream;\n", &["`net::` in a build"]);
+        check_at("crates/a/build.rs", "use std::fs;\n", &[]);
+        check_at(FILE, "use std::net::TcpStream;\n", &[]);
     }
 
     #[test]

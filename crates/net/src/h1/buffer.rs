@@ -23,7 +23,7 @@ const MAX_SIZE: usize = 64 * 1024;
 const MAX_WAITING: usize = 8 * 1024;
 
 /// Bytes that were read and not consumed, and room for more.
-pub(super) struct ReadBuffer {
+pub(crate) struct ReadBuffer {
     bytes: BytesMut,
     /// The size of the allocation behind `bytes`, parts that were handed out included.
     allocated: usize,
@@ -38,24 +38,24 @@ impl Default for ReadBuffer {
 }
 
 impl ReadBuffer {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    pub(super) fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes
     }
 
-    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 
     /// Appends what one read gives; 0 is the end of the stream.
-    pub(super) fn poll_fill(&mut self, io: &mut BoxIo, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_fill(&mut self, io: &mut BoxIo, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.make_room();
         let room = self.bytes.capacity().saturating_sub(self.bytes.len());
         let polled = pin!(io.read_buf(&mut self.bytes)).poll(cx);
@@ -68,18 +68,18 @@ impl ReadBuffer {
     }
 
     /// Appends bytes that were read elsewhere.
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
         self.make_room();
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Drops the first `length` bytes.
-    pub(super) fn skip(&mut self, length: usize) {
+    pub(crate) fn skip(&mut self, length: usize) {
         self.bytes.advance(length.min(self.bytes.len()));
     }
 
     /// Consumes the first `consumed` bytes and returns those of them that `range` selects, without a copy.
-    pub(super) fn take(&mut self, range: Range<usize>, consumed: usize) -> Bytes {
+    pub(crate) fn take(&mut self, range: Range<usize>, consumed: usize) -> Bytes {
         let consumed = consumed.min(self.bytes.len());
         if range.is_empty() {
             self.bytes.advance(consumed);
@@ -92,7 +92,7 @@ impl ReadBuffer {
     }
 
     /// Consumes the first `length` bytes and returns them in a way that does not keep a large allocation alive.
-    pub(super) fn take_head(&mut self, length: usize) -> Bytes {
+    pub(crate) fn take_head(&mut self, length: usize) -> Bytes {
         if self.allocated <= MAX_WAITING {
             return self.take(0..length, length);
         }
@@ -102,13 +102,13 @@ impl ReadBuffer {
     }
 
     /// Drops what is buffered, and the buffer.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         *self = Self::default();
     }
 
     /// The size of the allocation that is held, for tests of its bound.
     #[cfg(test)]
-    pub(super) fn allocated(&self) -> usize {
+    pub(crate) fn allocated(&self) -> usize {
         self.allocated
     }
 

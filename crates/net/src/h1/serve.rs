@@ -5,13 +5,14 @@
 //! request whose peer is gone is dropped at once, also while its reply is being made. A connection may rest for long
 //! between two requests, but a head that was begun must be finished, and what is written must be read.
 //!
-//! It has no upgrades, and no trailers.
+//! It has no upgrades, and no trailers. A connection that begins with the preface of HTTP/2 is handed back, for
+//! [`h2`](crate::h2).
 
-mod body;
+pub(crate) mod body;
 pub mod head;
-mod reply;
+pub(crate) mod reply;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -30,7 +31,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 pub use self::body::{BodyError, RequestBody};
-use self::body::{Line, SharedLine, lock};
+use self::body::{Line, SharedLine, Source, lock};
 use self::head::{HeadError, Length, RequestHead};
 use self::reply::{DateLine, Framing, Outgoing, Persistence};
 use super::body::Body;
@@ -40,13 +41,13 @@ use crate::io::BoxIo;
 
 /// How long a connection may rest between two requests: longer than the proxies in front of us keep theirs, so that it
 /// is they who close it.
-const KEEP_ALIVE: Duration = Duration::from_secs(90);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(90);
 
 /// How long the head of a request may take, from its first byte.
-const HEAD: Duration = Duration::from_secs(10);
+pub(crate) const HEAD: Duration = Duration::from_secs(10);
 
 /// How long a peer may take to read something of what is written.
-const WRITE_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const WRITE_IDLE: Duration = Duration::from_secs(60);
 
 /// How long is read, after a reply, of a request that nobody wants: who closes with bytes unread resets the connection,
 /// and the peer may never see the reply.
@@ -73,8 +74,18 @@ pub trait Handler {
     fn unix_seconds(&self) -> u64;
 }
 
+/// How a connection of HTTP/2 begins whose client knows that it will be understood (RFC 9113, section 3.4), up to the
+/// end of what reads like a head.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+
+/// A connection that speaks HTTP/2. Nothing of it is consumed.
+pub struct Http2(pub(crate) SharedLine);
+
 /// Serves one connection to its end. After `stop` it serves the request that it is at, and no other.
-pub async fn serve<H: Handler>(io: BoxIo, handler: &H, stop: &CancellationToken) {
+///
+/// Returns the connection when it turns out to speak HTTP/2. That is looked for in what is no request only, so that
+/// others do not pay for it.
+pub async fn serve<H: Handler>(io: BoxIo, handler: &H, stop: &CancellationToken) -> Option<Http2> {
     let mut connection = Connection {
         line: Arc::new(Mutex::new(Line::new(io))),
         outgoing: Outgoing::default(),
@@ -83,29 +94,40 @@ pub async fn serve<H: Handler>(io: BoxIo, handler: &H, stop: &CancellationToken)
         date: DateLine::default(),
     };
     let mut stopped = pin!(stop.cancelled());
+    let mut is_first = true;
     loop {
         let head = match connection.head(stopped.as_mut()).await {
             Next::Head(head) => head,
+            Next::Refused(..) if is_first && lock(&connection.line).buffer.as_slice().starts_with(PREFACE) => {
+                return Some(Http2(connection.line));
+            }
             Next::Refused(path, error) => {
                 let reply = handler.refuse(&path, error);
                 connection.reply(reply, Asked::NOTHING, handler.unix_seconds(), false).await;
-                return connection.close().await;
+                break;
             }
-            Next::End => return,
+            Next::End => return None,
         };
+        is_first = false;
         let asked = Asked::of(&head);
         connection.begin(&head);
-        let body = RequestBody(Arc::clone(&connection.line));
+        let body = RequestBody(Source::Line(Arc::clone(&connection.line)));
         let reply = {
             // Pinned where it is made: it is large, and would be copied on its way into another future.
             let mut answer = pin!(handler.answer(head.parts, body));
             connection.answered(answer.as_mut()).await
         };
-        let Some(reply) = reply else { return };
+        let reply = reply?;
         if !connection.reply(reply, asked, handler.unix_seconds(), !stop.is_cancelled()).await {
-            return connection.close().await;
+            break;
         }
     }
+    let is_read = {
+        let line = lock(&connection.line);
+        matches!(line.body, Body::Ended) && line.buffer.is_empty()
+    };
+    close(&connection.line, &mut connection.alarm, is_read).await;
+    None
 }
 
 /// What a request says about its reply.
@@ -292,32 +314,27 @@ impl Connection {
             }
         }
     }
+}
 
-    /// Ends the connection, in a way that lets the peer see the last reply.
-    async fn close(&mut self) {
-        let (line, alarm) = (&self.line, &mut self.alarm);
-        let shut = poll_fn(|cx| Pin::new(&mut lock(line).io).poll_shutdown(cx)).await;
-        let unread = {
-            let line = lock(line);
-            !matches!(line.body, Body::Ended) || !line.buffer.is_empty()
-        };
-        if shut.is_err() || !unread {
-            return;
-        }
-        let (deadline, mut left) = (after(LINGER), MAX_LINGER);
-        poll_fn(|cx| {
-            let line = &mut *lock(line);
-            loop {
-                line.buffer.release();
-                match line.fill(cx) {
-                    Poll::Ready(Ok(count @ 1..)) if count < left => left -= count,
-                    Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending => return alarm.poll_until(cx, deadline),
-                }
-            }
-        })
-        .await;
+/// Ends a connection, in a way that lets the peer see the last reply. `is_read` says that nothing of the peer is unread.
+pub(crate) async fn close(line: &SharedLine, alarm: &mut Alarm, is_read: bool) {
+    let shut = poll_fn(|cx| Pin::new(&mut lock(line).io).poll_shutdown(cx)).await;
+    if shut.is_err() || is_read {
+        return;
     }
+    let (deadline, mut left) = (after(LINGER), MAX_LINGER);
+    poll_fn(|cx| {
+        let line = &mut *lock(line);
+        loop {
+            line.buffer.release();
+            match line.fill(cx) {
+                Poll::Ready(Ok(count @ 1..)) if count < left => left -= count,
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return alarm.poll_until(cx, deadline),
+            }
+        }
+    })
+    .await;
 }
 
 fn framing<B: HttpBody>(status: StatusCode, body: &B, asked: Asked) -> Framing {

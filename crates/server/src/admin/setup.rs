@@ -17,7 +17,7 @@ use super::route::Outcome;
 
 /// What the page may load and do: what is its own.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
      form-action 'self'; frame-ancestors 'none'",
 );
 

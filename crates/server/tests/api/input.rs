@@ -402,8 +402,9 @@ async fn nothing_is_tunnelled() {
         assert_eq!(reply.status, expect, "{offer}");
     }
     gateway.records(1).await;
-    let said = gateway.raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    let upgrade = "GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n";
+    let said = gateway.raw(format!("{upgrade}http2-settings: AAMAAABk\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).await;
+    assert!(said.starts_with("HTTP/1.1 4"), "HTTP/2 begins with a connection, or not at all: {said}");
     let said = gateway.raw("CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\nconnection: close\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.1 4"), "{said}");
     gateway.records(1).await;

@@ -29,17 +29,17 @@ pub enum BodyError {
 
 /// The reading side of a connection, which its driver and the body of the request at hand share. Both run in one task, so
 /// the lock is never waited for.
-pub(super) struct Line {
-    pub(super) io: BoxIo,
-    pub(super) buffer: ReadBuffer,
+pub(crate) struct Line {
+    pub(crate) io: BoxIo,
+    pub(crate) buffer: ReadBuffer,
     pub(super) body: Body,
     /// What is left to write of the interim response, before the body is read.
     interim: &'static [u8],
 }
 
-pub(super) type SharedLine = Arc<Mutex<Line>>;
+pub(crate) type SharedLine = Arc<Mutex<Line>>;
 
-pub(super) fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+pub(crate) fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
     // Whoever panicked with it has its request fail; what is left of the connection says so itself.
     line.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -114,22 +114,38 @@ impl Line {
 }
 
 /// The body of a request.
-pub struct RequestBody(pub(super) SharedLine);
+pub struct RequestBody(pub(crate) Source);
+
+/// Where a body comes from.
+pub(crate) enum Source {
+    /// The connection, which has no other request.
+    Line(SharedLine),
+    /// One of its streams.
+    Stream(crate::h2::Incoming),
+}
 
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        lock(&self.0).poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)))
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let data = match &mut self.0 {
+            Source::Line(line) => lock(line).poll_data(cx),
+            Source::Stream(stream) => stream.poll_data(cx),
+        };
+        data.map(|data| data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(lock(&self.0).body, Body::Ended)
+        match &self.0 {
+            Source::Line(line) => matches!(lock(line).body, Body::Ended),
+            Source::Stream(stream) => stream.is_over(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match lock(&self.0).body {
+        let Source::Line(line) = &self.0 else { return SizeHint::default() };
+        match lock(line).body {
             Body::Length(left) => SizeHint::with_exact(left),
             Body::Ended => SizeHint::with_exact(0),
             _ => SizeHint::default(),

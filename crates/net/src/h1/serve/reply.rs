@@ -41,14 +41,14 @@ pub(super) enum Persistence {
 
 /// The date of replies, written once a second.
 #[derive(Default)]
-pub(super) struct DateLine {
+pub(crate) struct DateLine {
     second: u64,
     text: String,
 }
 
 impl DateLine {
     /// Returns the date in the form of RFC 9110, section 5.6.7.
-    fn at(&mut self, unix_seconds: u64) -> &str {
+    pub(crate) fn at(&mut self, unix_seconds: u64) -> &str {
         if self.text.is_empty() || self.second != unix_seconds {
             self.second = unix_seconds;
             self.text = http_date(unix_seconds);

@@ -23,7 +23,7 @@ use super::head::HeadError;
 use super::{Handler, RequestBody, serve};
 
 /// A reply's body: parts that are there, with or without a known length.
-pub(super) struct Reply {
+pub(crate) struct Reply {
     parts: VecDeque<Bytes>,
     known: bool,
     /// Counts the parts that were asked for; with it they never end.
@@ -54,13 +54,13 @@ impl Body for Reply {
 
 /// Tells what it was asked, in the reply. The path decides how.
 #[derive(Clone, Default)]
-pub(super) struct Echo {
-    seen: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Echo {
+    pub(crate) seen: Arc<Mutex<Vec<String>>>,
     /// Requests for `/wait` wait for it.
-    told: Arc<Notify>,
+    pub(crate) told: Arc<Notify>,
     /// Requests for `/wait` that are being answered.
-    waiting: Arc<AtomicUsize>,
-    asked: Arc<AtomicUsize>,
+    pub(crate) waiting: Arc<AtomicUsize>,
+    pub(crate) asked: Arc<AtomicUsize>,
 }
 
 struct Waiting(Arc<AtomicUsize>);
@@ -140,7 +140,9 @@ impl Client {
         let (io, far) = duplex(room);
         let (echo, stop) = (Echo::default(), CancellationToken::new());
         let (handler, stopping) = (echo.clone(), stop.clone());
-        let served = TaskTracker::new().spawn(async move { serve(Box::new(far), &handler, &stopping).await });
+        let served = TaskTracker::new().spawn(async move {
+            assert!(serve(Box::new(far), &handler, &stopping).await.is_none());
+        });
         Self { io, echo, stop, served }
     }
 

@@ -18,6 +18,7 @@ form.addEventListener("submit", async (event) => {
   const button = form.querySelector("button");
   button.disabled = true;
   said.textContent = "";
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
   const body = {};
   for (const { name, value } of form.querySelectorAll("input")) {
     body[name] = name === "password" ? value : value.trim();
@@ -29,15 +30,20 @@ form.addEventListener("submit", async (event) => {
       body: JSON.stringify(body),
     });
     if (reply.ok) {
-      form.hidden = true;
       form.reset();
-      document.getElementById("done").hidden = false;
+      for (const id of ["form", "intro", "said"]) document.getElementById(id).hidden = true;
+      const done = document.getElementById("done");
+      done.hidden = false;
+      done.focus();
       return;
     }
     const { error } = await reply.json();
     said.textContent = error.hint ? `${error.message} (${error.hint})` : error.message;
     const wrong = error.field && field(error.field);
-    if (wrong) wrong.focus();
+    if (wrong) {
+      wrong.setAttribute("aria-invalid", "true");
+      wrong.focus();
+    }
   } catch {
     said.textContent = "The gateway did not answer. Is it still running?";
   } finally {

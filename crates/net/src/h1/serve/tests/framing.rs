@@ -105,7 +105,8 @@ async fn what_two_parsers_could_read_as_two_requests_is_refused() {
         "POST  /a HTTP/1.1\r\n\r\n",
         "POST /a b HTTP/1.1\r\n\r\n",
         "P@ST{} /a HTTP/1.1\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "PRI * HTTP/2.0\r\nx: y\r\n\r\nSM\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\r\n\r\n",
         "\r\n\r\n\r\n\r\n\r\nPOST /a HTTP/1.1\r\n\r\n",
     ] {
