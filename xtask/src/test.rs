@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::shell;
 use counts::Counts;
+use install::Parts;
 
 /// Runs every test.
 pub fn run() -> Result<(), String> {
@@ -22,8 +23,15 @@ pub fn all() -> (Counts, Result<(), String>) {
     let root = shell::root();
     let mut sum = Counts::default();
     let mut wrong = Vec::new();
-    for suite in [rust_tests, doc_tests, end_to_end] {
-        match suite(&root) {
+    // What the end-to-end suites need comes from outside: it is fetched while the compiler works.
+    let outcomes = std::thread::scope(|scope| {
+        let parts = scope.spawn(|| install::end_to_end(&root));
+        let rust = [rust_tests(), doc_tests()];
+        let parts = parts.join().unwrap_or_else(|_| Err("the installation panicked".to_owned()));
+        rust.into_iter().chain([parts.and_then(|parts| end_to_end(&root, &parts))]).collect::<Vec<_>>()
+    });
+    for outcome in outcomes {
+        match outcome {
             Ok(counts) => sum = sum + counts,
             Err(why) => {
                 sum.failed += 1;
@@ -40,7 +48,7 @@ pub fn all() -> (Counts, Result<(), String>) {
     (sum, if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) })
 }
 
-fn rust_tests(_root: &Path) -> Result<Counts, String> {
+fn rust_tests() -> Result<Counts, String> {
     let mut command = shell::cargo();
     if shell::exists("cargo-nextest") {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"]);
@@ -56,15 +64,14 @@ fn rust_tests(_root: &Path) -> Result<Counts, String> {
     }
 }
 
-fn doc_tests(_root: &Path) -> Result<Counts, String> {
+fn doc_tests() -> Result<Counts, String> {
     let mut command = shell::cargo();
     command.args(["test", "--workspace", "--doc", "--no-fail-fast", "--quiet"]);
     let (ok, text) = shell::tee(&mut command)?;
     counts::must_agree("cargo test --doc", ok, counts::of_cargo_test(&text))
 }
 
-fn end_to_end(root: &Path) -> Result<Counts, String> {
-    let parts = install::end_to_end(root)?;
+fn end_to_end(root: &Path, parts: &Parts) -> Result<Counts, String> {
     let binary = match std::env::var_os("CROSSWAY_BIN") {
         Some(path) => path.into(),
         None => {
