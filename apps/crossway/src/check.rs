@@ -10,7 +10,7 @@ use policy::load::together::load_with;
 use policy::problem::Severity;
 
 use crate::assemble::authorities;
-use crate::cli::{ConfigArgs, Failure, in_order, variable};
+use crate::cli::{ConfigArgs, Failure, in_order, misspelt_variables, variable};
 
 /// Prints every problem and says whether the configuration can be served.
 ///
@@ -24,6 +24,7 @@ pub fn check(config: &ConfigArgs, files: &[PathBuf]) -> Result<ExitCode, Failure
         Ok(mut loaded) => (std::mem::take(&mut loaded.warnings), Some(loaded)),
         Err(problems) => (problems, None),
     };
+    problems.extend(misspelt_variables());
     // Nobody checks a configuration that is not there: what a start only warns of is what is wrong here.
     for problem in problems.iter_mut().filter(|problem| files.is_empty() && problem.message == NO_PROVIDER) {
         problem.severity = Severity::Error;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use control::refusal::Refusal;
+use policy::load::environment::misspelt;
 use policy::load::{Written, read};
 use policy::problem::Problem;
 
@@ -133,13 +134,22 @@ impl ConfigArgs {
     /// With every problem.
     pub fn read(&self, demo: bool) -> Result<Written, Failure> {
         let cwd = std::env::current_dir()?;
-        read(self.config.as_deref(), &cwd, &variable, demo).map_err(|problems| all(&problems))
+        let mut written = read(self.config.as_deref(), &cwd, &variable, demo).map_err(|problems| all(&problems))?;
+        written.warnings.extend(misspelt_variables());
+        Ok(written)
     }
 }
 
 /// Returns the value of an environment variable.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Warns of environment variables that are nearly named like one that is read.
+pub fn misspelt_variables() -> Vec<Problem> {
+    let mut names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    names.sort_unstable();
+    misspelt(names.iter().map(String::as_str))
 }
 
 /// Joins problems into one failure.

@@ -17,6 +17,9 @@ use policy::spec::settings::Settings;
 
 use crate::cli::{ConfigArgs, in_order, variable};
 
+/// How often a file is missed, once a second, until that is said: editors remove one for a moment.
+const MISSED: u32 = 5;
+
 /// The files that are read when none is named.
 const USUAL: [&str; 2] = ["crossway.toml", "Config.toml"];
 
@@ -45,6 +48,13 @@ impl Reload {
     /// what was in effect stays.
     pub fn poll(&mut self, plane: &Plane) {
         let changed = self.watch.poll();
+        for path in self.watch.gone() {
+            tracing::warn!(
+                component = "configuration",
+                file = %path.display(),
+                "The configuration file is gone: what was read of it stays in effect until the next start"
+            );
+        }
         if !self.asked.swap(false, Ordering::Relaxed) && !changed {
             return;
         }
@@ -119,6 +129,8 @@ struct Watched {
     read: Option<Look>,
     /// What it looked like last time.
     last: Option<Look>,
+    /// How many times in a row it was missed, where it had been read.
+    missed: u32,
 }
 
 impl Watch {
@@ -126,7 +138,7 @@ impl Watch {
     pub fn new(files: impl IntoIterator<Item = PathBuf>) -> Self {
         let watched = |path: PathBuf| {
             let look = Look::at(&path);
-            Watched { path, read: look, last: look }
+            Watched { path, read: look, last: look, missed: 0 }
         };
         Self { files: files.into_iter().map(watched).collect() }
     }
@@ -145,32 +157,63 @@ impl Watch {
                 changed = true;
             }
             file.last = now;
+            file.missed = if now.is_none() && file.read.is_some() { file.missed.saturating_add(1) } else { 0 };
         }
         changed
+    }
+
+    /// Returns the files that had been read and are gone; each once.
+    pub fn gone(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().filter(|file| file.missed == MISSED).map(|file| file.path.as_path())
     }
 }
 
 /// Returns the settings of the process that a new configuration has otherwise: they need a restart.
 pub fn needs_restart(running: &Settings, new: &Settings) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    let mut compare = |name, same: bool| {
-        if !same {
-            found.push(name);
-        }
-    };
-    compare("data_dir", running.data_dir == new.data_dir);
-    compare("listen", running.listen == new.listen);
-    compare("admin_listen", running.admin_listen == new.admin_listen);
-    compare("grpc_listen", running.grpc_listen == new.grpc_listen);
-    compare("admin_token", running.admin_token == new.admin_token);
-    compare("master_key", running.master_key == new.master_key);
-    compare("database_url", running.database_path == new.database_path);
-    compare("log", running.log == new.log);
-    compare("anonymous", running.anonymous == new.anonymous);
-    compare("grace", running.grace == new.grace);
-    compare("request_body_limit", running.request_body_limit_bytes == new.request_body_limit_bytes);
-    compare("fetch_private", running.fetch_private == new.fetch_private);
-    found
+    // Taken apart whole: a setting that is added cannot be forgotten here.
+    let Settings {
+        data_dir,
+        listen,
+        admin_listen,
+        grpc_listen,
+        admin_token,
+        master_key,
+        database_path,
+        log,
+        anonymous,
+        grace,
+        drain_delay,
+        request_body_limit_bytes,
+        fetch_private,
+        webhooks_private,
+        public_url,
+        trusted_proxies,
+        ca_file,
+        oidc,
+        smtp,
+    } = new;
+    let compared = [
+        ("data_dir", running.data_dir == *data_dir),
+        ("listen", running.listen == *listen),
+        ("admin_listen", running.admin_listen == *admin_listen),
+        ("grpc_listen", running.grpc_listen == *grpc_listen),
+        ("admin_token", running.admin_token == *admin_token),
+        ("master_key", running.master_key == *master_key),
+        ("database_url", running.database_path == *database_path),
+        ("log", running.log == *log),
+        ("anonymous", running.anonymous == *anonymous),
+        ("grace", running.grace == *grace),
+        ("drain_delay", running.drain_delay == *drain_delay),
+        ("request_body_limit", running.request_body_limit_bytes == *request_body_limit_bytes),
+        ("fetch_private", running.fetch_private == *fetch_private),
+        ("webhooks_private", running.webhooks_private == *webhooks_private),
+        ("public_url", running.public_url == *public_url),
+        ("trusted_proxies", running.trusted_proxies == *trusted_proxies),
+        ("ca_file", running.ca_file == *ca_file),
+        ("oidc", running.oidc == *oidc),
+        ("smtp", running.smtp == *smtp),
+    ];
+    compared.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }
 
 #[cfg(test)]
@@ -185,8 +228,9 @@ mod tests {
     fn a_file_is_read_when_it_has_settled() {
         let look = |modified_ns, bytes| Some(Look { modified_ns, bytes, inode: 1 });
         let now = Cell::new(look(1, 10));
-        let mut watch =
-            Watch { files: vec![Watched { path: PathBuf::from("f"), read: look(1, 10), last: look(1, 10) }] };
+        let mut watch = Watch {
+            files: vec![Watched { path: PathBuf::from("f"), read: look(1, 10), last: look(1, 10), missed: 0 }],
+        };
         let mut check = |next: Option<Look>, expect: bool| {
             now.set(next);
             assert_eq!(watch.poll_with(|_| now.get()), expect, "{next:?}");
@@ -207,6 +251,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_gone_is_said_once() {
+        let look = Some(Look { modified_ns: 1, bytes: 10, inode: 1 });
+        let watched = |name: &str, read| Watched { path: PathBuf::from(name), read, last: read, missed: 0 };
+        let mut watch = Watch { files: vec![watched("read", look), watched("never there", None)] };
+        let mut said = |polls: u32, look: Option<Look>| {
+            let each = |_| {
+                watch.poll_with(|_| look);
+                watch.gone().count()
+            };
+            (0..polls).map(each).sum::<usize>()
+        };
+        assert_eq!(said(MISSED - 1, None), 0, "an editor removes it for a moment");
+        assert_eq!(said(1, look), 0);
+        assert_eq!(said(10 * MISSED, None), 1);
+        assert_eq!(said(1, look), 0);
+        assert_eq!(said(MISSED, None), 1);
+    }
+
+    #[test]
     fn what_needs_a_restart_is_named() {
         let settings = |text: &str| load_text("crossway.toml", text, &|_| None, false).unwrap().settings;
         let running = settings("");
@@ -215,5 +278,7 @@ mod tests {
             needs_restart(&running, &settings("log = \"debug\"\nlisten = \"127.0.0.1:1\"\n")),
             ["listen", "log"]
         );
+        let mail = "ca_file = \"a.pem\"\n[smtp]\nhost = \"mail.example.com\"\nfrom = \"crossway@example.com\"\n";
+        assert_eq!(needs_restart(&running, &settings(mail)), ["ca_file", "smtp"]);
     }
 }

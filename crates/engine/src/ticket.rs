@@ -19,7 +19,7 @@ use policy::limit::bind::Bindings;
 use policy::limit::reservation::{Binding, Bound};
 use policy::snapshot::Model;
 use settle::journal::batch::Due;
-use settle::journal::writer::Permit;
+use settle::journal::permit::Permit;
 
 use self::limited::Cover;
 use self::second::Second;

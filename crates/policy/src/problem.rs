@@ -182,6 +182,11 @@ impl Origin {
 
 /// Returns `did you mean …?` with the candidate nearest to a word, when one is near.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, candidates).map(|near| format!("did you mean {near}?"))
+}
+
+/// Returns the candidate nearest to a word, when one is near: a third of its letters away, and three at most.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
     let limit = (word.chars().count() / 3).clamp(1, 3);
     let near = candidates
@@ -189,7 +194,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         .map(|candidate| (distance(&word, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)?;
-    Some(format!("did you mean {}?", near.1))
+    Some(near.1)
 }
 
 /// Returns how many letters have to be added, removed, replaced or swapped with their neighbour. Long words are not

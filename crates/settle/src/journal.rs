@@ -26,6 +26,7 @@ pub mod batch;
 pub mod disk;
 pub mod entry;
 pub mod faults;
+pub mod permit;
 pub mod reader;
 pub mod segment;
 pub mod writer;

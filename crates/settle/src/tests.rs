@@ -17,8 +17,9 @@ use store::records::record::RequestRecord;
 use crate::drain::Drainer;
 use crate::journal::disk::RealDisk;
 use crate::journal::faults::{Fault, FaultyDisk, Operation};
+use crate::journal::permit::Permit;
 use crate::journal::segment::{MIN_SEGMENT_BYTES, PERMIT_BYTES};
-use crate::journal::writer::{JournalUnavailable, Permit, Writer};
+use crate::journal::writer::{JournalUnavailable, Writer};
 use crate::journal::{Journal, JournalError, JournalOptions};
 use crate::recover::RecoveryReport;
 

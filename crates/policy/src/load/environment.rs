@@ -7,7 +7,7 @@ use catalog::vendor::Vendor;
 
 use super::Lookup;
 use crate::compile::settings::SettingsSource;
-use crate::problem::{Origin, Problem};
+use crate::problem::{Origin, Problem, nearest};
 use crate::secret::Secret;
 use crate::spec::Entry;
 use crate::spec::provider::ProviderSpec;
@@ -20,6 +20,26 @@ const FIRST: [&str; 9] =
 
 /// What the origins of environment variables are called.
 const FILE: &str = "environment";
+
+/// What the variables of Crossway begin with.
+const PREFIX: &str = "CROSSWAY_";
+
+/// Variables that the command line and the SDKs' users read; a start does not.
+const OF_CLIENTS: [&str; 4] = ["CROSSWAY_ADMIN_URL", "CROSSWAY_API_KEY", "CROSSWAY_MANAGEMENT_KEY", "CROSSWAY_URL"];
+
+/// Warns of variables that are nearly named like one that is read. Others that begin like ours may be somebody's own.
+pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Problem> {
+    let settings = SettingsSpec::VARIABLES.iter().chain(&SmtpSpec::VARIABLES).map(|(_, variable)| *variable);
+    let known: Vec<&str> = settings.chain(OF_CLIENTS).filter_map(|name| name.strip_prefix(PREFIX)).collect();
+    let ours = names.into_iter().filter(|name| !name.ends_with("_BASE_URL"));
+    ours.filter_map(|name| {
+        let own = name.strip_prefix(PREFIX).filter(|own| !known.contains(own))?;
+        let near = nearest(own, known.iter().copied())?;
+        let hint = format!("did you mean {PREFIX}{near}?");
+        Some(Problem::new(FILE, name, "no such variable is read").hint(hint).warning())
+    })
+    .collect()
+}
 
 /// Lets variables override the settings of the file. An empty variable counts as unset, except for a secret, where it
 /// is most likely a mistake and is reported later.
@@ -155,6 +175,16 @@ mod tests {
 
     fn check(host: &str, expect: &str) {
         assert_eq!(ollama_url(host), expect, "{host}");
+    }
+
+    #[test]
+    fn warns_of_names_that_are_nearly_ours() {
+        let names =
+            ["CROSSWAY_LISTN", "CROSSWAY_LISTEN", "CROSSWAY_HOST", "CROSSWAY_LOG_BASE_URL", "CROSSWAY_URL", "LISTN"];
+        let warnings: Vec<String> = misspelt(names).iter().map(ToString::to_string).collect();
+        let expect = "environment: warning: CROSSWAY_LISTN: no such variable is read (did you mean CROSSWAY_LISTEN?)";
+        assert_eq!(warnings, [expect]);
+        assert!(misspelt(OF_CLIENTS).is_empty());
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Due {
     ///
     /// # Errors
     /// When the entry is an intent and the disk failed: the request must not be dispatched, and the permit is told by
-    /// [`forget_intent`](super::writer::Permit::forget_intent). What became of a settlement
+    /// [`forget_intent`](super::permit::Permit::forget_intent). What became of a settlement
     /// concerns nobody: it is kept.
     pub fn finish(mut self) -> Result<(), JournalUnavailable> {
         self.end()
