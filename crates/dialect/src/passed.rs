@@ -43,3 +43,10 @@ pub struct Passed {
     /// How many events carried data.
     pub data_events: u64,
 }
+
+impl Passed {
+    /// Whether nothing was answered: no content, no reason why there is none, nothing consumed.
+    pub fn is_nothing(&self) -> bool {
+        !self.has_content && self.content_bytes == 0 && self.finish_reason.is_none() && self.usage.is_none()
+    }
+}

@@ -174,7 +174,7 @@ pub fn client_failure(failure: &AttemptFailure) -> Failure {
     if let Some(refusal) = &failure.refusal {
         return Failure::clone(refusal);
     }
-    let said = failure.report.message.as_deref();
+    let said = failure.report.message.as_deref().filter(|said| !said.trim().is_empty());
     let told = |generic: &str| said.unwrap_or(generic).to_owned();
     let answer = match failure.class {
         Class::Connect => {

@@ -119,6 +119,7 @@ impl Reply {
         response.extras.remove(meta_key);
         let content_bytes = content_bytes(&response);
         let finish_reason = response.choices.first().map(|choice| finish_name(&choice.finish).to_owned());
+        let finish_reason = finish_reason.filter(|reason| !reason.is_empty());
         let blocked = guard.and_then(|guard| guard.canonical(&mut response).err());
         let form = match (&blocked, surface) {
             (Some(_), _) => Form::Blocked,

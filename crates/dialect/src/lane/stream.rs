@@ -98,7 +98,9 @@ impl ReplyStream {
     pub fn is_finishing(&self) -> bool {
         match self {
             Self::Translated(stream) => stream.passed.finish_reason.is_some() || stream.decoder.is_finishing(),
-            spliced => spliced.passed().finish_reason.is_some(),
+            Self::OpenaiChat(stream) => stream.is_finishing(),
+            Self::Anthropic(stream) => stream.is_finishing(),
+            Self::Guarded(stream) => stream.inner.is_finishing(),
         }
     }
 
@@ -357,7 +359,7 @@ fn has_content(event: &Event) -> bool {
     match event {
         Event::Opened { opening, .. } => matches!(opening, Opening::ToolCall { .. } | Opening::Foreign { .. }),
         Event::Delta { delta, .. } => length(delta) > 0,
-        Event::Finished { .. } => true,
+        Event::Finished { finish, .. } => !finish_name(finish).is_empty(),
         Event::Started(_) | Event::Closed { .. } | Event::Logprobs { .. } | Event::Usage(_) | Event::Extras(_) => false,
     }
 }
@@ -385,8 +387,9 @@ fn note(passed: &mut Passed, event: &Event) {
         }
         Event::Delta { delta, .. } => passed.content_bytes += said(delta) as u64,
         Event::Finished { finish, .. } => {
+            // One without a word is the end of a stream that gave no reason.
             if passed.finish_reason.is_none() {
-                passed.finish_reason = Some(finish_name(finish).to_owned());
+                passed.finish_reason = Some(finish_name(finish).to_owned()).filter(|reason| !reason.is_empty());
             }
         }
         Event::Usage(usage) => passed.usage = Some(*usage),

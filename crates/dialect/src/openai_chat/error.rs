@@ -89,6 +89,11 @@ pub fn read(body: &[u8]) -> Report {
     }
 }
 
+/// Whether the value of an `error` member says that there is none.
+pub fn is_nothing(error: &[u8]) -> bool {
+    matches!(error, b"null" | b"false" | b"\"\"" | b"{}" | b"[]")
+}
+
 /// Reads the value of an `error` member of a chunk or of a reply.
 pub fn read_member(error: &[u8]) -> Report {
     serde_json::from_slice(error).map(|error| read_error(&error, &Value::Null)).unwrap_or_default()

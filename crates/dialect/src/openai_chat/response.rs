@@ -112,7 +112,7 @@ impl ChatResponse {
                 b"id" => self.id = string(body.get(scanner.value()?).unwrap_or_default()),
                 b"error" => {
                     let value = body.get(scanner.value()?).unwrap_or_default();
-                    failed = (value != b"null").then(|| error::read_member(value));
+                    failed = (!error::is_nothing(value)).then(|| error::read_member(value));
                 }
                 name if name == meta_key.as_bytes() => self.slot.taken = Some(scanner.value()?),
                 _ => {

@@ -13,9 +13,9 @@ pub mod encode;
 use bytes::Bytes;
 use ir::report::Report;
 
-use self::chunk::Chunk;
+use self::chunk::{Choices, Chunk};
 use crate::json::string;
-use crate::openai_chat::finish;
+use crate::openai_chat::{error, finish};
 use crate::passed::{Passed, Progress};
 use crate::splice::Patch;
 use crate::splice::events::{self, Event, Events, Judge, Verdict};
@@ -38,6 +38,9 @@ struct Chunks {
     first: Option<Bytes>,
     wants_usage: bool,
     has_calls: bool,
+    /// The choices that have begun, and those that have ended.
+    begun: Choices,
+    ended: Choices,
     held: Vec<Held>,
     done: Option<Bytes>,
     passed: Passed,
@@ -86,6 +89,8 @@ impl ChatStream {
             first: None,
             wants_usage,
             has_calls: false,
+            begun: Choices::default(),
+            ended: Choices::default(),
             held: Vec::new(),
             done: None,
             passed: Passed::default(),
@@ -103,9 +108,10 @@ impl ChatStream {
         &mut self.chunks.passed
     }
 
-    /// Whether the finish event is held, so that the answer itself is complete.
+    /// Whether every choice that has begun has ended, so that the answer itself is complete.
     pub fn is_finishing(&self) -> bool {
-        self.chunks.passed.finish_reason.is_some()
+        let chunks = &self.chunks;
+        chunks.passed.finish_reason.is_some() && chunks.begun.are_all_in(chunks.ended)
     }
 
     /// Takes bytes from the provider and appends to `out` what may go to the caller now.
@@ -123,10 +129,12 @@ impl ChatStream {
         }
     }
 
-    /// Ends an answer before its provider does, as one that has become too long. Half an event is left out.
+    /// Ends an answer before its provider does, as one that has become too long, in every choice that has not ended. Half
+    /// an event is left out.
     pub fn cut(&mut self, choices: u64, out: &mut Vec<Bytes>) -> Progress {
         self.events = Events::default();
-        for index in 0..choices {
+        let ended = self.chunks.ended;
+        for index in (0..choices).filter(|index| !ended.has(*index)) {
             let first = self.chunks.first.as_ref().map_or(b"".as_slice(), |first| first);
             let last = closing::chunk(first, index, Some("length"), None);
             self.events.push(last, &mut self.chunks, out);
@@ -171,13 +179,20 @@ impl Judge for Chunks {
         }
         self.passed.data_events += 1;
         if text.trim_ascii() == b"[DONE]" {
-            self.done = Some(event.hold().bytes);
+            // Clients look at how it begins.
+            self.done = text.starts_with(b"[DONE]").then(|| event.hold().bytes);
             return Verdict::End(Progress::Complete);
         }
         let Ok(mut chunk) = chunk::read(text, &self.meta_key) else {
+            if event.is_error() {
+                return Verdict::End(Progress::Failed(Report::default()));
+            }
             // Not ours to judge: a client that can read it may.
             return self.pass(event);
         };
+        if chunk.no_choices && !chunk.has_usage && event.is_error() {
+            chunk.error = chunk.error.or_else(|| Some(error::read(text)));
+        }
         if let Some(report) = chunk.error.take() {
             return Verdict::End(Progress::Failed(report));
         }
@@ -238,6 +253,8 @@ impl Chunks {
     /// Notes what a chunk says.
     fn note(&mut self, chunk: &mut Chunk, text: &[u8]) {
         self.has_calls |= chunk.has_calls;
+        self.begun.join(chunk.choices);
+        self.ended.join(chunk.ended);
         let passed = &mut self.passed;
         if passed.id.is_none() {
             passed.id = chunk.id.take().and_then(|id| string(text.get(id).unwrap_or_default()));

@@ -183,6 +183,11 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Whether it is called an error.
+    pub fn is_error(&self) -> bool {
+        sse::name(self.bytes()) == Some(b"error")
+    }
+
     /// Takes the event out of the stream. It shares the memory of what it came with.
     pub fn hold(self) -> Held {
         Held { bytes: self.input.slice(self.range), data: self.data }

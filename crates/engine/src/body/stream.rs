@@ -63,6 +63,8 @@ pub struct StreamBody {
     last_data: Instant,
     data_events: u64,
     choices: u64,
+    /// How much content there was when the answer seemed complete.
+    whole_at: Option<u64>,
     /// When the target was asked, and when its first content was there.
     began: (Monotonic, Monotonic),
 }
@@ -90,6 +92,7 @@ impl StreamBody {
             last_data: now,
             data_events,
             choices: gated.request.choices().max(1),
+            whole_at: None,
             began: (begun.asked, begun.heard),
             gated,
         };
@@ -123,6 +126,8 @@ impl StreamBody {
             }
             match self.connection.as_mut().map(|connection| connection.poll_data(context)) {
                 Some(Poll::Ready(Some(Ok(bytes)))) => self.take(bytes),
+                // A connection that breaks after a whole answer takes nothing of it away.
+                Some(Poll::Ready(Some(Err(_)))) if self.stream.is_finishing() => self.end(),
                 Some(Poll::Ready(Some(Err(error)))) => self.broken(&error.to_string()),
                 Some(Poll::Ready(None)) | None => self.end(),
                 Some(Poll::Pending) => {
@@ -168,11 +173,15 @@ impl StreamBody {
     /// Sees to it that what has come is paid for: what the limits do not cover ends the answer, as one that has become
     /// too long. What came with the same bytes goes to the caller still.
     fn cover(&mut self) {
-        if self.over || self.stream.is_finishing() {
+        if self.over {
             return;
         }
         let passed = self.stream.passed();
         let (bytes, reported) = (passed.content_bytes, passed.usage.map(|usage| usage.output_tokens()));
+        // What is complete is not cut; what goes on after its finish reason all the same is.
+        if self.stream.is_finishing() && *self.whole_at.get_or_insert(bytes) == bytes {
+            return;
+        }
         let Err(denial) = self.gated.ticket.cover(bytes, reported) else { return };
         self.connection = None;
         let tokens = reported.unwrap_or_else(|| estimate_tokens(bytes));

@@ -305,6 +305,29 @@ async fn a_provider_that_does_not_stop_is_cut_off() {
     }
 }
 
+/// MONEY-03: neither is one cut off late that says early that it is done, nor one whose first choice is done early.
+#[tokio::test(start_paused = true)]
+async fn a_finish_reason_is_no_way_past_the_budget() {
+    for n in [1, 2] {
+        let text = delta(&"word ".repeat(80)).replace("\"index\":0", &format!("\"index\":{}", n - 1));
+        let mut script = Script::stream().chunk([role(), text.clone(), finish()].concat());
+        for _ in 0..60 {
+            script = script.wait(1).chunk(&text);
+        }
+        let gateway = Gateway::builder()
+            .provider("p", script.chunk(DONE).end())
+            .config(&limit("usd", "total", "0.0098", ""))
+            .start();
+        let asked = format!("\"max_tokens\":50,\"n\":{n},\"stream\"");
+        let reply = gateway.chat(&STREAM.replace("\"stream\"", &asked)).await;
+        assert_eq!((reply.status, reply.events().last().map(String::as_str)), (200, Some("[DONE]")));
+        let record = gateway.one().await;
+        assert_eq!(record.error.as_ref().and_then(|error| error.code.as_deref()), Some("budget_exceeded"), "n = {n}");
+        assert!(record.cost_usd.unwrap().0 <= 9_800_000 + 100 * 8_000, "{:?}", record.cost_usd);
+        assert!(gateway.provider("p").requests()[0].cancelled, "the provider is told");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unbounded_stream_is_paid_for_step_by_step() {
     let model = "[[models]]\nslug = \"free-form\"\nprovider = \"p\"\ninput_price = 2\noutput_price = 8\n";

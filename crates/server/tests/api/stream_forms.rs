@@ -169,3 +169,29 @@ async fn a_connection_is_kept_after_a_stream() {
     assert_eq!(gateway.provider("p").connections(), 1);
     gateway.records(3).await;
 }
+
+/// The end of the connection takes nothing of an answer away that is whole, however it ends.
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_survives_its_connection() {
+    let said = [role(), delta("Hello"), finish()].concat();
+    for (rest, origin) in [(String::new(), "estimated"), (usage(), "reported")] {
+        let cut = [HEAD.as_bytes(), &chunk([said.as_bytes(), rest.as_bytes()].concat().as_slice()), b"50\r\ndata: [D"]
+            .concat();
+        check(Script::new().send(cut).close(), "Hello", origin).await;
+    }
+}
+
+/// An end marker alone is no answer: another target is asked.
+#[tokio::test(start_paused = true)]
+async fn an_end_without_an_answer_leads_on() {
+    for nothing in [DONE.to_owned(), [role(), DONE.to_owned()].concat()] {
+        for kind in ["openai-compatible", "mistral"] {
+            let scripts =
+                vec![Script::stream().chunk(&nothing).end(), Script::stream().chunk(data::stream(&["Hello"])).end()];
+            let gateway = Gateway::builder().provider_of("p", kind, scripts).start();
+            let reply = gateway.chat(STREAM).await;
+            assert_eq!((reply.status, reply.content().as_str()), (200, "Hello"), "{}", reply.text());
+            assert_eq!(gateway.one().await.attempts.len(), 2);
+        }
+    }
+}

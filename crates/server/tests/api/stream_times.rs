@@ -91,6 +91,20 @@ async fn usage_that_never_comes_is_estimated_after_its_grace() {
     assert_eq!((record.outcome.as_str(), record.usage.origin.as_str()), ("succeeded", "estimated"));
 }
 
+/// Of two answers, one may be whole long before the other goes on.
+#[tokio::test(start_paused = true)]
+async fn the_grace_begins_when_every_choice_is_whole() {
+    let second = |text: String| text.replace("\"index\":0", "\"index\":1");
+    let script = begun().chunk([second(delta("a")), finish()].concat()).wait(30);
+    let script = script.chunk([second(delta("late")), second(finish())].concat()).stall();
+    let gateway = Gateway::builder().provider("p", script).start();
+    let start = now();
+    let reply = gateway.chat(&STREAM.replace("\"stream\"", "\"n\":2,\"stream\"")).await;
+    assert!(reply.text().contains("late"), "{}", reply.text());
+    assert_eq!((start.elapsed().as_secs(), reply.events().last().map(String::as_str)), (40, Some("[DONE]")));
+    assert_eq!(gateway.one().await.outcome, "succeeded");
+}
+
 /// Acceptance STREAM-03.
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_at_its_deadline() {

@@ -20,7 +20,7 @@ const EMPTY: [&str; 3] = ["object", "obfuscation", "p"];
 /// When it is not a JSON object, or is an error.
 pub(in crate::openai_chat) fn read(text: &str) -> Result<Object<'_>, NotAReply> {
     let object = Object::read(text, Path::default()).map_err(|wrong| NotAReply::Malformed(wrong.to_string()))?;
-    match object.peek("error") {
+    match object.peek("error").filter(|error| !error::is_nothing(error.as_bytes())) {
         Some(error) => Err(NotAReply::Error(error::read_member(error.as_bytes()))),
         None => Ok(object),
     }

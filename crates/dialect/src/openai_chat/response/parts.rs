@@ -1,6 +1,8 @@
 //! From a message, or the deltas of one, to events. Buffered and streamed answers say the same things in the same
 //! members, so they are read by the same code; a whole message is one large delta.
 
+mod calls;
+
 use ir::chat::event::{Delta, Event, Opening};
 use ir::chat::message::{Citation, Signature};
 use ir::chat::response::Finish;
@@ -11,7 +13,6 @@ use super::citations::{self, citation};
 use crate::json::object::{Object, elements, string};
 use crate::openai_chat::finish;
 use crate::openai_chat::reasoning::{Entry, Kind};
-use crate::openai_chat::wire::reply::call_id;
 use crate::openai_chat::wire::{self, object, word};
 
 const OWN: Dialect = Dialect::OpenaiChat;
@@ -29,7 +30,7 @@ pub(in crate::openai_chat) struct Reader {
     text: Option<u32>,
     thought: Option<Thought>,
     audio: Option<u32>,
-    calls: Vec<Call>,
+    calls: Vec<calls::Call>,
     function: Option<u32>,
     cited: Vec<String>,
 }
@@ -50,13 +51,6 @@ struct Thought {
     index: Option<u64>,
     kind: Kind,
     signed: bool,
-}
-
-#[derive(Debug)]
-struct Call {
-    index: Option<u64>,
-    id: String,
-    part: u32,
 }
 
 impl Reader {
@@ -122,6 +116,7 @@ impl Reader {
 
     /// Ends the choice.
     pub fn end(&mut self, out: &mut Vec<Event>) {
+        self.nameless_calls(out);
         self.close(out);
         let finish = self.finish.clone().unwrap_or(Finish::Other(String::new()));
         out.push(Event::Finished { choice: self.index, finish });
@@ -315,71 +310,6 @@ impl Reader {
             }
             None => self.foreign(text, out),
         }
-    }
-
-    fn call(&mut self, text: &str, seed: &str, out: &mut Vec<Event>) {
-        let Some(mut call) = object(text) else { return };
-        let index = call.integer("index").ok().flatten();
-        let id = word(&mut call, "id").unwrap_or_default();
-        let (custom, function) = (call.object("custom").ok().flatten(), call.object("function").ok().flatten());
-        let (is_custom, mut inner) = match (custom, function) {
-            (Some(custom), _) => (true, Some(custom)),
-            (None, function) => (false, function),
-        };
-        let name = inner.as_mut().and_then(|inner| word(inner, "name")).unwrap_or_default();
-        let arguments = inner.as_mut().and_then(|inner| inner.take(if is_custom { "input" } else { "arguments" }));
-        let part = match self.known_call(index, &id, &name) {
-            Some(part) => part,
-            None => {
-                let id = call_id(&id, seed, self.index, self.calls.len()).into_owned();
-                let opening = Opening::ToolCall { id: id.clone(), name, custom: is_custom };
-                let part = self.open(Open::Other, opening, out);
-                self.calls.push(Call { index, id, part });
-                part
-            }
-        };
-        self.arguments(part, arguments, out);
-        let google = call.object("extra_content").ok().flatten().and_then(|mut extra| extra.object("google").ok()?);
-        let proof = google.and_then(|mut google| word(&mut google, "thought_signature"));
-        self.sign(part, proof.map(|text| Signature { by: Dialect::Gemini, text }), out);
-    }
-
-    /// Returns the call that goes on. Some vendors give every call the number 0, or none: then the id tells them apart.
-    fn known_call(&self, index: Option<u64>, id: &str, name: &str) -> Option<u32> {
-        if self.whole {
-            return None;
-        }
-        let mut calls = self.calls.iter().rev();
-        let found = match (index, id) {
-            (Some(index), _) => calls.find(|call| call.index == Some(index)),
-            (None, "") => calls.next().filter(|_| name.is_empty()),
-            (None, id) => calls.find(|call| call.id == id),
-        }?;
-        let is_another = !id.is_empty() && !name.is_empty() && found.id != id;
-        (!is_another).then_some(found.part)
-    }
-
-    fn arguments(&mut self, part: u32, value: Option<&str>, out: &mut Vec<Event>) {
-        let Some(value) = value else { return };
-        let arguments = string(value).unwrap_or_else(|| value.to_owned());
-        if !arguments.is_empty() {
-            self.grow(part, Delta::Arguments(arguments), out);
-        }
-    }
-
-    /// Reads the older form of a single call.
-    fn function_call(&mut self, mut function: Object<'_>, seed: &str, out: &mut Vec<Event>) {
-        let name = word(&mut function, "name").unwrap_or_default();
-        let part = match self.function {
-            Some(part) => part,
-            None => {
-                let id = call_id("", seed, self.index, self.calls.len()).into_owned();
-                let part = self.open(Open::Other, Opening::ToolCall { id, name, custom: false }, out);
-                self.function = Some(part);
-                part
-            }
-        };
-        self.arguments(part, function.take("arguments"), out);
     }
 }
 

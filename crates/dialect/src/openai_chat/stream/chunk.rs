@@ -6,7 +6,7 @@ use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
-use crate::json::{JsonError, Scanner, string};
+use crate::json::{JsonError, Scanner, integer, string};
 use crate::openai_chat::{error, finish, said, usage};
 use crate::splice::slot::Slot;
 
@@ -27,6 +27,9 @@ pub(super) struct Chunk {
     pub has_calls: bool,
     /// Whether it has no choices at all.
     pub no_choices: bool,
+    /// The choices that are in it, and those of them that end.
+    pub choices: Choices,
+    pub ended: Choices,
     /// Whether it has a `usage` of its own that is not null.
     pub has_usage: bool,
     /// What is reported, there or in the places that some vendors have for it, when it can be believed.
@@ -37,6 +40,31 @@ pub(super) struct Chunk {
     pub error: Option<Report>,
     /// Where a new member goes.
     pub slot: Slot,
+}
+
+/// Some of the choices of an answer, by their index. OpenAI takes at most 128; all beyond count as the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Choices(u128);
+
+impl Choices {
+    fn add(&mut self, index: u64) {
+        self.0 |= 1 << index.min(127);
+    }
+
+    /// Adds those of another set.
+    pub fn join(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// Whether a choice is among them.
+    pub fn has(self, index: u64) -> bool {
+        self.0 & (1 << index.min(127)) != 0
+    }
+
+    /// Whether all of them are in another set.
+    pub fn are_all_in(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
 }
 
 impl Chunk {
@@ -65,7 +93,7 @@ pub(super) fn read(data: &[u8], meta_key: &str) -> Result<Chunk, JsonError> {
             b"x_groq" => chunk.usage = chunk.usage.or(usage::scan_inside(data, &mut scanner)?),
             b"error" => {
                 let value = data.get(scanner.value()?).unwrap_or_default();
-                if value != b"null" {
+                if !error::is_nothing(value) {
                     chunk.error = Some(error::read_member(value));
                 }
             }
@@ -95,10 +123,12 @@ fn choices(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<
 
 fn choice(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<(), JsonError> {
     let mut first = true;
+    let (mut index, mut ends) = (0, false);
     while let Some(name) = scanner.member_name(first)? {
         first = false;
         match data.get(name).unwrap_or_default() {
             b"delta" => delta(data, scanner, chunk)?,
+            b"index" => index = integer(data.get(scanner.value()?).unwrap_or_default()).unwrap_or(0),
             // Moonshot.
             b"usage" => chunk.usage = chunk.usage.or(usage::scan(data, scanner)?),
             b"finish_reason" => {
@@ -107,6 +137,7 @@ fn choice(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<(
                 if value == b"null" {
                     continue;
                 }
+                ends |= value != b"\"\"";
                 if chunk.finish_reason.is_none() {
                     chunk.finish_reason = string(value).filter(|reason| !reason.is_empty());
                 }
@@ -118,6 +149,10 @@ fn choice(data: &[u8], scanner: &mut Scanner<'_>, chunk: &mut Chunk) -> Result<(
                 scanner.value()?;
             }
         }
+    }
+    chunk.choices.add(index);
+    if ends {
+        chunk.ended.add(index);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use ir::json::Json;
 use ir::usage::Usage;
 
 use crate::json::object::Object;
+use crate::openai_chat::error;
 use crate::openai_chat::response::citations::results;
 use crate::openai_chat::response::head;
 use crate::openai_chat::response::parts::Reader;
@@ -101,6 +102,10 @@ impl Decode for Decoder {
     fn frame(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) -> Result<Step, NotAReply> {
         if frame.data.trim_ascii() == "[DONE]" {
             return Ok(self.complete(out));
+        }
+        // Some name the event, and have no member of that name in it.
+        if frame.event == Some("error") {
+            return Err(NotAReply::Error(error::read(frame.data.as_bytes())));
         }
         let mut object = head::read(frame.data)?;
         let Some(choices) = object.list("choices").ok().flatten() else { return Ok(Step::More) };

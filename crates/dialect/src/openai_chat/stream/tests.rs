@@ -292,3 +292,56 @@ fn a_long_line_passes_and_a_huge_one_ends() {
     let huge = vec![b'x'; MAX_EVENT_BYTES + 10];
     assert_eq!(run(&huge, &[], false).1, Progress::TooLarge);
 }
+
+fn choice(index: u8, delta: &str, finish: &str) -> String {
+    format!(
+        "data: {{\"id\":\"c1\",\"choices\":[{{\"index\":{index},\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+    )
+}
+
+#[test]
+fn an_answer_is_complete_when_each_of_its_choices_is() {
+    let a = choice(0, r#"{"content":"a"}"#, "null");
+    let b = choice(1, r#"{"content":"b"}"#, "null");
+    let (a_ends, b_ends) = (choice(0, "{}", "\"stop\""), choice(1, "{}", "\"length\""));
+    let cut = [&*a, &b, &a_ends].concat();
+    let whole = [&*cut, &b_ends].concat();
+    let (seen, progress, _) = run(cut.as_bytes(), &[], false);
+    assert_eq!(progress, Progress::Failed(Report::default()), "{seen}");
+    let (seen, progress, _) = run(whole.as_bytes(), &[], false);
+    assert_eq!((progress, seen.matches("finish_reason\":\"").count()), (Progress::Complete, 2), "{seen}");
+    // One that is cut says so in the choices that have not ended.
+    let mut stream = ChatStream::new("crossway", META.to_vec(), false);
+    let mut out = Vec::new();
+    stream.push(Bytes::from(cut), &mut out);
+    assert!(!stream.is_finishing());
+    stream.cut(2, &mut out);
+    stream.release(ACCOUNT, &mut out);
+    let seen = String::from_utf8(out.concat()).unwrap();
+    assert_eq!((seen.matches("\"stop\"").count(), seen.matches("\"length\"").count()), (1, 1), "{seen}");
+}
+
+#[test]
+fn an_error_is_told_by_its_name_or_its_member() {
+    let content = choice(0, r#"{"content":"a"}"#, "null");
+    for (event, message) in [
+        ("event: error\ndata: {\"message\":\"boom\",\"code\":500}\n\n", Some("boom")),
+        ("event: error\ndata: out of memory\n\n", None),
+        ("data: {\"error\":\"boom\"}\n\n", Some("boom")),
+    ] {
+        let (_, progress, _) = run([&content, event, "data: [DONE]\n\n"].concat().as_bytes(), &[], false);
+        let Progress::Failed(report) = progress else { panic!("{event}: {progress:?}") };
+        assert_eq!(report.message.as_deref(), message, "{event}");
+    }
+    for nothing in ["null", "false", "\"\"", "{}", "[]"] {
+        let event = content.replace("\"id\"", &format!("\"error\":{nothing},\"id\""));
+        let (_, progress, _) = run([&event, "data: [DONE]\n\n"].concat().as_bytes(), &[], false);
+        assert_eq!(progress, Progress::Complete, "{nothing}");
+    }
+}
+
+#[test]
+fn the_end_marker_is_said_as_clients_know_it() {
+    let (seen, progress, _) = run(b"data: {\"choices\":[]}\n\ndata:   [DONE] \n\n", &[], false);
+    assert_eq!((progress, seen.ends_with("\n\ndata: [DONE]\n\n")), (Progress::Complete, true), "{seen}");
+}

@@ -87,6 +87,9 @@ pub(super) async fn ask(
             Ok(None) => stream.end(&mut out),
         };
         let has_content = stream.passed().has_content;
+        if progress == Progress::Complete && stream.passed().is_nothing() {
+            return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
+        }
         let progress = match progress {
             // What a guard holds back is no content yet, but it is no nothing.
             Progress::More if stream.passed().content_bytes == 0 && !has_content && seen > MAX_PREAMBLE_BYTES => {

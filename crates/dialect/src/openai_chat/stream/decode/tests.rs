@@ -184,3 +184,34 @@ proptest! {
         out.into_iter().for_each(|event| fold.push(event));
     }
 }
+
+#[test]
+fn a_call_begins_with_its_name() {
+    let id = r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"arguments":""}}]}"#;
+    let early = r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\""}}]}"#;
+    let name = r#"{"tool_calls":[{"index":0,"function":{"name":"f"}}]}"#;
+    let rest = r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}"#;
+    let whole = r#"{"x":1}"#;
+    check(&[id, early, name, rest], &[call("a", whole)]);
+    check(&[id, name, early, rest], &[call("a", whole)]);
+    let other = r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"f","arguments":"{}"}}]}"#;
+    check(&[id, early, other, name, rest], &[call("b", "{}"), call("a", whole)]);
+    // A name that never comes is none.
+    let nameless = Content::ToolCall(ir::chat::message::ToolCall {
+        id: "a".into(),
+        name: String::new(),
+        arguments: whole.into(),
+        custom: false,
+    });
+    check(&[id, early, rest], &[nameless]);
+}
+
+#[test]
+fn an_error_is_told_by_the_name_of_its_event() {
+    let mut decoder = Decoder::new("5eed");
+    let frame = Frame { event: Some("error"), data: r#"{"message":"boom"}"# };
+    let told = decoder.frame(frame, &mut Vec::new());
+    assert!(matches!(told, Err(NotAReply::Error(report)) if report.message.as_deref() == Some("boom")));
+    let nothing = r#"{"error":"","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+    assert!(read(&[nothing]).is_ok());
+}
