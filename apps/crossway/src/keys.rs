@@ -141,7 +141,7 @@ fn seen() {
 
 fn print_secret(created: &Created, environment: &str) -> Result<(), Failure> {
     let secret = created.secret.as_ref().ok_or("no secret was made")?;
-    let remedy = format!("make another one with: crossway keys rotate -E {environment} {}", created.resource.name);
+    let remedy = format!("make another one with: crossway keys rotate -E {environment} {:?}", created.resource.name);
     hand_out(secret, &remedy)
 }
 
