@@ -124,9 +124,10 @@ impl MessagesRequest {
     pub fn encode(&self, upstream_model: &str) -> Vec<Bytes> {
         let asked = self.model.as_deref();
         let mut patches = self.changes.clone();
+        patches.extend(rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model));
         let left_out = self.fallbacks.as_ref().map(|place| place.removal(&self.body));
         patches.extend(left_out.map(|range| Patch { range, with: Bytes::new() }));
-        patches.extend(rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model));
+        // The sort is stable: what is put before the first member stays before that one's removal.
         patches.sort_by_key(|patch: &Patch| patch.range.start);
         apply(&self.body, patches)
     }
