@@ -1,4 +1,4 @@
-//! `cargo xtask reproduce`: is what is built from a commit the same, bit by bit, whenever it is built?
+//! `cargo xtask reproduce` (SUP-01): is what is built from a commit the same, bit by bit, whenever it is built?
 //!
 //! The release build is made twice, each from nothing and in a folder of its own, and compared. Both are made in this
 //! checkout: where a checkout lies is part of a build (the order of what is linked follows from it), and so is the

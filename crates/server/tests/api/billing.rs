@@ -223,7 +223,7 @@ async fn a_restart_finds_the_balance() {
     gateway.records(2).await;
 }
 
-/// Another process posts: the running gateway counts it when it looks, which the binary does four times a second.
+/// Another process posts: the running gateway counts it when it looks, which the binary does once a second.
 #[tokio::test(start_paused = true)]
 async fn credits_that_another_process_posts_are_counted_once() {
     use store::records::ledger::CreditKind;
