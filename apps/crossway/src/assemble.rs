@@ -19,6 +19,7 @@ use engine::state::State;
 use net::connector::{Authorities, TcpConnector};
 use policy::clock::Clock;
 use policy::load::Written;
+use policy::problem::Problem;
 use policy::secret::Secret;
 use policy::snapshot::Retention;
 use policy::spec::settings;
@@ -142,6 +143,7 @@ pub fn master_key(settings: &settings::Settings) -> Result<MasterKey, Failure> {
 /// When a part cannot be opened, and when the configuration is faulty.
 pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let settings = written.settings.clone();
+    let authorities = authorities(&written).map_err(|fault| fault.to_string())?;
     let clock = Clock::system();
     prepare_data_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
@@ -166,7 +168,7 @@ pub fn assemble(written: Written, demo: bool) -> Result<Parts, Failure> {
     let _ = gateway.outcomes.set(Arc::new(outcomes.clone()));
     let tail = Tail::default();
     let ways = Ways {
-        connector: Arc::new(TcpConnector::new(None).trusting(authorities(&settings)?)),
+        connector: Arc::new(TcpConnector::new(None).trusting(authorities)),
         private: settings.webhooks_private,
         user_agent: USER_AGENT.into(),
     };
@@ -230,11 +232,21 @@ fn warn_of_email(gateway: &Gateway, settings: &settings::Settings) {
 /// Returns the authorities that the settings name.
 ///
 /// # Errors
-/// When the file cannot be read or holds none.
-pub fn authorities(settings: &settings::Settings) -> Result<Authorities, Failure> {
-    let Some(path) = &settings.ca_file else { return Ok(Authorities::default()) };
-    let text = fs::read(path).map_err(|error| format!("ca_file: cannot read {}: {error}", path.display()))?;
-    Ok(Authorities::read_pem(&text).map_err(|error| format!("ca_file: {}: {error}", path.display()))?)
+/// When the file cannot be read or holds none: with the place that names it.
+pub fn authorities(written: &Written) -> Result<Authorities, Box<Problem>> {
+    let Some(path) = &written.settings.ca_file else { return Ok(Authorities::default()) };
+    let fault = |why: String| {
+        let said = written.effective.iter().find(|setting| setting.name == "ca_file");
+        let source = said.map_or("", |setting| setting.source.as_str());
+        let (file, line) = match source.rsplit_once(':') {
+            Some((file, line)) => (file, line.parse().ok()),
+            None => (source, None),
+        };
+        let field = said.filter(|_| source == "environment").map_or("ca_file", |setting| setting.variable);
+        Box::new(Problem::new(file, field, why).at(line))
+    };
+    let text = fs::read(path).map_err(|error| fault(format!("cannot read {}: {error}", path.display())))?;
+    Authorities::read_pem(&text).map_err(|error| fault(format!("{}: {error}", path.display())))
 }
 
 /// Makes a key for a first start, and for every start of a demo.

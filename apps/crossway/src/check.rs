@@ -25,6 +25,10 @@ pub fn check(config: &ConfigArgs, files: &[PathBuf]) -> Result<ExitCode, Failure
         Err(problems) => (problems, None),
     };
     problems.extend(misspelt_variables());
+    if loaded.is_some() {
+        let written = policy::load::read(config.config.as_deref(), &cwd, &variable, false);
+        problems.extend(written.ok().and_then(|written| authorities(&written).err()).map(|fault| *fault));
+    }
     // Nobody checks a configuration that is not there: what a start only warns of is what is wrong here.
     for problem in problems.iter_mut().filter(|problem| files.is_empty() && problem.message == NO_PROVIDER) {
         problem.severity = Severity::Error;
@@ -41,7 +45,6 @@ pub fn check(config: &ConfigArgs, files: &[PathBuf]) -> Result<ExitCode, Failure
         writeln!(stderr(), "no provider is configured: add one to crossway.toml, or set OPENAI_API_KEY, say")?;
         return Ok(ExitCode::FAILURE);
     }
-    authorities(&loaded.settings)?;
     let (providers, models) = (loaded.snapshot.providers.len(), loaded.snapshot.models.len());
     write!(stdout(), "ok: {providers} provider{}, {models} model{}", plural(providers), plural(models))?;
     match documents {

@@ -9,6 +9,7 @@ use control::refusal::Refusal;
 use policy::load::environment::misspelt;
 use policy::load::{Written, read};
 use policy::problem::Problem;
+use policy::secret::Secret;
 
 use crate::apply::{self, FileArgs};
 use crate::export::{self, Format};
@@ -138,6 +139,17 @@ impl ConfigArgs {
         written.warnings.extend(misspelt_variables());
         Ok(written)
     }
+}
+
+/// Prints a secret that is shown once.
+///
+/// # Errors
+/// When it cannot be written: then nobody has seen it, and `remedy` says how to get another one.
+pub fn hand_out(secret: &Secret, remedy: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", secret.expose()).and_then(|()| out.flush()).map_err(|error| {
+        format!("it was made, but nobody has seen it, for the output cannot be written: {error}; {remedy}").into()
+    })
 }
 
 /// Returns the value of an environment variable.

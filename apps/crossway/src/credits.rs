@@ -40,7 +40,7 @@ pub enum Command {
         #[arg(long, default_value = "")]
         note: String,
         /// The environment
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         #[command(flatten)]
         config: ConfigArgs,
@@ -48,7 +48,7 @@ pub enum Command {
     /// List what was posted, charges apart, newest first, and the balance
     List {
         /// The environment
-        #[arg(long, default_value = ENVIRONMENT)]
+        #[arg(short = 'E', long, default_value = ENVIRONMENT)]
         environment: String,
         /// What the list is written in
         #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -21,6 +21,9 @@ use crate::remote::{Remote, ServerArgs};
 /// What stands in the name of a file as it is.
 const FILE_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
+/// How long a name of a file gets, without what says its form: file systems allow 255 bytes with that.
+const LONGEST_FILE_NAME: usize = 200;
+
 /// What files are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -157,9 +160,17 @@ fn variable_name(parts: &[&str]) -> String {
     parts.join("_").chars().map(upper).collect()
 }
 
-/// Returns a name as that of a file: no separators, not hidden.
+/// Returns a name as that of a file: no separators, not hidden, and no longer than file systems allow.
 fn safe(name: &str) -> String {
-    let escaped = utf8_percent_encode(name, FILE_NAME).to_string();
+    let mut escaped = utf8_percent_encode(name, FILE_NAME).to_string();
+    if escaped.len() > LONGEST_FILE_NAME {
+        // It is ASCII. What is cut off is told apart by its hash (FNV-1a); the file says the whole name.
+        escaped.truncate(LONGEST_FILE_NAME - 17);
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        escaped.push_str(&format!("~{hash:016x}"));
+    }
     match escaped.strip_prefix('.') {
         Some(rest) => format!("%2E{rest}"),
         None => escaped,
@@ -218,6 +229,10 @@ mod tests {
         };
         assert_eq!(path("keys", "default", "a b/../c"), Path::new("default/keys/a%20b%2F..%2Fc.yaml"));
         assert_eq!(path("keys", "..", "..").display().to_string(), "%2E./keys/%2E..yaml");
+        let long = |end: &str| path("keys", "default", &format!("{}{end}", "鍵".repeat(127)));
+        let name = long("a").file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name.len() <= 230 && name.starts_with("%E9%8D%B5") && name.ends_with(".yaml"), "{name}");
+        assert_ne!(long("a"), long("b"));
         assert_eq!(path("environments", "", "staging"), Path::new("staging/environments/staging.yaml"));
     }
 }

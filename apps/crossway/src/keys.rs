@@ -4,7 +4,7 @@ mod args;
 mod limit;
 mod listing;
 
-use std::io::{Write as _, stderr, stdout};
+use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -22,7 +22,7 @@ use policy::clock::Clock;
 use self::args::SpecArgs;
 use self::listing::list;
 use crate::assemble::open_plane;
-use crate::cli::{ConfigArgs, Failure, explained};
+use crate::cli::{ConfigArgs, Failure, explained, hand_out};
 use crate::serve::WATCH;
 
 /// The environment that always exists.
@@ -98,7 +98,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
             let draft = Draft { name: Some(name), spec: spec.spec()? };
             let created = open(&config)?.create(&actor(), &environment, KEYS, draft).map_err(explained)?;
             seen();
-            print_secret(&created)?;
+            print_secret(&created, &environment)?;
         }
         Command::List { environment, format, config } => list(&open(&config)?, environment, format)?,
         Command::Rotate { key, environment, grace, config } => {
@@ -106,7 +106,7 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
             let name = named(&plane, &environment, &key)?;
             let rotated = plane.rotate_key(&actor(), &environment, &name, grace, Expect::Any).map_err(explained)?;
             seen();
-            print_secret(&rotated)?;
+            print_secret(&rotated, &environment)?;
         }
         Command::Revoke { key, environment, config } => {
             let plane = open(&config)?;
@@ -139,10 +139,10 @@ fn seen() {
     thread::park_timeout(WATCH * 3 / 2);
 }
 
-fn print_secret(created: &Created) -> Result<(), Failure> {
+fn print_secret(created: &Created, environment: &str) -> Result<(), Failure> {
     let secret = created.secret.as_ref().ok_or("no secret was made")?;
-    writeln!(stdout(), "{}", secret.expose())?;
-    Ok(())
+    let remedy = format!("make another one with: crossway keys rotate -E {environment} {:?}", created.resource.name);
+    hand_out(secret, &remedy)
 }
 
 /// Returns the name of a key that somebody named: a name wins over an id, an id over a prefix.

@@ -49,7 +49,7 @@ pub enum Command {
 #[derive(clap::Args)]
 pub struct Asked {
     /// The environment
-    #[arg(long, default_value = ENVIRONMENT)]
+    #[arg(short = 'E', long, default_value = ENVIRONMENT)]
     environment: String,
     /// What the answer is written in
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -13,7 +13,7 @@ use control::resource::{ListQuery, Resource, Spec};
 use policy::clock::Clock;
 
 use crate::assemble::prepare_data_dir;
-use crate::cli::{ConfigArgs, Failure};
+use crate::cli::{ConfigArgs, Failure, hand_out};
 use crate::remote::reachable;
 
 #[derive(Subcommand)]
@@ -91,8 +91,7 @@ fn at(config: &ConfigArgs) -> Result<(People, String), Failure> {
 fn print(invitation: Option<&Invitation>, page: &str) -> Result<(), Failure> {
     let Some(invitation) = invitation else { return Ok(()) };
     writeln!(stderr(), "good once, for three days, at {page}#code=… (or POST /admin/v1/invitation):")?;
-    writeln!(stdout(), "{}", invitation.code.expose())?;
-    Ok(())
+    hand_out(&invitation.code, "make another one with: crossway people reset EMAIL")
 }
 
 fn list(people: &People) -> Result<(), Failure> {

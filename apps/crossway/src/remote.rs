@@ -59,8 +59,8 @@ impl ServerArgs {
     /// Returns what reaches the gateway. Only where it is encrypted does it matter whom the configuration trusts.
     fn connector(&self, tls: bool) -> Result<TcpConnector, Failure> {
         let read = if tls { self.config.read(false).ok() } else { None };
-        let authorities = read.map(|read| authorities(&read.settings)).transpose()?.unwrap_or_default();
-        Ok(TcpConnector::default().trusting(authorities))
+        let authorities = read.map(|read| authorities(&read)).transpose().map_err(|fault| fault.to_string())?;
+        Ok(TcpConnector::default().trusting(authorities.unwrap_or_default()))
     }
 
     /// Returns the gateway that is meant.

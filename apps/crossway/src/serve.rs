@@ -55,6 +55,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let admin_listener = listen(settings.admin_listen)?;
     let (data_address, admin_address) = (data_listener.local_addr()?, admin_listener.local_addr()?);
     let effective = written.effective.clone();
+    let authorities = authorities(&written).map_err(|fault| fault.to_string())?;
     let hangup = Arc::new(AtomicBool::new(false));
     let reload = Reload::new(config.clone(), std::env::current_dir()?, demo, &written, Arc::clone(&hangup));
     let Parts { gateway, journal, plane, first_key, credits, tail, events, outcomes, background, lock: _lock } =
@@ -62,7 +63,7 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     warn_of_configuration(&plane);
     let stop = Stop::default();
     let connector = TcpConnector::new(Some(KEEPALIVE));
-    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(connector.trusting(authorities(&settings)?))));
+    let connector: Arc<dyn Connector> = Arc::new(DemoConnector(Arc::new(connector.trusting(authorities))));
     let workers = start_workers(&gateway, &connector, &journal, &data_listener, &stop)?;
     drop(data_listener);
     watch(Arc::clone(&plane), Arc::clone(&credits), reload)?;

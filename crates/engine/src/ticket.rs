@@ -228,6 +228,14 @@ impl Ticket {
         }
     }
 
+    /// Notes a try that the caller did not wait for: its target goes on, and is paid for as if the caller had left.
+    pub fn left(&mut self, attempt: AttemptRecord) {
+        if let Some(open) = &mut self.open {
+            let asked = open.asking;
+            open.note(attempt, asked);
+        }
+    }
+
     /// Whether the target at hand reports more than was allowed: then it matters how much it has said.
     pub fn doubts(&self, report: &Usage) -> bool {
         self.open.as_ref().is_some_and(|open| open.most.believe(report, 0).1.is_some())

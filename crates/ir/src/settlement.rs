@@ -127,6 +127,9 @@ impl Outcome {
     }
 }
 
+/// How the error of a try begins that its caller did not wait for: its deadline passed, and the target went on.
+pub const LEFT: &str = "left";
+
 /// One try of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {

@@ -214,9 +214,11 @@ fn add_demo(providers: &mut Vec<Entry<ProviderSpec>>) {
     providers.push(Entry { name: "demo".to_owned(), spec, origin: Origin::new("environment", "providers.demo") });
 }
 
-/// Finds the configuration file of a folder.
+/// Finds the configuration file of a folder. What has its name and cannot be read as a file, such as the folder that a
+/// container makes of a missing one, or a link that leads nowhere, is found too: it is not to be passed over in silence.
 fn find(cwd: &Path, problems: &mut Vec<Problem>) -> Option<(PathBuf, String)> {
-    let there = |name: &str| Some((cwd.join(name), name.to_owned())).filter(|(path, _)| path.is_file());
+    let there =
+        |name: &str| Some((cwd.join(name), name.to_owned())).filter(|(path, _)| fs::symlink_metadata(path).is_ok());
     match (there("crossway.toml"), there("Config.toml")) {
         (Some(own), Some(_)) => {
             let message = "ignored, because crossway.toml is there too";
@@ -248,6 +250,7 @@ fn why_not(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
         std::io::ErrorKind::PermissionDenied => "its permissions do not allow it".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
         other => other.to_string(),
     }
 }

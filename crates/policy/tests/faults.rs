@@ -38,8 +38,17 @@ fn settings() {
         &format!("admin_token = \"\"\ndatabase_url = \"postgres://u:{CANARY}@h/d\"\nredis_url = \"redis://h\"\n{GOOD}"),
         &[
             "crossway.toml:1: admin_token: set but empty (unset it to have none)",
-            "crossway.toml:2: database_url: PostgreSQL is not supported yet (leave it out, or write sqlite:PATH)",
+            "crossway.toml:2: database_url: PostgreSQL is not supported yet (leave it out, or write sqlite: alone; data_dir says \
+             where state is kept)",
             "crossway.toml:3: redis_url: Redis is not supported yet (leave it out: one node needs none)",
+        ],
+    );
+    check(
+        &format!("data_dir = \"~/state\"\ndatabase_url = \"sqlite:/var/{CANARY}.db\"\n{GOOD}"),
+        &[
+            "crossway.toml:1: data_dir: `~` stands for no folder here (write the whole path)",
+            "crossway.toml:2: database_url: the databases lie in the data directory (leave it out, or write sqlite: alone; \
+             data_dir says where state is kept)",
         ],
     );
     check(

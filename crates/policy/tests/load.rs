@@ -288,6 +288,24 @@ fn files_are_found() {
 }
 
 #[test]
+fn what_stands_where_the_file_is_expected_is_not_passed_over() {
+    let check = |name: &str, make: &dyn Fn(&std::path::Path), expect: &str| {
+        let folder = folder(name, &[]);
+        make(&folder.join("crossway.toml"));
+        let problems = load(None, &folder, &|_| None, false).unwrap_err();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expect]);
+    };
+    check("folder", &|path| fs::create_dir(path).unwrap(), "crossway.toml: cannot be read: it is a folder");
+    #[cfg(unix)]
+    check(
+        "link",
+        &|path| std::os::unix::fs::symlink("nowhere", path).unwrap(),
+        "crossway.toml: cannot be read: there is no such file or folder",
+    );
+}
+
+#[test]
 fn the_example_of_the_guardrails_compiles() {
     let text = include_str!("../../../docs/guardrails.md");
     let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();

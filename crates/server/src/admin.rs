@@ -52,6 +52,7 @@ mod setup;
 mod status;
 pub mod table;
 pub mod throttle;
+mod unread;
 mod usage;
 mod users;
 

@@ -16,6 +16,7 @@ use super::write::{Edit, KeyEdit, Plan, stored_environment};
 use super::{Plane, State, edit, webhooks};
 use crate::actor::Actor;
 use crate::document::label;
+use crate::files::FILE_ENVIRONMENT;
 use crate::keys;
 use crate::kind::{ENVIRONMENTS, KEYS, KINDS, Kind, kind, of_singular};
 use crate::refusal::Refusal;
@@ -26,7 +27,7 @@ use crate::resource::{Draft, Spec};
 pub struct Document {
     /// The plural name of its kind.
     pub kind: String,
-    /// The environment it belongs to; its own name, or empty, for an environment.
+    /// The environment it belongs to, `default` when it is empty; its own name, or empty, for an environment.
     pub environment: String,
     /// Its name; some kinds take it from the spec when it is absent.
     pub name: Option<String>,
@@ -169,7 +170,9 @@ impl Plane {
             let hint = policy::problem::did_you_mean(&document.kind, KINDS.iter().map(|kind| kind.plural));
             return Ok(Err(at("kind", "there is no such kind").maybe_hint(hint)));
         };
-        let environment = stored_environment(kind, &document.environment);
+        // As in a file, where it may be left out.
+        let written = Some(document.environment.as_str()).filter(|environment| !environment.is_empty());
+        let environment = stored_environment(kind, written.unwrap_or(FILE_ENVIRONMENT));
         let draft = Draft { name: document.name.clone(), spec: document.spec.clone() };
         let taken = |name: &str| seen.contains(&(kind.plural, environment.clone(), name.to_owned()));
         let name = match edit::name_of(kind, &environment, &draft, taken) {
@@ -179,7 +182,11 @@ impl Plane {
             }
             Err(other) => return Err(other),
         };
-        let made = |other: &Document| other.kind == ENVIRONMENTS && other.name.as_deref() == Some(&environment);
+        let made = |other: &Document| {
+            let is_one =
+                other.kind == ENVIRONMENTS || of_singular(&other.kind).is_some_and(|it| it.plural == ENVIRONMENTS);
+            is_one && other.name.as_deref() == Some(&environment)
+        };
         if !environment.is_empty() && !state.environments.contains_key(&environment) && !all.iter().any(made) {
             return Ok(Err(Problem::new(
                 label(kind, &environment, &name),

@@ -68,6 +68,9 @@ pub(super) fn name_fault(kind: &Kind, name: &str) -> Option<&'static str> {
     if name.trim() != name {
         return Some("a name neither begins nor ends with a space");
     }
+    if matches!(name, "." | "..") {
+        return Some("`.` and `..` are no names: in the path of a URL they mean something else");
+    }
     if kind.plural == "limits" && name == "effective" {
         return Some("reserved: limits/effective lists what binds a key");
     }

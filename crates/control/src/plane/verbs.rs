@@ -12,7 +12,7 @@ use crate::actor::Actor;
 use crate::document::Document;
 use crate::files::FILE_ENVIRONMENT;
 use crate::keys;
-use crate::kind::{ENVIRONMENTS, KEYS, Kind, references};
+use crate::kind::{ENVIRONMENTS, KEYS, Kind, kind, references};
 use crate::refusal::Refusal;
 use crate::resource::{Created, Draft, Expect, Resource, Spec};
 
@@ -220,7 +220,11 @@ fn check_empty(name: &str, reader: &dyn ResourceReader) -> Result<(), Refusal> {
     if counts.is_empty() {
         return Ok(());
     }
-    let by = counts.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let named = |(plural, count): (String, u64)| match kind(&plural) {
+        Some(kind) if count == 1 => format!("1 {}", kind.singular),
+        _ => format!("{count} {plural}"),
+    };
+    let by = counts.into_iter().map(named).collect();
     Err(Refusal::InUse { what: format!("environment {name}"), by })
 }
 

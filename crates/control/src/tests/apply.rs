@@ -33,7 +33,29 @@ fn a_name_cannot_look_like_another_one() {
         let refused = lines(&apply(&rig, vec![document("teams", name, json!({}))]).unwrap_err());
         assert!(refused[0].contains("name: a name h"), "{name:?}: {refused:?}");
     }
+    for name in [".", ".."] {
+        let refused = lines(&apply(&rig, vec![document("teams", name, json!({}))]).unwrap_err());
+        assert!(refused[0].contains("are no names: in the path of a URL"), "{name:?}: {refused:?}");
+    }
     assert!(apply(&rig, vec![document("teams", "équipe 日本 🎉", json!({}))]).is_ok());
+}
+
+#[test]
+fn a_document_without_an_environment_belongs_to_the_default_one() {
+    let rig = Rig::new();
+    let nowhere = |kind: &str, name: &str, spec| Document { environment: String::new(), ..document(kind, name, spec) };
+    let refused = lines(&apply(&rig, vec![nowhere("team", "t", json!({"x": 1}))]).unwrap_err());
+    assert_eq!(refused, ["default/teams/t spec.x: unknown field"]);
+    let made =
+        rig.plane.apply(&operator(), vec![nowhere("team", "t", json!({})), nowhere("key", "k", json!({}))], false);
+    let places: Vec<_> = made.unwrap().into_iter().map(|one| (one.environment, one.name)).collect();
+    assert_eq!(places, [("default".to_owned(), "t".to_owned()), ("default".to_owned(), "k".to_owned())]);
+    let team = rig.plane.get(&operator(), "default", "teams", "t").unwrap();
+    assert_eq!((team.environment.as_str(), team.name.as_str()), ("default", "t"));
+    assert!(rig.plane.get(&operator(), "default", "keys", "k").is_ok());
+    let staged = Document { environment: "staging".to_owned(), ..document("team", "t", json!({})) };
+    let both = vec![nowhere("environment", "staging", json!({})), staged];
+    assert!(apply(&rig, both).is_ok(), "a kind may be written in the singular");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn an_environment_lives_and_goes() {
     assert!(rig.heard.serves("staging", "gpt-4o") && !rig.heard.serves("default", "gpt-4o"));
     assert_eq!(rig.names("keys"), [""; 0]);
     let refusal = delete(&rig, "staging").unwrap_err();
-    assert_eq!(refusal.to_string(), "environment staging is used by 2 keys, 1 providers");
+    assert_eq!(refusal.to_string(), "environment staging is used by 2 keys, 1 provider");
     for key in ["k", "l"] {
         rig.plane.delete(&operator(), "staging", "keys", key, Expect::Any).unwrap();
     }

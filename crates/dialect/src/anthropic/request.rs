@@ -20,6 +20,8 @@ pub struct MessagesRequest {
     /// Where the system prompt stands, if there is one, and the messages.
     prompt: [Range<usize>; 2],
     model_place: Option<Place>,
+    /// Where other models are named that Anthropic is to ask instead.
+    fallbacks: Option<Place>,
     /// What else is changed in the bytes that a provider gets.
     changes: Vec<Patch>,
     /// The model asked for; `None` when there is none (or `null`).
@@ -33,8 +35,12 @@ pub struct MessagesRequest {
 }
 
 /// The members that we act on. Each may appear once.
-const CONTROL: [&str; 8] =
-    ["model", "messages", "max_tokens", "stream", "service_tier", "tools", "system", "stop_sequences"];
+const CONTROL: [&str; 9] =
+    ["model", "messages", "max_tokens", "stream", "service_tier", "tools", "system", "stop_sequences", FALLBACKS];
+
+/// It names models that Anthropic asks instead of the one that was chosen. What a key may use, and what is charged, goes by
+/// the one that was chosen, so that nobody gets it.
+const FALLBACKS: &str = "fallbacks";
 
 impl MessagesRequest {
     /// Reads the body of a request for an answer: <https://docs.claude.com/en/api/messages>.
@@ -61,7 +67,7 @@ impl MessagesRequest {
 
     fn read(body: Bytes) -> Result<Self, Failure> {
         let Control { start, found } = Control::read(&body, &CONTROL)?;
-        let [model, messages, max_tokens, stream, tier, _tools, system, _stop_sequences] = found;
+        let [model, messages, max_tokens, stream, tier, _tools, system, _stop_sequences, fallbacks] = found;
         let value = |place: &Option<Place>| place.as_ref().map(|place| place.text(&body));
         match value(&messages) {
             Some(messages) => check_messages(messages)?,
@@ -72,6 +78,7 @@ impl MessagesRequest {
             prompt: [system, messages].map(|place| place.map_or(0..0, |place| place.value)),
             model: text("model", value(&model))?,
             model_place: model,
+            fallbacks,
             changes: Vec::new(),
             stream: boolean("stream", value(&stream))?.unwrap_or(false),
             max_tokens: integer("max_tokens", value(&max_tokens))?,
@@ -107,11 +114,20 @@ impl MessagesRequest {
         self.changes.clear();
     }
 
-    /// Returns the body for a provider, with its name of the model. Every other byte is the caller's.
+    /// Returns the names of what no provider is told.
+    pub fn dropped(&self) -> Vec<String> {
+        let says = |place: &&Place| !matches!(place.text(&self.body), b"null" | b"[]");
+        self.fallbacks.iter().filter(says).map(|_| FALLBACKS.to_owned()).collect()
+    }
+
+    /// Returns the body for a provider, with its name of the model. But for what is dropped every other byte is the caller's.
     pub fn encode(&self, upstream_model: &str) -> Vec<Bytes> {
         let asked = self.model.as_deref();
         let mut patches = self.changes.clone();
         patches.extend(rename(&self.body, self.members_start, self.model_place.as_ref(), asked, upstream_model));
+        let left_out = self.fallbacks.as_ref().map(|place| place.removal(&self.body));
+        patches.extend(left_out.map(|range| Patch { range, with: Bytes::new() }));
+        // The sort is stable: what is put before the first member stays before that one's removal.
         patches.sort_by_key(|patch: &Patch| patch.range.start);
         apply(&self.body, patches)
     }

@@ -246,7 +246,7 @@ impl Asked {
                 Ok(Outgoing { body, dropped })
             }
             (Read::Anthropic(request), Dialect::Anthropic) => {
-                Ok(Outgoing { body: request.encode(callee.model), dropped: Vec::new() })
+                Ok(Outgoing { body: request.encode(callee.model), dropped: request.dropped() })
             }
             // Encoded anew for a vendor that spells something otherwise: it still is the caller's own dialect.
             (Read::OpenaiChat(_), Dialect::OpenaiChat) => self.translated(dialect, callee, &[]),

@@ -5,6 +5,7 @@
 //! its id, what a tool of the provider reads) is added, and what is sent in base64 weighs what a picture or a document
 //! weighs, however few bytes it has.
 
+mod plain;
 mod words;
 
 use memchr::memmem;
@@ -45,7 +46,7 @@ const BLOB_BYTES_PER_TOKEN: u64 = 40;
 /// Sound and texts in base64 that are shorter are counted as text.
 const SHORT: u64 = 256;
 
-/// How far before its data a blob says what it is.
+/// How far from its marker the data and the media type of a blob are looked for.
 const LABEL_BYTES: usize = 160;
 
 /// How much a request weighs.
@@ -67,23 +68,32 @@ pub struct Weight {
 
 /// Weighs the body of a request.
 pub fn weigh(body: &[u8]) -> Weight {
+    let mut text = body.len() as u64;
+    // A provider reads a word however it is spelled.
+    let body = &*plain::plain(body);
     let words = Words::of(body);
     let mut weight =
         Weight { audio: words.sound, caches: words.caches, searches: words.searches > 0, ..Weight::default() };
-    let (mut text, mut at) = (body.len() as u64, 0);
+    let (mut end, mut seen, mut quote) = (0, 0, None);
     for marker in words::blobs(body) {
+        let between = body.get(seen..marker).unwrap_or_default();
+        quote = memchr::memrchr(b'"', between).map(|at| seen + at).or(quote);
+        seen = marker;
         // The next blob is looked for behind this one.
-        if marker < at {
+        if marker < end {
             continue;
         }
-        let Some((start, end)) = blob(body, marker) else { continue };
-        at = end;
-        let length = (end - start) as u64;
-        let label = body.get(marker.saturating_sub(LABEL_BYTES)..start).unwrap_or_default();
-        let (estimate, bound) = if has(label, b"image/") {
+        let Some(blob) = blob(body, marker, quote) else {
+            let hidden = if is_hidden(body, marker) { DOCUMENT_BOUND } else { 0 };
+            weight.add(0, hidden);
+            continue;
+        };
+        end = blob.end;
+        let length = (end - blob.start) as u64;
+        let (estimate, bound) = if blob.is(b"image/") {
             weight.images = true;
             (PICTURE.min(length), PICTURE_BOUND)
-        } else if !(has(label, b"audio/") || has(label, b"text/")) {
+        } else if !(blob.is(b"audio/") || blob.is(b"text/")) {
             (length / BLOB_BYTES_PER_TOKEN, DOCUMENT_BOUND.max(length))
         } else if length >= SHORT {
             (length / BLOB_BYTES_PER_TOKEN, length)
@@ -93,12 +103,11 @@ pub fn weigh(body: &[u8]) -> Weight {
         text -= length;
         weight.add(estimate, bound);
     }
-    weight.images |= words.pictures > 0;
-    let documents = words.files + words.searches;
-    weight.add(
-        words.pictures * PICTURE + documents * DOCUMENT,
-        words.pictures * PICTURE_BOUND + documents * DOCUMENT_BOUND,
-    );
+    let books = words.addresses.min(words.documents);
+    let pictures = words.addresses - books;
+    weight.images |= words.addresses > 0;
+    let documents = words.files + words.searches + words.remote + books;
+    weight.add(pictures * PICTURE + documents * DOCUMENT, pictures * PICTURE_BOUND + documents * DOCUMENT_BOUND);
     if words.tools {
         weight.add(0, TOOLS);
     }
@@ -113,33 +122,62 @@ impl Weight {
     }
 }
 
-/// Returns where a blob stands whose marker was found: `data:image/png;base64,…` in one string, or `"type":"base64"`
-/// with a `"data"` beside it.
-fn blob(body: &[u8], marker: usize) -> Option<(usize, usize)> {
+/// Something in base64.
+struct Blob<'a> {
+    /// What it is, as it says itself: its media type and what follows; empty where it does not say.
+    kind: &'a [u8],
+    /// Where its data stand.
+    start: usize,
+    end: usize,
+}
+
+impl Blob<'_> {
+    fn is(&self, kind: &[u8]) -> bool {
+        self.kind.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind))
+    }
+}
+
+/// Returns the blob whose marker was found: `data:image/png;base64,…` in one string, or `"type":"base64"` with a `"data"`
+/// behind it. `quote` is the last quote before the marker.
+fn blob(body: &[u8], marker: usize, quote: Option<usize>) -> Option<Blob<'_>> {
     let rest = body.get(marker..)?;
-    let start = if rest.starts_with(b"base64,") {
+    let (kind, start) = if rest.starts_with(b"base64,") {
+        let (outside, inside) = body.get(..marker)?.split_at_checked(quote?)?;
+        let (scheme, kind) = inside.split_at_checked(b"\"data:".len())?;
         // An address within a text is read as text.
-        let before = body.get(marker.saturating_sub(LABEL_BYTES)..marker)?;
-        let (outside, inside) = before.split_at_checked(memchr::memrchr(b'"', before)?)?;
-        if outside.ends_with(b"\\") || !inside.starts_with(b"\"data:") {
+        if outside.ends_with(b"\\") || !scheme.eq_ignore_ascii_case(b"\"data:") {
             return None;
         }
-        marker + b"base64,".len()
+        (kind, marker + b"base64,".len())
     } else {
         let near = rest.get(..rest.len().min(LABEL_BYTES))?;
         let name = memmem::find(near, b"\"data\"")? + b"\"data\"".len();
-        let value = near.get(name..)?.iter().position(|byte| !matches!(byte, b' ' | b':' | b'\n' | b'\t' | b'\r'))?;
-        if near.get(name + value) != Some(&b'"') {
-            return None;
-        }
-        marker + name + value + 1
+        let start = marker + name + value_of(near.get(name..)?)?;
+        (media_type(body.get(marker.saturating_sub(LABEL_BYTES)..start)?), start)
     };
     let end = start + memchr::memchr(b'"', body.get(start..)?)?;
-    Some((start, end))
+    Some(Blob { kind, start, end })
 }
 
-fn has(text: &[u8], what: &[u8]) -> bool {
-    memmem::find(text, what).is_some()
+/// Returns where the text of a member begins, counted from the end of its name.
+fn value_of(behind: &[u8]) -> Option<usize> {
+    let value = behind.iter().position(|byte| !matches!(byte, b' ' | b':' | b'\n' | b'\t' | b'\r'))?;
+    (behind.get(value) == Some(&b'"')).then_some(value + 1)
+}
+
+/// Returns what the last `"media_type"` says in the object whose data follow; empty without one.
+fn media_type(before: &[u8]) -> &[u8] {
+    const NAME: &[u8] = b"\"media_type\"";
+    let own = before.get(memchr::memrchr(b'{', before).unwrap_or(0)..).unwrap_or_default();
+    let behind = memmem::rfind(own, NAME).and_then(|at| own.get(at + NAME.len()..)).unwrap_or_default();
+    value_of(behind).and_then(|at| behind.get(at..)).unwrap_or_default()
+}
+
+/// Whether a marker says `"type":"base64"` of data that do not stand close behind it.
+fn is_hidden(body: &[u8], marker: usize) -> bool {
+    let Some((before, rest)) = body.split_at_checked(marker) else { return false };
+    let named = || before.strip_suffix(b"\"")?.trim_ascii_end().strip_suffix(b":");
+    rest.starts_with(b"base64\"") && named().is_some_and(|name| name.trim_ascii_end().ends_with(b"\"type\""))
 }
 
 #[cfg(test)]
@@ -203,6 +241,53 @@ mod tests {
         check_document("application/pdf", 40_000);
         check_document("application/pdf", 400_000);
         check_document("video/mp4", 40_000);
+    }
+
+    #[test]
+    fn no_spelling_makes_it_lighter() {
+        let heavy = |body: &str, least: u64| {
+            let bound = weigh(body.as_bytes()).bound;
+            assert!((least..least + 1_000).contains(&bound), "{bound}: {body}");
+        };
+        for picture in [
+            r#"{"image_url":{"url":"\u0068ttps://example.com/cat.png"}}"#,
+            r#"{"image\u005furl":{"u\u0072l":"https://example.com/cat.png"}}"#,
+            r#"{"image_url":{"url":"HTTPS:\/\/example.com/cat.png"}}"#,
+            r#"{"url":"data:image\/png;b\u0061se64,QUFB"}"#,
+            r#"{"url":"DATA:Image/png;base64,QUFB"}"#,
+        ] {
+            heavy(picture, PICTURE_BOUND);
+            assert!(weigh(picture.as_bytes()).images, "{picture}");
+        }
+        let long = format!(r#"{{"url":"data:application/pdf;name={};base64,QUFB"}}"#, "x".repeat(500));
+        let apart = format!(r#"{{"type" : "base64",{}"media_type":"application/pdf","data":"QUFB"}}"#, " ".repeat(200));
+        for document in [
+            long.as_str(),
+            apart.as_str(),
+            r#"{"file\u005fid":"file-1"}"#,
+            r#"{"type":"web\u005fsearch"}"#,
+            // What stands before it says nothing of it.
+            r#"[{"text":"image/"},{"source":{"type":"base64","media_type":"application/pdf","data":"QUFB"}}]"#,
+            r#"[{"text":"text/ audio/"},{"source":{"type":"base64","data":"QUFB","media_type":"application/pdf"}}]"#,
+            r#"{"file_data":"data:application/pdf;x=image/text/;base64,QUFB"}"#,
+            // What is only named is as long as what is sent.
+            r#"{"file":{"file_data":"https://example.com/book.pdf"}}"#,
+            r#"{"source":{"type":"url","url":"https://example.com/book.pdf"},"type":"document"}"#,
+            r#"{"type":"video_url","video_url":{"url":"https://example.com/film.mp4"}}"#,
+            // Nor does the order of the members matter.
+            r#"{"source":{"media_type":"application/pdf","data":"QUFB","type":"base64"}}"#,
+        ] {
+            heavy(document, DOCUMENT_BOUND);
+        }
+        assert!(weigh(br#"{"type":"input\u005faudio"}"#).audio && weigh(br#"{"cache\u005fcontrol":{}}"#).caches);
+        // A backslash that is escaped escapes nothing, and text stays text.
+        for text in [
+            r#"{"content":"\\u0062ase64 \u00e9 \u0022url\u0022:\u0022http"}"#,
+            r#"{"content":"the \"type\":\"base64\" of it, \"data:image/png;base64,QUFB\""}"#,
+            r#"{"enum":["base64","utf8"],"contentEncoding":"base64"}"#,
+        ] {
+            assert_eq!(weigh(text.as_bytes()).bound, text.len() as u64, "{text}");
+        }
     }
 
     #[test]

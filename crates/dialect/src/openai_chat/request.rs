@@ -33,7 +33,8 @@ pub struct ChatRequest {
     pub model: Option<String>,
     /// Whether the answer is asked for as a stream.
     pub stream: bool,
-    /// The most output tokens asked for, of `max_completion_tokens` and `max_tokens` the smaller.
+    /// The most output tokens asked for, of `max_completion_tokens` and `max_tokens` the larger: which of the two binds is
+    /// the provider's affair, and what is reserved for the answer must be enough either way.
     pub max_tokens: Option<u64>,
     /// How many choices are asked for; 1 when not said.
     pub choices: u64,
@@ -102,7 +103,7 @@ impl ChatRequest {
             model_place: model,
             changes: Vec::new(),
             stream: boolean("stream", value(&stream))?.unwrap_or(false),
-            max_tokens: max_tokens.into_iter().chain(max_completion).min(),
+            max_tokens: max_tokens.max(max_completion),
             choices: integer("n", value(&n))?.unwrap_or(1),
             service_tier: text("service_tier", value(&tier))?,
             cap: None,

@@ -95,6 +95,9 @@ where
 
 /// `strict` is what holds where the caller does not say.
 fn call<B>(gateway: &Gateway, arrival: &Arrival<B>, heard: &Heard<'_>, strict: bool) -> Result<Call, Failure> {
+    if let Some(name) = heard.twice {
+        return Err(Failure::invalid(name, format!("the header {name} appears more than once: send it once")));
+    }
     let text = |name: &'static str, value: Option<_>| value.map(|value| ascii(name, value)).transpose();
     let timeout = match text("x-crossway-timeout-ms", heard.timeout)? {
         None => None,

@@ -58,7 +58,6 @@ pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) ->
         grpc_listen: check.address("grpc_listen", spec.grpc_listen.as_deref(), 8082),
         admin_token: check.secret("admin_token", spec.admin_token.as_ref()),
         master_key: check.secret("master_key", spec.master_key.as_ref()),
-        database_path: check.database(spec.database_url.as_ref()),
         log: check.log(spec.log.as_deref()),
         anonymous: check.anonymous(spec.anonymous.as_deref()),
         grace: check.within_a_day("grace", spec.grace.as_deref(), Duration::from_secs(30)),
@@ -72,9 +71,8 @@ pub fn compile_settings(source: &SettingsSource, problems: &mut Vec<Problem>) ->
         oidc,
         smtp,
     };
-    if spec.data_dir.as_deref().is_some_and(|path| path.trim().is_empty()) {
-        check.report("data_dir", "empty", None);
-    }
+    check.data_dir(spec.data_dir.as_deref());
+    check.database(spec.database_url.as_ref());
     if spec.ca_file.as_deref().is_some_and(|path| path.trim().is_empty()) {
         check.report("ca_file", "empty", Some("leave it out to trust the system's authorities alone".to_owned()));
     }
@@ -146,18 +144,30 @@ impl Check<'_> {
         Some(Secret::new(text))
     }
 
-    fn database(&mut self, url: Option<&Secret>) -> Option<PathBuf> {
-        let text = url?.expose().trim();
-        let Some(path) = text.strip_prefix("sqlite:") else {
-            if !text.is_empty() {
-                let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
-                let message = if known { "PostgreSQL is not supported yet" } else { "not a database address" };
-                self.report("database_url", message, Some("leave it out, or write sqlite:PATH".to_owned()));
+    /// A folder that is called `~` is nobody's wish: it is the shell that knows what it stands for.
+    fn data_dir(&mut self, path: Option<&str>) {
+        let Some(path) = path else { return };
+        if path.trim().is_empty() {
+            self.report("data_dir", "empty", None);
+        } else if path == "~" || path.starts_with("~/") {
+            self.report("data_dir", "`~` stands for no folder here", Some("write the whole path".to_owned()));
+        }
+    }
+
+    /// There are several databases, and they have their places in the data directory: another place would be ignored.
+    fn database(&mut self, url: Option<&Secret>) {
+        let Some(text) = url.map(|url| url.expose().trim()) else { return };
+        let message = match text.strip_prefix("sqlite:") {
+            Some("" | "//") => return,
+            Some(_) => "the databases lie in the data directory",
+            None if text.is_empty() => return,
+            None if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
+                "PostgreSQL is not supported yet"
             }
-            return None;
+            None => "not a database address",
         };
-        let path = path.strip_prefix("//").unwrap_or(path);
-        (!path.is_empty()).then(|| PathBuf::from(path))
+        let hint = "leave it out, or write sqlite: alone; data_dir says where state is kept";
+        self.report("database_url", message, Some(hint.to_owned()));
     }
 
     fn log(&mut self, text: Option<&str>) -> String {

@@ -118,8 +118,6 @@ pub struct Settings {
     pub admin_token: Option<Secret>,
     /// The key that encrypts credentials at rest; `None` to generate one into the data directory. Never empty.
     pub master_key: Option<Secret>,
-    /// The file of the SQLite database; `None` for the usual one in the data directory.
-    pub database_path: Option<PathBuf>,
     /// The log filter: a level, or `target=level` items separated by commas.
     pub log: String,
     /// Who may come without a key.

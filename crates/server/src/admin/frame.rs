@@ -93,7 +93,12 @@ async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request) -
     let id = RequestId::new(admin.gateway.clock.unix_ms());
     let handling = Contained(Box::pin(answer(admin, routes, request, id)));
     let mut response = handling.await.unwrap_or_else(|problem| problem.render(id));
-    let headers = response.headers_mut();
+    mark(response.headers_mut(), id);
+    response
+}
+
+/// Adds the headers that every reply has.
+pub(super) fn mark(headers: &mut HeaderMap, id: RequestId) {
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, value);
     }
@@ -102,7 +107,6 @@ async fn serve(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request) -
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     // An answer is no page, and nothing that is in it runs or loads.
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(INERT));
-    response
 }
 
 async fn answer(admin: Arc<Admin>, routes: Arc<Vec<Reached>>, request: Request, id: RequestId) -> Outcome {

@@ -285,10 +285,9 @@ impl Problem {
         Self::unavailable("the request log cannot be read now")
     }
 
-    /// Returns the reply.
-    pub fn render(self, id: RequestId) -> Response<Body> {
-        let said = *self.0;
-        let request_id = id.to_string();
+    /// Returns the body of the reply.
+    pub(super) fn body(&self, id: RequestId) -> Vec<u8> {
+        let (said, request_id) = (&*self.0, id.to_string());
         let error = Shown {
             code: said.code.name(),
             message: &said.message,
@@ -297,8 +296,13 @@ impl Problem {
             hint: said.hint.as_deref(),
             problems: &said.problems,
         };
-        let body = serde_json::to_vec(&Envelope { error }).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
+        serde_json::to_vec(&Envelope { error }).unwrap_or_default()
+    }
+
+    /// Returns the reply.
+    pub fn render(self, id: RequestId) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body(id)));
+        let said = *self.0;
         *response.status_mut() = said.code.status();
         let headers: &mut HeaderMap = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -17,8 +17,9 @@ use policy::clock::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
-use super::frame::Peer;
+use super::frame::{Peer, mark};
 use super::problem::{Code, Problem};
+use super::unread::Explained;
 use crate::data::unacceptable;
 use crate::io::{Impatient, Served, Serving};
 use crate::listen::Listener;
@@ -65,7 +66,7 @@ where
     let connection = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)
         .half_close(false)
-        .serve_connection(TokioIo::new(Impatient::new(io, serving.clone())), service);
+        .serve_connection(TokioIo::new(Explained::new(Impatient::new(io, serving.clone()), clock.clone())), service);
     // What is wrong with a connection concerns its peer alone.
     let _ = pin!(connection).await;
 }
@@ -76,5 +77,7 @@ fn refused(request: &Request<Incoming>, clock: &Clock) -> Option<Response<Body>>
     let id = RequestId::new(clock.unix_ms());
     let problem =
         Problem::new(Code::InvalidRequest, failure.message).header(CONNECTION, HeaderValue::from_static("close"));
-    Some(problem.render(id))
+    let mut response = problem.render(id);
+    mark(response.headers_mut(), id);
+    Some(response)
 }

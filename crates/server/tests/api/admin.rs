@@ -217,3 +217,44 @@ async fn other_sites_are_kept_out() {
     }
     gateway.none().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_cannot_be_read_is_answered_like_every_other_mistake() {
+    let gateway = Gateway::builder().start();
+    let check = async |head: String, status: &str, message: &str| {
+        let mut client = gateway.admin_client("127.0.0.1:50000");
+        client.send(head).await;
+        let text = String::from_utf8(client.read_to_end().await).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert!(
+            head.contains(&format!("content-length: {}", body.len())) && head.contains("connection: close"),
+            "{head}"
+        );
+        let error = serde_json::from_str::<Value>(body).unwrap()["error"].clone();
+        assert_eq!((error["code"].as_str(), error["message"].as_str()), (Some("invalid_request"), Some(message)));
+        let id = error["request_id"].as_str().unwrap();
+        assert!(head.contains(&format!("x-request-id: {id}")) && head.contains("cache-control: no-store"), "{head}");
+    };
+    let invalid = "the request's head is not one of HTTP/1.1: its first line, a header or its framing is invalid";
+    for head in [
+        "GARBAGE\r\n\r\n",
+        "GET /healthz\r\n\r\n",
+        "GET /healthz HTTP/9.9\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n",
+        "POST /admin/v1/apply HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n",
+    ] {
+        check(head.to_owned(), "400", invalid).await;
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(300));
+    let large = "the request's head is larger than 65536 bytes or has more than 100 fields";
+    check(long, "431", large).await;
+    check(many, "431", large).await;
+    check("GET / HTTP/1.1\r\n\r\n".to_owned(), "400", "a request has one Host header").await;
+    let mut client = gateway.admin_client("127.0.0.1:50000");
+    client.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGARBAGE\r\n\r\n").await;
+    assert_eq!(client.reply().await.status, 200);
+    assert_eq!(client.reply().await.json()["error"]["message"], invalid, "the second request on a connection");
+    gateway.none().await;
+}

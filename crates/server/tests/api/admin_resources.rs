@@ -347,6 +347,13 @@ async fn every_write_leaves_an_audit_entry() {
     let one = gateway.api("GET /admin/v1/audit?kind=teams&action=merge&limit=1", &Value::Null).await.json();
     assert_eq!(one["data"][0]["after"]["description"], "x", "{one}");
     check(&gateway.api("GET /admin/v1/audit?cursor=x", &Value::Null).await, 400, "invalid_request");
+    for (span, found) in
+        [("from=1970-01-01T00:00:00Z", true), ("to=1970-01-01T00:00:00Z", false), ("from=0&to=1", false)]
+    {
+        let page = gateway.api(&format!("GET /admin/v1/audit?{span}"), &Value::Null).await.json();
+        assert_eq!(page["data"].as_array().is_some_and(|data| !data.is_empty()), found, "{span}: {page}");
+    }
+    check(&gateway.api("GET /admin/v1/audit?from=yesterday", &Value::Null).await, 400, "invalid_request");
     gateway.none().await;
 }
 

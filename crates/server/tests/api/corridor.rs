@@ -242,6 +242,23 @@ async fn a_callers_own_deadline_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_would_not_wait_longer_pays_for_what_was_asked() {
+    for body in [REQUEST, STREAM] {
+        for (fields, usage, cost) in [("x-crossway-timeout-ms: 1500\r\n", "estimated", true), ("", "none", false)] {
+            let gateway = Gateway::builder().provider("p", Script::new().stall()).start();
+            let reply = gateway.chat_with(fields, body).await;
+            assert_eq!((reply.status, reply.code().as_str()), (504, "upstream_timeout"));
+            let record = gateway.one().await;
+            assert_eq!((record.outcome.as_str(), record.usage.origin.as_str()), ("failed", usage));
+            assert_eq!(record.cost_usd.is_some_and(|nanos| nanos.0 > 0), cost, "{record:?}");
+            let of_tries: u64 =
+                record.attempts.iter().filter_map(|attempt| attempt.cost_usd).map(|nanos| nanos.0).sum();
+            assert_eq!(Some(of_tries), record.cost_usd.map(|nanos| nanos.0));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deadline_that_is_no_number_is_refused() {
     let gateway = Gateway::builder().provider("p", Script::chat("Hello")).start();
     for value in ["0", "-1", "1.5", "86400001", "soon", "99999999999999999999"] {

@@ -142,6 +142,9 @@ async fn heads_and_bodies() {
                 (&large, 431, "headers_too_large"),
                 ("x-crossway-timeout-ms: soon\r\n", 400, "invalid_request"),
                 ("x-crossway-strict: perhaps\r\n", 400, "invalid_request"),
+                ("idempotency-key: a\r\nidempotency-key: b\r\n", 400, "invalid_request"),
+                ("x-llm-provider: p\r\nX-LLM-Provider: q\r\n", 400, "invalid_request"),
+                ("x-crossway-bucket: a\r\nx-crossway-bucket: b\r\n", 400, "invalid_request"),
             ] {
                 let reply = by_its_head(&gateway, line, &(caller.fields(&gateway) + field)).await;
                 assert_eq!(caller.told(&reply).verdict(), (status, code), "{line} {}", &field[..field.len().min(50)]);

@@ -2,7 +2,7 @@
 
 use ir::id::{RequestId, ResourceId};
 use ir::money::{Charge, NanoUsd};
-use ir::settlement::{AttemptRecord, Settlement};
+use ir::settlement::{AttemptRecord, LEFT, Settlement};
 use ir::usage::Usage;
 use rusqlite::Row;
 use serde::ser::Error as _;
@@ -273,14 +273,17 @@ impl From<StoredAttempt<'_>> for Attempt {
     }
 }
 
-/// Gives each try its share of the cost. One that failed has none: whatever it had said, nothing of it reached the caller.
+/// Gives each try its share of the cost. One that failed has none: whatever it had said, nothing of it reached the caller. One
+/// that the caller did not wait for has not failed.
 fn shared(mut attempts: Vec<Attempt>, cost: Option<NanoUsd>) -> Vec<Attempt> {
     let superseded = |attempt: &Attempt| attempt.error.as_ref().is_some_and(|error| error.starts_with("superseded"));
+    let left = |error: &String| error.starts_with(LEFT);
     let both = attempts.iter().any(superseded);
     for attempt in &mut attempts {
         attempt.cost_usd = match &attempt.error {
             None if both => None,
             None => cost,
+            Some(error) if left(error) => cost.filter(|_| !both),
             Some(_) if superseded(attempt) => None,
             Some(_) => Some(NanoUsd(0)),
         };

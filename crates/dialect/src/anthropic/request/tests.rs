@@ -86,6 +86,23 @@ fn forwards_every_other_byte() {
 }
 
 #[test]
+fn no_other_model_is_named_than_the_one_that_was_chosen() {
+    let check = |body: String, expect: String, dropped: &[&str]| {
+        let request = decode(&body).unwrap();
+        assert_eq!(String::from_utf8(request.encode("b").concat()).unwrap(), expect);
+        assert_eq!(request.dropped(), dropped, "{body}");
+    };
+    let fallbacks = r#""fallbacks":[{"model":"dear"}]"#;
+    let expect = format!(r#"{{"model":"b",{REST}}}"#);
+    check(format!(r#"{{"model":"a",{fallbacks},{REST}}}"#), expect.clone(), &["fallbacks"]);
+    check(format!(r#"{{{fallbacks},"model":"a",{REST}}}"#), expect.clone(), &["fallbacks"]);
+    check(format!(r#"{{{fallbacks},{REST}}}"#), expect.clone(), &["fallbacks"]);
+    check(format!(r#"{{"model":"a",{REST},"fallbacks":null}}"#), expect.clone(), &[]);
+    check(format!(r#"{{"model":"a",{REST}}}"#), expect, &[]);
+    refused(&format!(r#"{{"model":"a","f\u0061llbacks":[],{REST}}}"#), Some("fallbacks"));
+}
+
+#[test]
 fn the_body_can_be_forgotten() {
     let text = format!("{{{REST}}}");
     let mut request = decode(&text).unwrap();

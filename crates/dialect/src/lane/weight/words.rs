@@ -32,7 +32,11 @@ pub(super) struct Words {
     /// How often `"file_id"` does.
     pub files: u64,
     /// How often an address does that is a picture's or a document's: `"url":"https://…"`, `"image_url":"https://…"`.
-    pub pictures: u64,
+    pub addresses: u64,
+    /// How often an address stands where a file's data are expected: `"file_data":"https://…"`.
+    pub remote: u64,
+    /// How often `"document` and `"video` do: so many of the addresses may not be pictures.
+    pub documents: u64,
 }
 
 /// To make ready for a word takes longer than to look through a short body for it, so that it is done once.
@@ -47,6 +51,9 @@ struct Finders {
     dates: Finder<'static>,
     files: Finder<'static>,
     addresses: Finder<'static>,
+    remote: Finder<'static>,
+    documents: Finder<'static>,
+    videos: Finder<'static>,
     blobs: Finder<'static>,
 }
 
@@ -60,7 +67,10 @@ static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
     interpreters: Finder::new("code_interpreter"),
     dates: Finder::new("_20"),
     files: Finder::new(FILE),
-    addresses: Finder::new("\"http"),
+    addresses: Finder::new("url\""),
+    remote: Finder::new("_data\""),
+    documents: Finder::new("\"document"),
+    videos: Finder::new("\"video"),
     blobs: Finder::new("base64"),
 });
 
@@ -97,13 +107,18 @@ impl Words {
                     words.searches += u64::from(before.ends_with(b"code") && rest.starts_with(b"_interpreter"));
                 }
                 Some(b"_2") => words.searches += u64::from(is_dated(before, rest)),
-                Some(b"\"h") => words.pictures += u64::from(is_address(before, rest)),
+                Some(b"\"d") => words.documents += u64::from(rest.starts_with(b"\"document")),
+                Some(b"\"v") => words.documents += u64::from(rest.starts_with(b"\"video")),
                 Some(b"\"f") => {
                     words.tools |= rest.starts_with(b"\"functions\"");
                     if at >= behind_file && rest.starts_with(FILE) {
                         words.files += 1;
                         behind_file = at + FILE.len();
                     }
+                }
+                Some([b'"', _]) => {
+                    words.addresses += u64::from(before.ends_with(b"url") && is_address(rest));
+                    words.remote += u64::from(before.ends_with(b"_data") && is_address(rest));
                 }
                 _ => {}
             }
@@ -121,9 +136,9 @@ impl Words {
             let (before, rest) = around(at);
             before.ends_with(b"input_") || (before.ends_with(b"\"") && rest.starts_with(b"audio\""))
         };
-        let is_picture = |at: &usize| {
-            let (before, rest) = around(*at);
-            is_address(before, rest)
+        let addresses = |finder: &Finder<'_>| {
+            let quotes = finder.find_iter(body).map(|at| at + finder.needle().len() - 1);
+            quotes.filter(|at| is_address(around(*at).1)).count() as u64
         };
         Self {
             sound: finders.sound.find_iter(body).any(is_sound),
@@ -135,7 +150,9 @@ impl Words {
                 + count(&finders.servers)
                 + count(&finders.interpreters),
             files: count(&finders.files),
-            pictures: finders.addresses.find_iter(body).filter(is_picture).count() as u64,
+            addresses: addresses(&finders.addresses),
+            remote: addresses(&finders.remote),
+            documents: count(&finders.documents) + count(&finders.videos),
         }
     }
 }
@@ -153,10 +170,12 @@ fn is_dated(before: &[u8], rest: &[u8]) -> bool {
     rest.starts_with(b"_20") && KINDS.iter().any(|kind| before.ends_with(kind))
 }
 
-/// Whether a text that begins with a quote is an address, and what stands before it says of what.
-fn is_address(before: &[u8], rest: &[u8]) -> bool {
-    let name = || before.trim_ascii_end().strip_suffix(b":");
-    rest.starts_with(b"\"http") && name().is_some_and(|name| name.trim_ascii_end().ends_with(b"url\""))
+/// Whether what follows the end of a name, from its quote on, is an address.
+fn is_address(rest: &[u8]) -> bool {
+    let value =
+        || rest.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"");
+    let scheme = value().and_then(|value| value.trim_ascii_start().get(..4));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"))
 }
 
 #[cfg(test)]
@@ -190,8 +209,11 @@ mod tests {
             ("google_search code_execution_20250825 mcp_servers", Words { searches: 3, ..nothing }),
             ("file_search browser_search code_interpreter", Words { searches: 3, ..nothing }),
             ("\"file_id\"file_id\" \"file_id\"", Words { files: 2, ..nothing }),
-            ("{\"url\" :\n\"https://a\",\"url\":\"data\",\"uri\":\"http\"}", Words { pictures: 1, ..nothing }),
-            ("\"http\" \"image_url\":\"http", Words { pictures: 1, ..nothing }),
+            ("{\"url\" :\n\"https://a\",\"url\":\"data\",\"uri\":\"http\"}", Words { addresses: 1, ..nothing }),
+            ("\"image_url\":{\"url\":\" HtTps://a", Words { addresses: 1, ..nothing }),
+            ("\"file_data\": \"http://a", Words { remote: 1, ..nothing }),
+            ("\"document\" \"document_url\":\"video\" document", Words { documents: 3, ..nothing }),
+            ("\"http\" \"image_url\":\"http", Words { addresses: 1, ..nothing }),
         ] {
             assert_eq!(check(text.as_bytes()), expect, "{text}");
             assert_eq!(check([text, &"x".repeat(4_000)].concat().as_bytes()), expect, "{text}");
@@ -200,11 +222,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn both_ways_find_the_same(pieces in proptest::collection::vec(0_usize..26, 0..40), prose in 0_usize..3_000) {
-            const PIECES: [&str; 26] = [
+        fn both_ways_find_the_same(pieces in proptest::collection::vec(0_usize..29, 0..40), prose in 0_usize..3_000) {
+            const PIECES: [&str; 29] = [
                 "input", "_", "audio", "\"", "cache", "control", "tool", "s", "function", "web", "search", "file", "id",
                 "http", "url", ":", " ", "a", "\"url\":\"http", "base64",
-                "20", "fetch", "code", "execution", "mcp", "servers",
+                "20", "fetch", "code", "execution", "mcp", "servers", "_data\"", "\"document", "\"video",
             ];
             let text: String = pieces.iter().map(|at| PIECES[*at]).collect();
             check([text.as_str(), &"x".repeat(prose), &text].concat().as_bytes());

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use ir::failure::{Code, Failure, Fault};
 
 use crate::carry::Dropped;
+use crate::json::text::name as plainly;
 use crate::json::{JsonError, Scanner};
 use crate::splice::{Patch, apply};
 
@@ -85,7 +86,9 @@ impl Search<'_> {
             if let Some(from) = leading.take() {
                 self.cut(from, start);
             }
-            let name = self.text.get(range).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+            // A vendor reads a name however it is spelled.
+            let name = plainly(self.text.get(range).unwrap_or_default());
+            let name = std::str::from_utf8(&name).unwrap_or_default();
             let (mut refused, mut deeper) = (false, false);
             for rest in self.refuses.iter().filter_map(|refused| refused.strip_prefix(path)?.strip_prefix(name)) {
                 refused |= rest.is_empty();
@@ -161,6 +164,7 @@ mod tests {
         check(r#"{"a":1,"store":1, "user":"u"}"#, r#"{"a":1}"#, &["store", "user"]);
         check(r#"{"a":1,"store":1,"b":2,"user":"u","c":3}"#, r#"{"a":1,"b":2,"c":3}"#, &["store", "user"]);
         check(r#"{"store":1,"user":"u"}"#, "{}", &["store", "user"]);
+        check(r#"{"st\u006fre":1,"a":1,"\u0075ser":"u"}"#, r#"{"a":1}"#, &["store", "user"]);
         check(r#"{"metadata":{"store":1},"a":[{"user":1}]}"#, r#"{"metadata":{"store":1},"a":[{"user":1}]}"#, &[]);
     }
 

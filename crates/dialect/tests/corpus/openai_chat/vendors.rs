@@ -90,7 +90,9 @@ fn what_succeeded_still_arrives() {
         .filter(|exchange| exchange.succeeded() && exchange.asked().is_some())
         .filter_map(|exchange| Some((exchange.id.as_str(), (vendor(&vendors, exchange)?, exchange))))
         .collect();
-    exceptions::check("openai_chat vendors", "", cases, |(vendor, exchange)| {
+    // It names other models than the one that is asked for, which no vendor is told.
+    let listed = "openrouter-cf87ba4d29-000 models";
+    exceptions::check("openai_chat vendors", listed, cases, |(vendor, exchange)| {
         arrives(vendor, exchange, sent)?;
         arrives(vendor, exchange, anew)
     });

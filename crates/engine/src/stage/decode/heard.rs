@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-/// The headers that decoding reads. Of one that stands there several times, the first counts.
+/// The headers that decoding reads. Of one that stands there several times, the first counts, where it does not matter much.
 #[derive(Default)]
 pub(super) struct Heard<'a> {
     pub(super) timeout: Option<&'a HeaderValue>,
@@ -20,7 +20,19 @@ pub(super) struct Heard<'a> {
     pub(super) content_encoding: Option<&'a HeaderValue>,
     pub(super) content_type: Option<&'a HeaderValue>,
     pub(super) content_length: Option<&'a HeaderValue>,
+    /// A header that says twice how the request is to be served, and each time something else.
+    pub(super) twice: Option<&'a str>,
 }
+
+/// What must not be ambiguous: which request it is, where it may go, on whose count, and how long it may take.
+const SINGLE: [&str; 6] = [
+    "idempotency-key",
+    "x-crossway-bucket",
+    "x-crossway-metadata",
+    "x-crossway-strict",
+    "x-crossway-timeout-ms",
+    "x-llm-provider",
+];
 
 impl<'a> Heard<'a> {
     /// Reads the headers.
@@ -46,7 +58,10 @@ impl<'a> Heard<'a> {
                 }
                 _ => continue,
             };
-            place.get_or_insert(value);
+            let known = *place.get_or_insert(value);
+            if known != value && SINGLE.contains(&name.as_str()) {
+                heard.twice = Some(name.as_str());
+            }
         }
         heard
     }

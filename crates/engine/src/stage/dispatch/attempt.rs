@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dialect::lane::Surface;
 use dialect::lane::asked::Asked;
 use dialect::meta::Route;
-use ir::settlement::AttemptRecord;
+use ir::settlement::{AttemptRecord, LEFT};
 use net::deadline::passed;
 use net::h1::ResponseHead;
 use policy::clock::Monotonic;
@@ -22,6 +22,7 @@ use super::letter::Letter;
 use super::watch::{self, Watched};
 use super::{Answer, Run, Success, brought, buffered, inline, rate_limits, route, streamed};
 use crate::state::Configuration;
+use crate::ticket::Ticket;
 
 /// A target that is about to be asked.
 pub(super) struct Aim<'a> {
@@ -165,7 +166,7 @@ pub(super) async fn attempt(
         }
         Err(failure) => (Err(failure), clock.now()),
     };
-    conclude(gated, &aim, ended)
+    conclude(run, gated, &aim, ended)
 }
 
 /// Writes the request for a target.
@@ -211,9 +212,30 @@ async fn ask(run: &Run<'_>, errand: Errand<'_>, aim: &Aim<'_>, letter: Letter<'_
 }
 
 /// Writes down how the only try in flight ended.
-pub(super) fn conclude(gated: &mut Gated, aim: &Aim<'_>, (tried, ended): Ended) -> Result<Answer, AttemptFailure> {
-    gated.ticket.tried(aim.record_of(&tried, ended));
+pub(super) fn conclude(
+    run: &Run<'_>,
+    gated: &mut Gated,
+    aim: &Aim<'_>,
+    (tried, ended): Ended,
+) -> Result<Answer, AttemptFailure> {
+    note(run, (&gated.call, &mut gated.ticket), aim, (&tried, ended));
     tried.map(|heard| accept(gated, aim, heard, ended))
+}
+
+/// Writes down how the last try in flight ended. Whoever would not wait longer has left: what was asked until then is paid
+/// for, or else a short deadline would be a way to have providers work for nothing.
+pub(super) fn note<T>(
+    run: &Run<'_>,
+    (call, ticket): (&Call, &mut Ticket),
+    aim: &Aim<'_>,
+    (tried, ended): (&Result<T, AttemptFailure>, Monotonic),
+) {
+    match tried {
+        Err(failure) if failure.class == Class::Timeout && call.timeout.is_some() && passed(run.deadline) => {
+            ticket.left(aim.record(failure.status, Some(format!("{LEFT}: {failure}")), ended));
+        }
+        _ => ticket.tried(aim.record_of(tried, ended)),
+    }
 }
 
 /// Makes the answer of what a target said.

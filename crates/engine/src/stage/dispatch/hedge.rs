@@ -21,7 +21,7 @@ use upstream::failure::{AttemptFailure, Class};
 
 use super::super::decode::Call;
 use super::super::gate::Gated;
-use super::attempt::{Aim, Ended, Errand, Heard, accept, asking, conclude, go, write};
+use super::attempt::{Aim, Ended, Errand, Heard, accept, asking, conclude, go, note, write};
 use super::letter::Letter;
 use super::{Answer, Run, Success, inline};
 use crate::limits::{self, Demand};
@@ -101,7 +101,7 @@ pub(super) async fn attempt(
     let aim = Aim::of(configuration, (plan, planned), None, clock.now())?;
     let letter = match write(run, gated, &aim).await {
         Ok(letter) => letter,
-        Err(failure) => return conclude(gated, &aim, (Err(failure), clock.now())),
+        Err(failure) => return conclude(run, gated, &aim, (Err(failure), clock.now())),
     };
     asking(gated, &aim);
     let (watch, other_watch) = (gated.watch(gateway), gated.watch(gateway));
@@ -112,11 +112,11 @@ pub(super) async fn attempt(
     let mut first = Box::pin(go(run, errand, &aim, letter));
     if let Ok(ended) = timeout_at(after(hedge.wait), &mut first).await {
         drop(first);
-        return conclude(gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
+        return conclude(run, gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
     }
     let Some((other, due)) = begin(run, configuration, (plan, second), (request, ticket, demand)) else {
         let ended = first.await;
-        return conclude(gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
+        return conclude(run, gated, &aim, ended).inspect(|answer| earn(configuration, answer, clock.now()));
     };
     let sent = AtomicBool::new(false);
     let errand = Errand::of(configuration, (call, request), plan, other_watch);
@@ -141,7 +141,7 @@ pub(super) async fn attempt(
             back(ended);
             let (tried, ended) = late.await;
             drop(first);
-            ticket.tried(other.record_of(&tried, ended));
+            note(run, (call, ticket), &other, (&tried, ended));
             *both = tried.is_err();
             (other, (tried.map_err(|_| failure), ended))
         }
@@ -157,7 +157,7 @@ pub(super) async fn attempt(
             back(ended);
             let (tried, ended) = first.await;
             drop(late);
-            ticket.tried(aim.record_of(&tried, ended));
+            note(run, (call, ticket), &aim, (&tried, ended));
             *both = tried.is_err();
             (aim, (tried, ended))
         }

@@ -1,7 +1,10 @@
 //! Query parameters as filters. Unknown ones never get here: the frame refuses what a route does not declare.
 
+use std::sync::LazyLock;
+
 use ir::civil::parse_rfc3339;
 use ir::money::NanoUsd;
+use ir::settlement::Outcome;
 use store::records::filter::Filter;
 
 use crate::admin::call::Call;
@@ -40,6 +43,12 @@ pub(in crate::admin) const FILTERS: [Parameter; 19] = [
     Parameter::query("max_latency_ms", AMOUNT, "How long it took at most, milliseconds."),
 ];
 
+/// How requests end.
+static OUTCOMES: LazyLock<[&str; 6]> = LazyLock::new(|| {
+    use Outcome::{Cancelled, Failed, Orphaned, Refused, Revoked, Succeeded};
+    [Succeeded, Refused, Failed, Cancelled, Revoked, Orphaned].map(Outcome::name)
+});
+
 /// Reads the filters of a call.
 ///
 /// # Errors
@@ -60,6 +69,12 @@ fn read<'a>(query: impl Fn(&str) -> Option<&'a str>) -> Result<Filter, Problem> 
         }
         Some(list) => Ok(list.split(',').map(|word| word.trim().to_owned()).collect()),
     };
+    let outcomes = words("outcome")?;
+    // A misspelt word would find nothing, and be read as: nothing failed.
+    if outcomes.iter().any(|word| !OUTCOMES.contains(&word.as_str())) {
+        let hint = format!("known: {}", OUTCOMES.join(", "));
+        return Err(Problem::invalid("outcome", "outcome has a word that is unknown").hint(hint));
+    }
     let flag = |name| query(name).map(|value| value == "true");
     let instant = |name| query(name).map(|value| instant(name, value)).transpose();
     let dollars = |name| query(name).map(|value| fixed(name, value, 9)).transpose();
@@ -72,7 +87,7 @@ fn read<'a>(query: impl Fn(&str) -> Option<&'a str>) -> Result<Filter, Problem> 
         requested_model: text("requested_model")?,
         provider: text("provider")?,
         statuses: statuses(query("status"))?,
-        outcomes: words("outcome")?,
+        outcomes,
         errors: words("error")?,
         surface: text("surface")?,
         stream: flag("stream"),
@@ -220,6 +235,8 @@ mod tests {
         check("max_latency_ms", "1.0001");
         check("key", "");
         check("outcome", "failed,,refused");
+        check("outcome", "fail");
+        check("outcome", "failed,error");
     }
 
     #[test]

@@ -18,7 +18,6 @@ use crate::admin::{audit, catalogue, documents, me, openapi, probe, settings, st
 const APPLY_LIMIT: usize = 16 << 20;
 
 const WORD: Form = Form::Text { most: 256 };
-const INSTANT: Form = Form::Whole { least: 0, most: u64::MAX };
 
 fn object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object" })
@@ -146,8 +145,8 @@ fn audit_log() -> Route {
             Parameter::query("kind", WORD, "Only this kind, in the plural."),
             Parameter::query("environment", WORD, "Only this environment."),
             Parameter::query("name", WORD, "Only the things of this name."),
-            Parameter::query("from", INSTANT, "From this instant on, Unix milliseconds."),
-            Parameter::query("to", INSTANT, "Before this instant, Unix milliseconds."),
+            Parameter::query("from", WORD, "From this instant on: RFC 3339, or Unix milliseconds."),
+            Parameter::query("to", WORD, "Before this instant: RFC 3339, or Unix milliseconds."),
             LIMIT,
             CURSOR,
         ],
