@@ -8,7 +8,9 @@ use memchr::memmem::find;
 /// Returns a body in which `\u0061` and `\/` stand as `a` and `/`. Quotes, backslashes, control characters and all that is
 /// not ASCII stay escaped, so that the strings of the body stay what they are.
 pub(super) fn plain(body: &[u8]) -> Cow<'_, [u8]> {
-    if find(body, b"\\u00").is_none() && find(body, b"\\/").is_none() {
+    let Some(first) = memchr(b'\\', body) else { return Cow::Borrowed(body) };
+    let escaped = body.get(first..).unwrap_or_default();
+    if find(escaped, b"\\u00").is_none() && find(escaped, b"\\/").is_none() {
         return Cow::Borrowed(body);
     }
     let mut out = Vec::with_capacity(body.len());
