@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import notes
 from harness.gateway import Config, Gateway, simple
 from harness.upstream import Script, Upstream
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long is begun first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands the figures on where suites run side by side."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["notes"] = notes.LINES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes over the figures of one that ran beside others."""
+    notes.LINES.extend(getattr(node, "workeroutput", {}).get("notes", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

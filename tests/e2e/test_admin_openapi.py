@@ -15,6 +15,8 @@ from conftest import MakeGateway
 from harness.gateway import ADMIN_TOKEN, PROVIDER_KEY, Gateway
 from harness.wire import call
 
+pytestmark = pytest.mark.long
+
 # The requests stay below the API's own rates (100 reads and 20 writes a second), so that few are answered with 429.
 GET = ["--include-method", "GET"]
 READS = ["--max-examples", "5", "--rate-limit", "80/s", "--phases"]

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 
+import pytest
 from conftest import MakeGateway, MakeUpstream
 from harness.gateway import ADMIN_TOKEN, simple
 from harness.notes import note
 from test_exhaustion import latencies, script
+
+pytestmark = pytest.mark.alone
 
 ADMINS = 20
 

@@ -20,6 +20,8 @@ from harness.notes import note
 from harness.upstream import LAST_CHUNK, Request, Step, chunk, reply_json, stream_head
 from harness.wire import Connection, call, request_bytes
 
+pytestmark = pytest.mark.alone
+
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 
 

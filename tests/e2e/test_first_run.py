@@ -9,7 +9,7 @@ import subprocess
 
 from conftest import MakeGateway
 from harness.cli import run
-from harness.gateway import Gateway
+from harness.gateway import Gateway, binary
 from harness.wire import call
 
 FREE_PORTS = {"CROSSWAY_LISTEN": "127.0.0.1:0", "CROSSWAY_ADMIN_LISTEN": "127.0.0.1:0"}
@@ -115,3 +115,27 @@ def test_check_says_it_once(gateway: MakeGateway) -> None:
     lines = done.err.splitlines()
     assert len(lines) == 2 and lines[1] == "1 problem found", lines
     assert lines[0].startswith("environment: no provider is configured") and "OPENAI_API_KEY" in lines[0]
+
+
+def test_commands_that_read_make_nothing(gateway: MakeGateway) -> None:
+    """In the wrong folder they say that there is nothing, and leave none behind that would answer the next time."""
+    wrong = gateway({}, start=False)
+    before = sorted(path.name for path in wrong.folder.iterdir())
+    for command in (
+        "keys list", "keys rotate app", "keys revoke app", "people list", "people reset ada@example.com",
+        "credits list", "audit verify", "ledger verify", "migrate", "backup b.tar",
+    ):  # fmt: skip
+        done = run(wrong, *command.split())
+        assert done.code == 1 and done.out == "", (command, done.all)
+        assert len(done.err.splitlines()) == 1 and "data" in done.err, (command, done.err)
+    assert sorted(path.name for path in wrong.folder.iterdir()) == before
+
+
+def test_a_reader_who_has_read_enough_is_no_fault(gateway: MakeGateway) -> None:
+    """As in `crossway openapi | head -1`."""
+    folder = gateway({}, start=False).folder
+    with subprocess.Popen([binary(), "openapi"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout and program.stderr
+        program.stdout.read(1)
+        program.stdout.close()
+        assert program.stderr.read() == b""

@@ -14,6 +14,8 @@ from harness.notes import note
 from harness.upstream import Request, Sleep, Step, Wait, chunk, stream_head
 from harness.wire import Connection, request_bytes
 
+pytestmark = pytest.mark.alone
+
 WORDS = [f"word{number} " for number in range(40)]
 
 SURFACES = {

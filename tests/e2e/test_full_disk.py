@@ -23,6 +23,8 @@ from harness.upstream import LAST_CHUNK, Request, Step, Upstream, chunk, reply_j
 from harness.wire import Connection, call, request_bytes
 from test_kill9 import nanos
 
+pytestmark = pytest.mark.alone
+
 CALLERS = 6
 DISK_BYTES = 96 << 20
 

@@ -20,6 +20,8 @@ from harness.notes import note
 from harness.upstream import LAST_CHUNK, Request, Sleep, Step, Upstream, chunk, reply_json, stream_head
 from harness.wire import Connection, request_bytes
 
+pytestmark = pytest.mark.alone
+
 SEED = int(os.environ.get("CROSSWAY_E2E_SEED", "20261121"))
 ROUNDS = int(os.environ.get("CROSSWAY_E2E_KILL_ROUNDS", "6"))
 CALLERS = 6

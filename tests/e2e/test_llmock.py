@@ -18,6 +18,8 @@ from harness.gateway import Gateway, model, provider
 from llmock.pytest_plugin import LLMock
 from openai import OpenAI
 
+pytestmark = pytest.mark.long
+
 FIRST, SECOND = "the first one answers in these words", "the second one answers in other words"
 MESSAGES: list[Any] = [{"role": "user", "content": "hi"}]
 KINDS = {"openai": "openai-compatible", "anthropic": "anthropic"}

@@ -129,3 +129,16 @@ def test_changes_under_load_drop_nothing(gateway: MakeGateway, upstream: MakeUps
         thread.join(20)
     assert set(statuses) == {200}, {status: statuses.count(status) for status in set(statuses)}
     assert len(statuses) > 200
+
+
+def test_a_file_that_is_gone_takes_nothing_away(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    """Not even when the gateway is asked to read it; and what is worth knowing of a new one is said."""
+    served = gateway(simple(upstream(script).base_url))
+    text = served.config_file.read_text()
+    served.config_file.unlink()
+    served.signal(signal.SIGHUP)
+    served.wait(lambda: "is gone" in served.log, "the complaint", 10)
+    assert serves(served, "m") == 200
+    served.config_file.write_text(text + "\n[guardrails.empty]\nbanned_phrases = []\n")
+    served.wait(lambda: "guardrails.empty: it says nothing" in served.log, "the warning", 10)
+    assert serves(served, "m") == 200

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+import pytest
 from conftest import MakeGateway, MakeUpstream
 from harness import openai_wire as wire
 from harness.cli import run
@@ -14,6 +15,8 @@ from harness.gateway import Gateway, simple
 from harness.notes import note
 from harness.upstream import Request, Step, reply_json
 from harness.wire import call
+
+pytestmark = pytest.mark.alone
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 

@@ -44,7 +44,10 @@ SUITES = {
 UPSTREAMS = {"openai_chat": "openai", "openai_responses": "openai", "anthropic": "anthropic", "ollama": "ollama"}
 RUNS = [(suite, dialect) for suite in SUITES for dialect in UPSTREAMS]
 
-pytestmark = pytest.mark.skipif(not SCHEMAS.exists(), reason=f"no OpenAPI documents in {SCHEMAS}")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not SCHEMAS.exists(), reason=f"no OpenAPI documents in {SCHEMAS}"),
+]
 
 
 @pytest.fixture(scope="module")

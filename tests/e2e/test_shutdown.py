@@ -13,6 +13,8 @@ from harness.gateway import simple
 from harness.upstream import LAST_CHUNK, Request, Step, Wait, chunk, reply_json, stream_head
 from harness.wire import Connection, Reply, call, request_bytes
 
+pytestmark = pytest.mark.alone
+
 STREAMS = 8
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
 from conftest import MakeGateway, MakeUpstream
 from harness import soak
 from harness.gateway import ADMIN_TOKEN
 from harness.notes import note
 from harness.wire import call
+
+pytestmark = pytest.mark.alone
 
 # Minutes; an hour is what the figure of MEM-01 is about, a few seconds show that the test works.
 MINUTES = float(os.environ.get("CROSSWAY_SOAK_MINUTES", "0.1"))

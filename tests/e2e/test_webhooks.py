@@ -19,6 +19,8 @@ from harness.gateway import ADMIN_TOKEN, Gateway, simple
 from harness.receiver import Delivery, MailServer, Receiver, certificate, until
 from harness.wire import Reply, call
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text()
 SECRET = "whsec_canary_b51e9d0c7f"

@@ -5,7 +5,7 @@
 mod counts;
 mod install;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::shell;
 use counts::Counts;
@@ -73,18 +73,28 @@ fn doc_tests() -> Result<Counts, String> {
 
 fn end_to_end(root: &Path, parts: &Parts) -> Result<Counts, String> {
     let binary = match std::env::var_os("CROSSWAY_BIN") {
-        Some(path) => path.into(),
+        Some(path) => PathBuf::from(path),
         None => {
             shell::run(shell::cargo().args(["build", "--package", "crossway"]))?;
             shell::binary(root)
         }
     };
-    let report = parts.folder.join("report.xml");
+    // What waits and what computes share the cores; what measures them has them for itself, afterwards.
+    let beside =
+        suites(root, parts, &binary, "not alone", &["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]);
+    let alone = suites(root, parts, &binary, "alone", &[]);
+    Ok(beside? + alone?)
+}
+
+/// Runs the end-to-end suites that a marker selects.
+fn suites(root: &Path, parts: &Parts, binary: &Path, marked: &str, how: &[&str]) -> Result<Counts, String> {
+    let report = parts.folder.join(format!("report-{}.xml", marked.replace(' ', "-")));
     // A report of an earlier run must not be counted for this one.
     let _ = std::fs::remove_file(&report);
     let mut command = shell::command(&parts.python);
-    command.args(["-m", "pytest", "--color=no", "-q"]).arg(format!("--junitxml={}", report.display()));
-    command.arg(root.join("tests/e2e")).env("CROSSWAY_BIN", binary).env("CROSSWAY_E2E_NODE_MODULES", &parts.node);
+    command.args(["-m", "pytest", "--color=no", "-q", "-m", marked]).args(how);
+    command.arg(format!("--junitxml={}", report.display())).arg(root.join("tests/e2e"));
+    command.env("CROSSWAY_BIN", binary).env("CROSSWAY_E2E_NODE_MODULES", &parts.node);
     let (ok, _) = shell::tee(&mut command)?;
     let text = std::fs::read_to_string(&report).map_err(|why| format!("pytest wrote no report: {why}"))?;
     counts::must_agree("pytest", ok, counts::of_junit(&text))

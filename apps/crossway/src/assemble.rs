@@ -104,6 +104,20 @@ pub fn prepare_data_dir(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a data directory in which no gateway and no command has ever written anything: a command that reads, in the
+/// wrong folder or with the wrong configuration, is not to answer as if everything were gone, and leaves nothing there.
+///
+/// # Errors
+/// When there is nothing.
+pub fn refuse_nothing(path: &Path) -> Result<(), Failure> {
+    if path.join("control.db").exists() {
+        return Ok(());
+    }
+    let missing = if path.is_dir() { "there are no data of a gateway in" } else { "there is no data directory" };
+    let path = path.display();
+    Err(format!("{missing} {path}: run this where crossway.toml is, or name it with --config").into())
+}
+
 /// Takes the data directory for this process.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use store::audit::{Anchor, verify};
 
+use crate::assemble::refuse_nothing;
 use crate::cli::{ConfigArgs, Failure};
 
 /// What to do with the audit log.
@@ -29,6 +30,7 @@ pub enum Command {
 pub fn run(command: Command) -> Result<ExitCode, Failure> {
     let Command::Verify { anchor, config } = command;
     let settings = config.read(false)?.settings;
+    refuse_nothing(&settings.data_dir)?;
     let verdict = verify(&settings.data_dir, anchor)?;
     if let Some(fault) = verdict.fault {
         return Err(format!("the audit log is not as it was written: {fault}").into());

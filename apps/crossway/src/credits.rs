@@ -16,7 +16,7 @@ use store::records::ledger::read::Entry;
 use store::records::ledger::{Account, CreditKind};
 use store::records::read::RecordsReader;
 
-use crate::assemble::open_plane;
+use crate::assemble::{open_plane, refuse_nothing};
 use crate::cli::{ConfigArgs, Failure, explained};
 use crate::keys::Format;
 
@@ -135,8 +135,9 @@ fn add(config: &ConfigArgs, new: &NewCredit) -> Result<(), Failure> {
 }
 
 fn list(config: &ConfigArgs, environment: &str, format: Format) -> Result<(), Failure> {
-    open(config, environment)?;
     let directory = config.read(false)?.settings.data_dir;
+    refuse_nothing(&directory)?;
+    open(config, environment)?;
     let mut entries = Vec::new();
     let mut balance = SignedNanos(0);
     if let Some(reader) = RecordsReader::open_for_audit(&directory)? {

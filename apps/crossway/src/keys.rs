@@ -21,7 +21,7 @@ use policy::clock::Clock;
 
 use self::args::SpecArgs;
 use self::listing::list;
-use crate::assemble::open_plane;
+use crate::assemble::{open_plane, refuse_nothing};
 use crate::cli::{ConfigArgs, Failure, explained, hand_out};
 use crate::serve::WATCH;
 
@@ -84,7 +84,7 @@ pub enum Command {
 pub enum Format {
     /// A table for people
     Text,
-    /// One JSON array, each key as the admin API shows it
+    /// JSON, as the admin API has it
     Json,
 }
 
@@ -100,16 +100,16 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
             seen();
             print_secret(&created, &environment)?;
         }
-        Command::List { environment, format, config } => list(&open(&config)?, environment, format)?,
+        Command::List { environment, format, config } => list(&existing(&config)?, environment, format)?,
         Command::Rotate { key, environment, grace, config } => {
-            let plane = open(&config)?;
+            let plane = existing(&config)?;
             let name = named(&plane, &environment, &key)?;
             let rotated = plane.rotate_key(&actor(), &environment, &name, grace, Expect::Any).map_err(explained)?;
             seen();
             print_secret(&rotated, &environment)?;
         }
         Command::Revoke { key, environment, config } => {
-            let plane = open(&config)?;
+            let plane = existing(&config)?;
             let name = named(&plane, &environment, &key)?;
             let revoked = plane.revoke_key(&actor(), &environment, &name, Expect::Any).map_err(explained)?;
             seen();
@@ -128,6 +128,12 @@ impl Publish for Nobody {
 
 fn open(config: &ConfigArgs) -> Result<Plane, Failure> {
     open_plane(config.read(false)?, Arc::new(Nobody), &Clock::system())
+}
+
+/// Opens what is there: only making a key makes a data directory.
+fn existing(config: &ConfigArgs) -> Result<Plane, Failure> {
+    refuse_nothing(&config.read(false)?.settings.data_dir)?;
+    open(config)
 }
 
 fn actor() -> Actor {

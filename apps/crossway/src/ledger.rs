@@ -9,6 +9,7 @@ use settle::audit::audit_journal;
 use settle::journal::disk::RealDisk;
 use store::records::read::RecordsReader;
 
+use crate::assemble::refuse_nothing;
 use crate::cli::{ConfigArgs, Failure};
 
 #[derive(Subcommand)]
@@ -35,6 +36,7 @@ fn verify(config: &ConfigArgs) -> Result<ExitCode, Failure> {
     let directory = config.read(false)?.settings.data_dir;
     let mut out = stdout().lock();
     let Some(reader) = RecordsReader::open_for_audit(&directory)? else {
+        refuse_nothing(&directory)?;
         writeln!(out, "there are no records in {}: nothing to verify", directory.display())?;
         return Ok(ExitCode::SUCCESS);
     };

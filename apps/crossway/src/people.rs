@@ -12,7 +12,7 @@ use control::people::{Invitation, Memberships, People};
 use control::resource::{ListQuery, Resource, Spec};
 use policy::clock::Clock;
 
-use crate::assemble::prepare_data_dir;
+use crate::assemble::{prepare_data_dir, refuse_nothing};
 use crate::cli::{ConfigArgs, Failure, hand_out};
 use crate::remote::reachable;
 
@@ -72,10 +72,10 @@ pub fn run(command: Command) -> Result<ExitCode, Failure> {
             print(invitation.as_ref(), &page)?;
         }
         Command::Reset { email, config } => {
-            let (people, page) = at(&config)?;
+            let (people, page) = existing(&config)?;
             print(Some(&people.reset_password(&actor, &email)?), &page)?;
         }
-        Command::List { config } => list(&at(&config)?.0)?,
+        Command::List { config } => list(&existing(&config)?.0)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,6 +86,12 @@ fn at(config: &ConfigArgs) -> Result<(People, String), Failure> {
     prepare_data_dir(&settings.data_dir)?;
     let admin = settings.public_url.unwrap_or_else(|| format!("http://{}", reachable(settings.admin_listen)));
     Ok((open(&settings.data_dir, Clock::system(), Arc::new(()))?, format!("{admin}/invitation")))
+}
+
+/// Opens those who are there: only inviting somebody makes a data directory.
+fn existing(config: &ConfigArgs) -> Result<(People, String), Failure> {
+    refuse_nothing(&config.read(false)?.settings.data_dir)?;
+    at(config)
 }
 
 fn print(invitation: Option<&Invitation>, page: &str) -> Result<(), Failure> {

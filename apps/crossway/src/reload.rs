@@ -20,6 +20,9 @@ use crate::cli::{ConfigArgs, in_order, variable};
 /// How often a file is missed, once a second, until that is said: editors remove one for a moment.
 const MISSED: u32 = 5;
 
+/// The environment that the file describes.
+const DESCRIBED: &str = "default";
+
 /// The files that are read when none is named.
 const USUAL: [&str; 2] = ["crossway.toml", "Config.toml"];
 
@@ -55,7 +58,15 @@ impl Reload {
                 "The configuration file is gone: what was read of it stays in effect until the next start"
             );
         }
-        if !self.asked.swap(false, Ordering::Relaxed) && !changed {
+        let asked = self.asked.swap(false, Ordering::Relaxed);
+        if asked && self.watch.all_gone() {
+            tracing::error!(
+                component = "configuration",
+                "The configuration file is gone and cannot be read again: what was read before stays in effect"
+            );
+            return;
+        }
+        if !asked && !changed {
             return;
         }
         match read(self.config.config.as_deref(), &self.cwd, &variable, self.demo) {
@@ -69,7 +80,8 @@ impl Reload {
         match plane.reload(written.specs, written.stand_in) {
             Ok(()) => {
                 tracing::info!(component = "configuration", "The configuration was read again and is in effect");
-                for problem in &written.warnings {
+                // What the reader of the file says, and what its compiler does.
+                for problem in written.warnings.iter().chain(&plane.problems(DESCRIBED)) {
                     tracing::warn!(component = "configuration", "{problem}");
                 }
                 if !restart.is_empty() {
@@ -160,6 +172,11 @@ impl Watch {
             file.missed = if now.is_none() && file.read.is_some() { file.missed.saturating_add(1) } else { 0 };
         }
         changed
+    }
+
+    /// Whether there was a file, and there is none now.
+    pub fn all_gone(&self) -> bool {
+        self.files.iter().any(|file| file.read.is_some()) && self.files.iter().all(|file| file.last.is_none())
     }
 
     /// Returns the files that had been read and are gone; each once.
@@ -265,6 +282,10 @@ mod tests {
         assert_eq!(said(10 * MISSED, None), 1);
         assert_eq!(said(1, look), 0);
         assert_eq!(said(MISSED, None), 1);
+        assert!(watch.all_gone(), "to be asked to read it changes nothing");
+        watch.poll_with(|_| look);
+        assert!(!watch.all_gone());
+        assert!(!Watch { files: vec![watched("never there", None)] }.all_gone(), "variables are a configuration too");
     }
 
     #[test]

@@ -70,7 +70,8 @@ pub fn serve(config: &ConfigArgs, demo: bool) -> Result<ExitCode, Failure> {
     let people = Arc::new(people::open(&settings.data_dir, gateway.clock.clone(), Arc::clone(&plane) as _)?);
     let setup_code = people.offer_set_up()?;
     let secrets = greeting::Secrets { first_key: first_key.as_ref(), setup_code: setup_code.as_ref() };
-    greeting::greet(data_address, admin_address, settings.public_url.as_deref(), secrets)?;
+    greeting::greet(data_address, admin_address, settings.public_url.as_deref(), secrets)
+        .map_err(|error| format!("nobody could read where the gateway listens: standard output: {error}"))?;
     warn_of_openness(&gateway, data_address);
     let journal_healthy = {
         let journal = Arc::clone(&journal);

@@ -83,6 +83,18 @@ impl Surface {
     }
 }
 
+/// Fewer output tokens than this may be asked for, and are more with providers of some dialects.
+pub const LEAST_OUTPUT: u64 = openai_responses::request::encode::LEAST_OUTPUT_TOKENS;
+
+/// Returns the least output tokens that providers of a dialect are asked for.
+pub fn least_output(dialect: Dialect) -> u64 {
+    match dialect {
+        Dialect::OpenaiResponses => LEAST_OUTPUT,
+        Dialect::Ollama => 1,
+        Dialect::OpenaiChat | Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere => 0,
+    }
+}
+
 /// Reads a provider's error body.
 pub fn read_error(dialect: Dialect, body: &[u8]) -> Report {
     match dialect {

@@ -52,6 +52,49 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: [Self; 39] = [
+        Self::InvalidRequest,
+        Self::UnknownModel,
+        Self::UnsupportedParameter,
+        Self::ContextLengthExceeded,
+        Self::GuardrailBlocked,
+        Self::InvalidApiKey,
+        Self::RevokedApiKey,
+        Self::ExpiredApiKey,
+        Self::ModelNotAllowed,
+        Self::ProviderNotAllowed,
+        Self::EnvironmentMismatch,
+        Self::KeyDisabled,
+        Self::NetworkNotAllowed,
+        Self::SurfaceNotAllowed,
+        Self::ModelDisabled,
+        Self::FeatureDisabled,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::IdempotencyInProgress,
+        Self::IdempotencyOutcomeUnknown,
+        Self::IdempotencyNotReplayable,
+        Self::IdempotencyKeyReused,
+        Self::RequestTooLarge,
+        Self::UnsupportedMediaType,
+        Self::HeadersTooLarge,
+        Self::RateLimited,
+        Self::ConcurrencyLimited,
+        Self::BudgetExceeded,
+        Self::InsufficientCredits,
+        Self::AccountSuspended,
+        Self::InternalError,
+        Self::UpstreamError,
+        Self::UpstreamAuthError,
+        Self::UpstreamUnavailable,
+        Self::UpstreamTimeout,
+        Self::UpstreamStreamAborted,
+        Self::DependencyUnavailable,
+        Self::LoopDetected,
+    ];
+
     /// Returns the code as it stands on the wire.
     pub fn name(self) -> &'static str {
         match self {

@@ -114,6 +114,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one of them.
+    pub const ALL: [Self; Self::Orphaned as usize + 1] =
+        [Self::Succeeded, Self::Refused, Self::Failed, Self::Cancelled, Self::Revoked, Self::Orphaned];
+
     /// Returns the name used in the API and in the request log.
     pub fn name(self) -> &'static str {
         match self {

@@ -115,9 +115,15 @@ where
     })
 }
 
+/// Says what there is instead of what was asked for: somebody's base URL is wrong, or they want what is not there.
 fn not_found(path: &str) -> Failure {
-    let hint = if path == "/" { "; the OpenAI and Anthropic APIs are served under /v1" } else { "" };
-    Failure::new(Code::NotFound, Fault::Caller, format!("unknown path{hint}"))
+    let of_admin = ["/healthz", "/readyz", "/metrics", "/admin"].iter().any(|begin| path.starts_with(begin));
+    let hint = match path {
+        "/" => "the OpenAI and Anthropic APIs are served under /v1",
+        _ if of_admin => "the admin listener may have it, at another port",
+        _ => "POST /v1/chat/completions, POST /v1/messages and GET /v1/models are served here",
+    };
+    Failure::new(Code::NotFound, Fault::Caller, format!("unknown path; {hint}"))
 }
 
 fn method<B>(worker: &Worker, arrival: &Arrival<B>, allowed: &str) -> Refusal {

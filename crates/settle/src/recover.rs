@@ -56,12 +56,15 @@ pub struct Recovery {
     files: Vec<PathBuf>,
 }
 
+/// The first intent of a request and, where a second target was asked, its.
+type Both = (Box<Intent>, Option<Box<Intent>>);
+
 /// What one pass over the segments collects.
 struct Pass<'a> {
     records: &'a mut Records,
     watermarks: HashMap<SegmentId, u64>,
     /// Requests whose segment holds no settlement: their first intent and, where a second target was asked, its.
-    open: HashMap<RequestId, (Box<Intent>, Option<Box<Intent>>)>,
+    open: HashMap<RequestId, Both>,
     batch: Vec<Settlement>,
     report: RecoveryReport,
 }
@@ -130,7 +133,7 @@ impl Pass<'_> {
                 Entry::Intent(intent) => {
                     let id = intent.subject.id;
                     let both = match self.open.remove(&id) {
-                        Some((first, _)) => (first, Some(intent)),
+                        Some(both) => later(both, intent),
                         None => (intent, None),
                     };
                     self.open.insert(id, both);
@@ -180,9 +183,19 @@ impl Pass<'_> {
     }
 }
 
+/// Takes a later intent of a request: one that names a target says that a second one was asked, one that names none what is
+/// held meanwhile.
+fn later((mut first, mut second): Both, intent: Box<Intent>) -> Both {
+    if !intent.provider.is_empty() || !intent.model.is_empty() {
+        return (first, Some(intent));
+    }
+    second.as_mut().unwrap_or(&mut first).held = intent.held;
+    (first, second)
+}
+
 /// Returns the settlement of a request whose process died: what its intents estimated, and no output. Where two targets were
 /// asked at the same time, the second intent has the cost of both.
-fn orphan((first, second): (Box<Intent>, Option<Box<Intent>>)) -> Settlement {
+fn orphan((first, second): Both) -> Settlement {
     let attempts = second.as_ref().map_or_else(Vec::new, |second| {
         let attempt = |intent: &Intent, reason: &str, error: Option<&str>| AttemptRecord {
             provider: Arc::clone(&intent.provider),

@@ -53,10 +53,7 @@ impl FeedbackStore {
     /// # Errors
     /// As [`FeedbackStore::open`].
     pub fn open_reader(data_dir: &Path) -> Result<Option<Self>, StoreError> {
-        if !data_dir.join(SCHEMA.file).exists() {
-            return Ok(None);
-        }
-        Ok(Some(Self { connection: SCHEMA.open_reader(data_dir)? }))
+        Ok(SCHEMA.open_reader_if_made(data_dir)?.map(|connection| Self { connection }))
     }
 
     /// Writes what was said, in the place of what was said of the same request before; and lets go of some of the

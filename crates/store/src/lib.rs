@@ -143,6 +143,16 @@ impl Schema {
         Ok(connection)
     }
 
+    /// Returns a connection that cannot write; `None` when there is no database yet, or one that is being made: its file
+    /// is there before its tables are.
+    fn open_reader_if_made(&self, data_dir: &Path) -> Result<Option<Connection>, StoreError> {
+        if !data_dir.join(self.file).exists() {
+            return Ok(None);
+        }
+        let connection = self.open_reader(data_dir)?;
+        Ok((self.version(&connection)? > 0).then_some(connection))
+    }
+
     fn prepare(&self, connection: &mut Connection) -> Result<(), StoreError> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         self.version(connection)?;

@@ -82,6 +82,11 @@ pub async fn exchange(
         *connection.alarm() = alarm;
         match answer {
             None => return Err(AttemptFailure::new(Class::Timeout, "no answer in time")),
+            // So some say that they close an idle connection: it answers no request (RFC 9110, section 15.5.9).
+            Some(Ok(head)) if reused && !passed(stale) && is_farewell(&head) => {
+                reused = false;
+                connection = connect(target, around.connector, deadline).await?;
+            }
             Some(Ok(head)) => break head,
             // The provider closed an idle connection while the request was on its way: that is no failure of its.
             Some(Err(_)) if reused && connection.response_bytes() == 0 && !passed(stale) => {
@@ -91,7 +96,8 @@ pub async fn exchange(
             Some(Err(error)) => return Err(transport_failure(&error)),
         }
     };
-    if head.status == 200 {
+    // Servers exist that answer 201 or 202; what has no body, or a part of one, is no answer.
+    if matches!(head.status, 200..=203) {
         return Ok(Exchange { connection, head });
     }
     let failure = error_answer(target, around, connection, &head, deadline).await;
@@ -99,6 +105,12 @@ pub async fn exchange(
         target.heads.judge(credential, &failure, around.clock.now().0);
     }
     Err(failure)
+}
+
+/// Whether an answer says that its connection has waited for a request long enough, and closes.
+fn is_farewell(head: &ResponseHead) -> bool {
+    let closes = |options: &str| options.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
+    head.status == 408 && head.get_all("connection").any(closes)
 }
 
 /// Returns the failure of a connection that broke or did not speak HTTP.

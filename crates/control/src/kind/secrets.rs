@@ -69,6 +69,12 @@ pub(crate) fn take(kind: &Kind, spec: &mut Spec) -> Secrets {
     found
 }
 
+/// Whether a secret is nothing but `${NAME}`, as files name a variable of the environment.
+pub(crate) fn is_variable(secret: &Secret) -> bool {
+    let name = secret.expose().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()))
+}
+
 /// Puts texts back where [`take`] took them from.
 pub(crate) fn put_back(kind: &Kind, spec: &mut Spec, mut text: impl FnMut(&str) -> Option<String>) {
     for path in kind.secrets {

@@ -2,6 +2,7 @@
 
 use ir::civil::rfc3339;
 use ir::id::ResourceId;
+use ir::plain::is_unsafe;
 use policy::problem::Problem;
 use serde_json::{Map, Value, json};
 use store::people::{Changed, UserQuery, UserRow};
@@ -202,8 +203,8 @@ pub(super) fn audited(user: &UserRow) -> Option<String> {
 /// Checks what a person is called.
 pub(super) fn check_name(name: &str) -> Result<String, &'static str> {
     let name = name.trim();
-    if name.chars().count() > NAME_CHARACTERS || name.chars().any(char::is_control) {
-        return Err("a name has at most 128 characters and no control characters");
+    if name.chars().count() > NAME_CHARACTERS || name.chars().any(is_unsafe) {
+        return Err("a name has at most 128 characters, and none that controls lines or the direction of writing");
     }
     Ok(name.to_owned())
 }

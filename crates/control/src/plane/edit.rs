@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ir::id::ResourceId;
-use ir::plain::is_unsafe;
+use ir::plain::{is_invisible, is_unsafe, joins};
 use policy::problem::Problem;
 use policy::snapshot::Snapshot;
 use serde_json::Value;
@@ -65,6 +65,15 @@ pub(super) fn name_fault(kind: &Kind, name: &str) -> Option<&'static str> {
     if name.chars().any(is_unsafe) {
         return Some("a name holds no characters that turn the direction of writing or break lines");
     }
+    let mut before = ' ';
+    let unseen = |c: char| {
+        // Scripts and emoji have joiners between their own characters; after an ASCII one it joins nothing.
+        let last = std::mem::replace(&mut before, c);
+        is_invisible(c) && (!joins(c) || last.is_ascii())
+    };
+    if name.chars().any(unseen) {
+        return Some("a name holds no characters that nobody sees: two names that look alike would be two things");
+    }
     if name.trim() != name {
         return Some("a name neither begins nor ends with a space");
     }
@@ -105,7 +114,7 @@ pub(super) fn made(
         spec: without_nulls(kind, spec),
         sealed: std::collections::BTreeMap::new(),
     };
-    document.seal(&secrets, &tools.master).map_err(store::StoreError::from)?;
+    seal(&mut document, &secrets, tools)?;
     Ok(document)
 }
 
@@ -122,8 +131,25 @@ pub(super) fn changed(before: &Document, mut spec: Spec, now_ms: u64, tools: &To
         sealed: kept.collect(),
         ..before.clone()
     };
-    after.seal(&given, &tools.master).map_err(store::StoreError::from)?;
+    seal(&mut after, &given, tools)?;
     Ok(after)
+}
+
+/// Seals secrets into a document.
+///
+/// # Errors
+/// When one is nothing but `${NAME}`: a variable of whoever runs `crossway apply`, which this process does not know.
+fn seal(document: &mut Document, secrets: &Secrets, tools: &Tools) -> Result<(), Refusal> {
+    const WHY: &str =
+        "`${…}` stands for a variable where `crossway apply` reads a file; here the value itself is wanted";
+    let unread = secrets.iter().filter(|(_, secret)| secrets::is_variable(secret));
+    let problems: Vec<_> =
+        unread.map(|(path, _)| Problem::new(document.label(), format!("spec.{path}"), WHY)).collect();
+    if !problems.is_empty() {
+        return Err(Refusal::Invalid(problems));
+    }
+    document.seal(secrets, &tools.master).map_err(store::StoreError::from)?;
+    Ok(())
 }
 
 /// Returns whether two versions of a document say the same, secrets included.

@@ -33,11 +33,15 @@ fn a_name_cannot_look_like_another_one() {
         let refused = lines(&apply(&rig, vec![document("teams", name, json!({}))]).unwrap_err());
         assert!(refused[0].contains("name: a name h"), "{name:?}: {refused:?}");
     }
+    for name in ["\u{200b}", "\u{3164}", "prod\u{200b}", "prod\u{200d}", "pr\u{ad}od", "\u{200d}é", "\u{2800}"] {
+        let refused = lines(&apply(&rig, vec![document("teams", name, json!({}))]).unwrap_err());
+        assert!(refused[0].contains("no characters that nobody sees"), "{name:?}: {refused:?}");
+    }
     for name in [".", ".."] {
         let refused = lines(&apply(&rig, vec![document("teams", name, json!({}))]).unwrap_err());
         assert!(refused[0].contains("are no names: in the path of a URL"), "{name:?}: {refused:?}");
     }
-    assert!(apply(&rig, vec![document("teams", "équipe 日本 🎉", json!({}))]).is_ok());
+    assert!(apply(&rig, vec![document("teams", "équipe 日本 🎉 👩‍👩‍👧❤️ می\u{200c}خواهم", json!({}))]).is_ok());
 }
 
 #[test]

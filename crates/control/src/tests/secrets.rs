@@ -41,6 +41,22 @@ fn a_put_keeps_what_it_does_not_say() {
     assert_eq!(used(&again, "p"), ["two", "three", "x-b=2", "x-c=3"]);
 }
 
+/// Variables are read where `crossway apply` runs: what comes here unread would be a credential that nobody takes.
+#[test]
+fn a_variable_is_no_credential() {
+    let rig = Rig::new();
+    let why = "`${…}` stands for a variable where `crossway apply` reads a file; here the value itself is wanted";
+    let spec = |value: &str| json!({"kind": "openai", "api_key": value, "headers": {"x-a": value}});
+    let refusal = rig.create("providers", "p", spec("${OPENAI_KEY}")).unwrap_err();
+    assert_eq!(
+        lines(&refusal),
+        [format!("default/providers/p spec.api_key: {why}"), format!("default/providers/p spec.headers.x-a: {why}")]
+    );
+    rig.create("providers", "p", spec("p${a}ss")).unwrap();
+    rig.put("providers", "p", spec("${OPENAI_KEY}")).unwrap_err();
+    assert_eq!(used(&rig, "p"), ["p${a}ss", "x-a=p${a}ss"]);
+}
+
 #[test]
 fn a_name_without_a_stored_value_is_missing_one() {
     let rig = Rig::new();

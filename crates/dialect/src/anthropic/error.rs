@@ -75,6 +75,10 @@ pub fn read(body: &[u8]) -> Report {
 }
 
 fn read_value(value: &Value) -> Report {
+    // A whole answer says nothing of an error.
+    if value.get("type").is_some_and(|kind| kind == "message") {
+        return Report::default();
+    }
     let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
     if let Some(message) = text(Some(error)) {
         return Report { message: Some(message), code: None, param: None };
@@ -114,6 +118,7 @@ mod tests {
         check(r#"{"error":{"code":404,"message":"m"}}"#, Some("m"), Some("404"));
         check(r#"{"message":"m"}"#, Some("m"), None);
         check(r#"{"error":"m"}"#, Some("m"), None);
+        check(r#"{"type":"message","content":[],"stop_reason":"end_turn"}"#, None, None);
         check("<html>502</html>", None, None);
         check("", None, None);
     }

@@ -3,6 +3,7 @@
 //! Tokens are estimated, for they are a rate; money is bounded, for it is a cap: by every byte of the input being a token
 //! of its dearest kind, and by the most output that the provider is told.
 
+use dialect::lane::LEAST_OUTPUT;
 use dialect::lane::asked::Asked;
 use dialect::lane::weight::{ADDED_TOKENS, ROUNDS, Weight};
 use ir::money::{Bucket, Charge, Margin, NanoUsd, PicoUsd, Prices, Rates, ServiceTier};
@@ -103,6 +104,16 @@ impl Demand {
     #[must_use]
     pub fn capped(self, max_tokens: u64) -> Self {
         Self { max_tokens: Some(max_tokens), ..self }
+    }
+
+    /// Whether it asks for so few output tokens that a provider may be asked for more.
+    pub fn is_least(&self) -> bool {
+        self.asks_for_less(LEAST_OUTPUT)
+    }
+
+    /// Whether it asks for fewer output tokens than this.
+    pub fn asks_for_less(&self, tokens: u64) -> bool {
+        self.max_tokens.is_some_and(|most| most < tokens)
     }
 
     /// Returns the output tokens of all choices that a model may write.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dialect::lane::least_output;
 use ir::failure::Failure;
 use ir::money::NanoUsd;
 use policy::limit::Amounts;
@@ -35,6 +36,9 @@ pub async fn reserve(worker: &Worker, planned: Planned) -> Result<Reserved, Refu
         let first = plan.attempts.first();
         let own = first.is_some_and(|planned| configuration.credential(&key.compiled, planned, &[]).is_some());
         gated.ticket.bring(own);
+    }
+    if gated.demand.is_least() {
+        gated.demand = raised(&gated, &plan);
     }
     let dearest = match bounded(&mut gated, &mut plan) {
         Ok(dearest) => dearest,
@@ -85,6 +89,13 @@ fn bounded(gated: &mut Gated, plan: &mut Plan) -> Result<Amounts, Failure> {
             return Err(limits::failure(&denial));
         }
     }
+}
+
+/// Returns a demand for so few output tokens that some targets are asked for more, with as many as those are.
+fn raised(gated: &Gated, plan: &Plan) -> Demand {
+    let targets = plan.attempts.iter().filter_map(|planned| gated.configuration.target(planned.model));
+    let least = targets.map(|target| least_output(target.dialect)).max().unwrap_or_default();
+    if gated.demand.asks_for_less(least) { gated.demand.capped(least) } else { gated.demand }
 }
 
 /// Takes the targets out of the plan that may cost most; `false` when none may cost less.

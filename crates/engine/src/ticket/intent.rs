@@ -58,6 +58,17 @@ impl Ticket {
 }
 
 impl Open {
+    /// Holds more for what a stream goes on to write, and tells the journal: else what the stream has used by then would be
+    /// free again if the process died.
+    pub(super) fn grow(&mut self, output_tokens: u64, cost: NanoUsd) {
+        self.reservation.add(output_tokens, cost);
+        self.reservation.output_tokens = self.reservation.output_tokens.saturating_add(output_tokens);
+        let nobody: Arc<str> = Arc::default();
+        let intent = self.intent((&nobody, &nobody), None, true);
+        // Where the journal has no room, what was told before stands. Dropping it writes it.
+        drop(self.permit.intend_another(&intent));
+    }
+
     /// Returns what the journal is told before a target is asked.
     fn intent(&self, (model, provider): (&Arc<str>, &Arc<str>), input_cost: Option<NanoUsd>, limited: bool) -> Intent {
         Intent {

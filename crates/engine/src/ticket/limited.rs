@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ir::money::Prices;
+use ir::money::{NanoUsd, Prices};
 use ir::usage::estimate_tokens;
 use policy::clock::Clock;
 use policy::limit::bind::Bindings;
@@ -126,7 +126,11 @@ impl Ticket {
         let raised = seen.saturating_add(STEP_TOKENS);
         let amounts = demand.amounts_at(open.cover.prices.as_deref(), open.cover.context_window, raised);
         match open.reservation.limits.raise(&amounts, now(&open.gateway.clock)) {
-            Ok(()) => open.cover.tokens = raised,
+            Ok(()) => {
+                let before = demand.amounts_at(open.cover.prices.as_deref(), open.cover.context_window, tokens);
+                open.cover.tokens = raised;
+                open.grow(raised.saturating_sub(tokens), NanoUsd(amounts.nanos.saturating_sub(before.nanos)));
+            }
             Err(denial) if seen > tokens => return Err(denial),
             // What lies ahead may be had later.
             Err(_) => {}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use catalog::model::{Catalogue, CatalogueModel, Mode, Offer, fold_name};
 use ir::money::{PriceRow, Prices};
+use ir::plain::is_invisible;
 
 use super::price::price_list;
 use super::provider::ProviderDraft;
@@ -255,7 +256,10 @@ fn provider_of(
 }
 
 fn check_name(name: &str, origin: &Origin, field: &str, report: &mut Report) {
-    if name.is_empty() || name.len() > 200 || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if name.is_empty()
+        || name.len() > 200
+        || name.chars().any(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
+    {
         report.add(origin, field, "not a model name: 1 to 200 characters, no spaces");
     } else if RESERVED_NAMES.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
         report.add(origin, field, format!("reserved for a policy: {}", RESERVED_NAMES.join(", ")));

@@ -55,9 +55,11 @@ pub(super) fn router(admin: Arc<Admin>, table: Vec<Route>) -> Router {
         paths.entry(route.path).or_default().push(own);
     }
     // The router prefers words to parameters: what it would then not reach is put beside the word's own routes.
+    let segmented: Vec<_> = table.iter().map(|route| (route, segments(route.path))).collect();
     for (path, routes) in &mut paths {
-        for route in &table {
-            let Some(words) = words(route.path, path) else { continue };
+        let path = segments(path);
+        for (route, mine) in &segmented {
+            let Some(words) = words(mine, &path) else { continue };
             if !routes.iter().any(|own| own.route.method == route.method) {
                 routes.push(Reached { route: Arc::clone(route), words });
             }
@@ -71,21 +73,24 @@ pub(super) fn router(admin: Arc<Admin>, table: Vec<Route>) -> Router {
     router.fallback(move |request| serve(Arc::clone(&admin), Arc::new(Vec::new()), request))
 }
 
+fn segments(path: &'static str) -> Vec<&'static str> {
+    path.split('/').collect()
+}
+
 /// Returns the words that another path has where one has parameters; `None` when it is the same or does not match.
-fn words(path: &'static str, other: &'static str) -> Option<Vec<(&'static str, &'static str)>> {
-    let (mine, theirs): (Vec<_>, Vec<_>) = (path.split('/').collect(), other.split('/').collect());
-    if path == other || mine.len() != theirs.len() {
+fn words(path: &[&'static str], other: &[&'static str]) -> Option<Vec<(&'static str, &'static str)>> {
+    if path.len() != other.len() {
         return None;
     }
     let mut words = Vec::new();
-    for (mine, theirs) in mine.into_iter().zip(theirs) {
+    // Most paths differ at their end alone.
+    for (&mine, &theirs) in path.iter().zip(other).rev().filter(|(mine, theirs)| mine != theirs) {
         match mine.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
             Some(name) if !theirs.starts_with('{') => words.push((name, theirs)),
-            _ if mine == theirs => {}
             _ => return None,
         }
     }
-    Some(words)
+    (!words.is_empty()).then_some(words)
 }
 
 /// Answers a request for a path, with all its routes; without any the path is unknown.
@@ -359,7 +364,7 @@ impl<F: Future<Output = Outcome>> Future for Contained<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_of, words};
+    use super::{host_of, segments, words};
 
     #[test]
     fn hosts_are_read_out_of_addresses() {
@@ -377,6 +382,7 @@ mod tests {
 
     #[test]
     fn a_word_may_stand_where_a_parameter_does() {
+        let words = |path, other| words(&segments(path), &segments(other));
         assert_eq!(words("/a/{x}", "/a/test"), Some(vec![("x", "test")]));
         assert_eq!(words("/{e}/a/{x}", "/{e}/a/test"), Some(vec![("x", "test")]));
         for (path, other) in [("/a/{x}", "/a/{x}"), ("/a/test", "/a/{x}"), ("/a/{x}", "/b/test"), ("/a/{x}", "/a/b/c")]

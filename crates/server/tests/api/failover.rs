@@ -337,3 +337,29 @@ async fn a_reused_connection_that_breaks_late_is_a_failed_attempt() {
     assert_eq!((reply.status, reply.header("x-crossway-attempts")), (200, Some("2")));
     gateway.records(2).await;
 }
+
+/// Who closes an idle connection may say so with a 408, which then meets a request that it does not answer.
+#[tokio::test(start_paused = true)]
+async fn a_farewell_on_a_reused_connection_is_no_answer() {
+    let farewell = || Script::answer(408, "connection: close\r\n", "").close();
+    let scripts = vec![Script::chat("1"), farewell(), Script::chat("2")];
+    let gateway = Gateway::builder().provider_with("p", "", scripts).start();
+    gateway.chat(REQUEST).await;
+    let reply = gateway.chat(REQUEST).await;
+    assert_eq!((reply.status, reply.header("x-crossway-attempts")), (200, Some("1")), "{}", reply.text());
+    // On a connection of its own it is an answer, and so is one that came late or that keeps the connection.
+    for scripts in [
+        vec![farewell()],
+        vec![Script::chat("1"), Script::answer(408, "", "")],
+        vec![Script::chat("1"), Script::new().wait(40).send("HTTP/1.1 408 X\r\nconnection: close\r\n\r\n").close()],
+    ] {
+        let earlier = scripts.len() - 1;
+        let gateway = Gateway::builder().provider_with("p", "", scripts).start();
+        for _ in 0..earlier {
+            gateway.chat(REQUEST).await;
+        }
+        assert_eq!(gateway.chat(REQUEST).await.status, 408);
+        gateway.records(earlier + 1).await;
+    }
+    gateway.records(2).await;
+}

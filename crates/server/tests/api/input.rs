@@ -293,6 +293,21 @@ async fn unknown_paths_and_methods() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_unknown_path_is_told_what_there_is() {
+    let gateway = gateway();
+    for (line, told) in [
+        ("POST /v1/embeddings", "POST /v1/chat/completions, POST /v1/messages and GET /v1/models"),
+        ("GET /metrics", "the admin listener"),
+        ("GET /", "under /v1"),
+    ] {
+        let reply = gateway.ask(line, "", "").await;
+        let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(told), "{line}: {message}");
+    }
+    gateway.none().await;
+}
+
 /// Acceptance HTTP-06.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stops_coming_is_given_up() {

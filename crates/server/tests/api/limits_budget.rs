@@ -460,3 +460,28 @@ async fn several_limits_are_taken_together_or_not_at_all() {
     assert_eq!((last.status, number(&last, "x-ratelimit-remaining")), (200, 2), "another key has its own");
     gateway.records(5).await;
 }
+
+/// Responses is asked for 16 tokens at least: so many are held, and charged though none of them is shown.
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_is_asked_for_at_least_is_held() {
+    let body = r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"hi"}]}"#;
+    let answer = json!({
+        "id": "resp_1", "object": "response", "created_at": 1, "status": "incomplete", "model": "up-m", "output": [],
+        "incomplete_details": { "reason": "max_output_tokens" },
+        "usage": { "input_tokens": 9, "output_tokens": 16, "total_tokens": 25,
+                   "output_tokens_details": { "reasoning_tokens": 16 } },
+    });
+    let most = (body.len() as u64 * 2_000 + 16 * 8_000) / 1_000;
+    for (amount, status) in [(most, 200), (most - 1, 429)] {
+        let config = limit("usd", "total", &format!("0.{amount:06}"), "");
+        let script = Script::json(200, &answer.to_string());
+        let gateway = Gateway::builder().provider_of("p", "openai-responses", vec![script]).config(&config).start();
+        let reply = gateway.chat(body).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+        let record = gateway.one().await;
+        if status == 200 {
+            assert_eq!(gateway.provider("p").request().json()["max_output_tokens"], 16);
+            assert_eq!((&*record.usage.origin, record.cost_usd.unwrap().0), ("reported", 9 * 2_000 + 16 * 8_000));
+        }
+    }
+}

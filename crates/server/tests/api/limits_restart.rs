@@ -149,6 +149,28 @@ async fn what_nobody_knows_counts_as_what_was_held() {
     gateway.one().await;
 }
 
+/// An unbounded stream holds more as it goes on: what it has used by then is not free again after a kill.
+#[tokio::test(start_paused = true)]
+async fn what_a_stream_has_grown_to_counts() {
+    let config = [limit("usd", "1h", "9", ""), limit("output_tokens", "1h", "999999", "")].concat();
+    let model = "[[models]]\nslug = \"free-form\"\nprovider = \"p\"\ninput_price = 2\noutput_price = 8\n";
+    let mut script = Script::stream().chunk(role());
+    for _ in 0..30 {
+        script = script.chunk(delta(&"word ".repeat(80)));
+    }
+    let gateway = Gateway::builder().provider("p", script.stall()).config(&[&config, model].concat()).start();
+    let mut client = gateway.begin(&Caller::Openai.request(true).to_string().replace("\"m\"", "\"free-form\"")).await;
+    client.head().await;
+    client.read_until("word").await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let before = used(&gateway.assembly.core);
+    assert!(before.values().all(|held| *held > 30 * 400 / 4), "{before:?}");
+    let restarted = gateway.assembly.restarted(&restarted_config(&config), Duration::from_secs(1));
+    assert_eq!(used(&restarted.core), before);
+    drop(client);
+    gateway.one().await;
+}
+
 /// Nobody knows what is left: what limits bind is refused, the rest is served, and nothing is counted twice afterwards.
 #[tokio::test(start_paused = true)]
 async fn while_the_log_cannot_be_read_what_limits_bind_is_refused() {

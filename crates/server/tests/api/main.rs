@@ -22,6 +22,7 @@ mod corridor;
 mod counting;
 mod destinations;
 mod dialects;
+mod documents;
 mod dropped;
 mod environments;
 mod events;

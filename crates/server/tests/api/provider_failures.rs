@@ -157,6 +157,10 @@ async fn pages_and_halves_are_not_passed_on() {
         (200, "null", "application/json"),
         (200, "{}", "application/json"),
         (204, "", "application/json"),
+        (200, page, ""),
+        (200, "data is not here: 10.0.0.7", "text/plain"),
+        (200, "data: 10.0.0.7\n\n", "text/plain"),
+        (202, "{\"queued\":\"10.0.0.7\"}", "application/json"),
     ] {
         everywhere(
             |_| Script::answer(status, &format!("content-type: {kind_of_body}\r\n"), body),
@@ -282,4 +286,29 @@ async fn the_last_answer_is_told_and_not_the_last_refusal() {
     assert_eq!(gateway.provider("q").requests().len(), 0);
     let record = gateway.one().await;
     assert_eq!((record.attempts.len(), record.status), (2, 502));
+}
+
+/// Servers exist that call an error a stream without writing it as one, or as an event that has no name.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_called_a_stream_is_told() {
+    for size in [1, 1000] {
+        for (before, after) in [("", ""), ("\n", ""), ("data: ", "\n\n")] {
+            let script = |kind: &str| {
+                let body = pieces::error(kind, 500, "field x is wrong");
+                // Ollama's streams are lines of JSON.
+                let before = if kind == "ollama" { "\n" } else { before };
+                let body = format!("{before}{body}{after}");
+                Script::new()
+                    .send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+                    .cut([testkit::script::chunk(body.as_bytes()), b"0\r\n\r\n".to_vec()].concat(), size)
+            };
+            everywhere(script, |case, _, Failed { told, .. }| {
+                // Whoever asked for a whole answer got events.
+                if after.is_empty() || case.ends_with("true") {
+                    assert_eq!(told.message, "field x is wrong", "{case} {before:?} in segments of {size}");
+                }
+            })
+            .await;
+        }
+    }
 }

@@ -47,6 +47,43 @@ fn cut(kind: &str, stream: &str, size: usize) -> Script {
     head(kind).cut([chunk(stream.as_bytes()), b"0\r\n\r\n".to_vec()].concat(), size)
 }
 
+/// Servers exist that name no content type, or a wrong one, or answer 201: what comes is what counts.
+#[tokio::test(start_paused = true)]
+async fn a_stream_under_another_name() {
+    for kind in KINDS {
+        for (status, fields) in [
+            (200, ""),
+            (200, "content-type: text/plain; charset=utf-8\r\n"),
+            (200, "content-type: application/octet-stream\r\n"),
+            (200, "content-type: application/json\r\n"),
+            (201, "content-type: text/event-stream\r\n"),
+            (202, ""),
+        ] {
+            for size in [1, 1000] {
+                let head = format!("HTTP/1.1 {status} X\r\n{fields}transfer-encoding: chunked\r\n\r\n");
+                let body = [chunk(whole(kind).as_bytes()), b"0\r\n\r\n".to_vec()].concat();
+                let script = Script::new().send(head).cut(body, size);
+                texts(kind, script, TEXT, &format!("{status} {fields:?} in segments of {size}")).await;
+            }
+        }
+    }
+}
+
+/// What comes before the first line may come alone.
+#[tokio::test(start_paused = true)]
+async fn a_stream_under_another_name_after_blank_lines() {
+    for kind in KINDS {
+        for before in ["\n", "\r\n\r\n", "\u{feff}", "\u{feff}\n\n"] {
+            for size in [1, 2, 1000] {
+                let stream = format!("{before}{}", whole(kind));
+                let body = [chunk(stream.as_bytes()), b"0\r\n\r\n".to_vec()].concat();
+                let script = Script::new().send("HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n").cut(body, size);
+                texts(kind, script, TEXT, &format!("{before:?} in segments of {size}")).await;
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn line_ends_of_every_kind() {
     for kind in KINDS {

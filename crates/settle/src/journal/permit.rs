@@ -72,7 +72,8 @@ impl Permit {
     }
 
     /// Puts into the next write that another target is about to be asked for the same request: the intent is that of the
-    /// other target, its cost and what is held are those of all that were asked. It may be asked once that is finished.
+    /// other target, its cost and what is held are those of all that were asked. It may be asked once that is finished. An
+    /// intent that names no target says that more is held than before.
     ///
     /// # Errors
     /// When there is no room for it, or the disk failed: the other target must not be asked.

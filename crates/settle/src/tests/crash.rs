@@ -64,6 +64,35 @@ fn an_orphan_that_asked_two_targets_accounts_for_both() {
 }
 
 #[test]
+fn an_orphan_that_held_more_as_it_went_on_accounts_for_that() {
+    let held = |nanos| Some(ir::settlement::Held { output_tokens: nanos, nanos });
+    let (alone, hedged) = (Intent { held: held(1), ..intent() }, Intent { held: held(1), ..intent() });
+    let dir = Directory::new();
+    let process = Process::start(&dir.0, small());
+    let mut permits = [process.begin(&alone), process.begin(&hedged)];
+    let second = Intent { provider: "other".into(), held: held(2), ..hedged.clone() };
+    permits[1].intend_another(&second).unwrap().finish().unwrap();
+    for (permit, intent) in permits.iter_mut().zip([&alone, &second]) {
+        for nanos in [5, 9] {
+            let more =
+                Intent { model: "".into(), provider: "".into(), input_cost: None, held: held(nanos), ..intent.clone() };
+            permit.intend_another(&more).unwrap().finish().unwrap();
+        }
+    }
+    let after = dir.copy();
+    permits.into_iter().for_each(Permit::abandon);
+    let restarted = Process::start(&after.0, small());
+    assert_eq!(restarted.report, RecoveryReport { settled: 0, orphans: 2, corrupt_tails: 0 });
+    let mut found = Vec::new();
+    let reader = RecordsReader::open(&after.0).unwrap();
+    reader.beside("default", 0, |beside| found.push((beside.held, beside.tries.len()))).unwrap();
+    found.sort_by_key(|(_, tries)| *tries);
+    assert_eq!(found, [(held(9), 0), (held(9), 1)]);
+    assert!(after.records().iter().all(|one| one.provider.as_deref() == Some(&*alone.provider)));
+    assert!(after.records().iter().all(|one| one.cost_usd.is_some()));
+}
+
+#[test]
 fn a_second_intent_needs_room_and_takes_none_from_others() {
     let dir = Directory::new();
     let process = Process::start(&dir.0, small());

@@ -111,10 +111,7 @@ impl EventsReader {
     /// # Errors
     /// When it is corrupt, or was written by a newer version.
     pub fn open(data_dir: &Path) -> Result<Option<Self>, StoreError> {
-        if !data_dir.join(SCHEMA.file).exists() {
-            return Ok(None);
-        }
-        Ok(Some(Self { connection: SCHEMA.open_reader(data_dir)? }))
+        Ok(SCHEMA.open_reader_if_made(data_dir)?.map(|connection| Self { connection }))
     }
 
     /// Returns deliveries, newest first.

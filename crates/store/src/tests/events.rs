@@ -182,3 +182,16 @@ fn requests_are_announced_once_and_with_their_records() {
     records.commit(&[settlement(NOW + 4, "ci")], &[], &[]).unwrap();
     assert!(reader.outbox(0, 10).unwrap().is_empty());
 }
+
+/// Whoever asks while the first event is being written finds nothing yet, and no fault.
+#[test]
+fn a_log_that_is_being_made_is_empty() {
+    let dir = Directory::new();
+    std::fs::write(dir.join("events.db"), "").unwrap();
+    assert!(EventsReader::open(&dir).unwrap().is_none());
+    let half = rusqlite::Connection::open(dir.join("events.db")).unwrap();
+    half.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
+    assert!(EventsReader::open(&dir).unwrap().is_none());
+    drop(Events::open(&dir).unwrap());
+    assert!(EventsReader::open(&dir).unwrap().unwrap().list(&query("a")).unwrap().is_empty());
+}

@@ -10,7 +10,8 @@ const ABSURD_TOKENS: u64 = 1 << 32;
 /// Reads `usageMetadata` into disjoint buckets; `None` when it says nothing that can be believed.
 ///
 /// The prompt counts what was cached; what tools added to it, and thoughts, are counted apart from it and from the
-/// answer. A part that exceeds its whole is cut to it. A prompt that is not counted is what the total leaves over.
+/// answer. A part that exceeds its whole is cut to it. A prompt that is not counted is what the total leaves over. What
+/// nobody names of the total beside a prompt is thought: some models leave out that count.
 pub(in super::super) fn usage(text: &str) -> Option<Usage> {
     let mut object = Object::read(text, Path::default()).ok()?.in_camel_case().ok()?;
     let mut unreadable = false;
@@ -33,6 +34,8 @@ pub(in super::super) fn usage(text: &str) -> Option<Usage> {
         (None, Some(total)) => total.saturating_sub(output).saturating_sub(reasoning).saturating_sub(tools),
         (None, None) => return None,
     };
+    let named = prompt.saturating_add(output).saturating_add(reasoning).saturating_add(tools);
+    let reasoning = reasoning.saturating_add(total.unwrap_or(0).saturating_sub(named));
     let cached_input = cached.min(prompt);
     let [cached_audio, _] = apart(&mut object, "cacheTokensDetails");
     // Images in a prompt cost what text does; cached ones are told apart for audio alone.
@@ -99,6 +102,9 @@ mod tests {
         check(r#"{"promptTokenCount":3}"#, Some([3, 0, 0, 0, 0, 0]));
         check(r#"{"totalTokenCount":20,"candidatesTokenCount":5,"thoughtsTokenCount":6}"#, Some([9, 0, 0, 5, 6, 0]));
         check(r#"{"promptTokenCount":3,"cachedContentTokenCount":9}"#, Some([0, 3, 0, 0, 0, 0]));
+        check(r#"{"promptTokenCount":10,"totalTokenCount":22}"#, Some([10, 0, 0, 0, 12, 0]));
+        let unnamed = r#"{"promptTokenCount":10,"candidatesTokenCount":5,"thoughtsTokenCount":2,"totalTokenCount":20}"#;
+        check(unnamed, Some([10, 0, 0, 5, 5, 0]));
     }
 
     #[test]

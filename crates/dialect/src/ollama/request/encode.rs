@@ -47,6 +47,7 @@ pub fn encode(request: &Request, callee: &Callee<'_>) -> Result<Encoded, Failure
 
 fn name_what_is_left_out(request: &Request, dropped: &mut Dropped) {
     dropped.foreign(&request.extras, OURS);
+    dropped.name_if(request.max_tokens == Some(0), "max_tokens");
     dropped.name_if(request.choices.is_some_and(|choices| choices > 1), "n");
     dropped.name_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
     dropped.name_if(request.service_tier.is_some(), "service_tier");
@@ -60,7 +61,8 @@ fn name_what_is_left_out(request: &Request, dropped: &mut Dropped) {
 fn options<'a>(request: &'a Request, own: Own<'a>) -> wire::Options<'a> {
     let sampling = &request.sampling;
     wire::Options {
-        num_predict: request.max_tokens,
+        // None at all is without end there.
+        num_predict: request.max_tokens.map(|tokens| tokens.max(1)),
         temperature: sampling.temperature.as_ref(),
         top_p: sampling.top_p.as_ref(),
         top_k: sampling.top_k.as_ref(),

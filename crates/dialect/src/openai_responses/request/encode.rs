@@ -22,7 +22,7 @@ use crate::openai_responses::wire::{self, Body, Members};
 use crate::translate::{Callee, Encoded};
 
 /// The least output limit that is taken.
-const LEAST_OUTPUT_TOKENS: u64 = 16;
+pub(crate) const LEAST_OUTPUT_TOKENS: u64 = 16;
 
 /// What brings reasoning back in a form that can be sent again.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";

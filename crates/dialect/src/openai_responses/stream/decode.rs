@@ -81,7 +81,12 @@ impl Decode for Decoder {
         }
         let mut event = Object::read(frame.data, Path::default()).map_err(malformed)?;
         let kind = event.peek("type").and_then(string);
-        let Some(kind) = kind.as_deref().or(frame.event) else { return Ok(Step::More) };
+        let kind = match kind.as_deref().or(frame.event) {
+            Some(kind) => kind,
+            // Servers in front of a provider say what is wrong as they do in a body.
+            None if event.peek("error").is_some_and(|error| error != "null") => "error",
+            None => return Ok(Step::More),
+        };
         match kind {
             "error" => return Err(NotAReply::Error(error::report(event))),
             "response.failed" => {

@@ -66,3 +66,16 @@ impl<'a> Heard<'a> {
         heard
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SINGLE;
+
+    #[test]
+    fn callers_are_told_of_each() {
+        let page = include_str!("../../../../../docs/calling.md").to_lowercase();
+        for name in SINGLE {
+            assert!(page.contains(&format!("| `{name}` |")), "docs/calling.md does not tell of {name}");
+        }
+    }
+}

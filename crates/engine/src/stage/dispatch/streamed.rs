@@ -62,10 +62,12 @@ pub(super) async fn ask(
     )
     .await?;
     let (mut connection, head) = (answer.connection, answer.head);
-    let kind = head.get("content-type").unwrap_or_default();
-    if !is_stream(target.dialect, kind) {
-        return Err(not_a_stream(target, connection, deadline).await);
+    let named = is_stream(target.dialect, head.get("content-type").unwrap_or_default());
+    let (opening, begun) = opening(&mut connection, target.dialect, deadline).await?;
+    if !begun.unwrap_or(named) {
+        return Err(not_a_stream(target, connection, opening, deadline).await.compressed(&head));
     }
+    let mut first = Some(opening).filter(|bytes| !bytes.is_empty());
     let meta_key = errand.meta_key();
     let mut block = Vec::with_capacity(192);
     meta::render(&mut block, meta_key, &route, None);
@@ -77,14 +79,16 @@ pub(super) async fn ask(
     let mut out = Vec::new();
     let mut seen = 0;
     loop {
-        let progress = match timeout_at(deadline, connection.data()).await {
-            Err(_) => return Err(AttemptFailure::new(Class::Timeout, "no content in time")),
-            Ok(Some(Err(error))) => return Err(transport_failure(&error)),
-            Ok(Some(Ok(bytes))) => {
+        let bytes = match first.take() {
+            Some(bytes) => Some(bytes),
+            None => next(&mut connection, deadline).await?,
+        };
+        let progress = match bytes {
+            Some(bytes) => {
                 seen += bytes.len();
                 stream.push(bytes, &mut out)
             }
-            Ok(None) => stream.end(&mut out),
+            None => stream.end(&mut out),
         };
         let has_content = stream.passed().has_content;
         if progress == Progress::Complete && stream.passed().is_nothing() {
@@ -122,11 +126,86 @@ fn is_stream(dialect: Dialect, kind: &str) -> bool {
     }
 }
 
+/// Reads until it shows whether a stream begins; `None` when the body says nothing clear. Blank lines that come before
+/// are dropped.
+async fn opening(
+    connection: &mut Connection,
+    dialect: Dialect,
+    deadline: Instant,
+) -> Result<(Bytes, Option<bool>), AttemptFailure> {
+    let (mut read, mut seen) = (Bytes::new(), 0);
+    while let Some(piece) = next(connection, deadline).await? {
+        seen += piece.len();
+        read = if read.is_empty() { piece } else { [read, piece].concat().into() };
+        match begins_stream(dialect, &read) {
+            Opening::Stream => return Ok((read, Some(true))),
+            Opening::Other => return Ok((read, Some(false))),
+            Opening::Unclear => return Ok((read, None)),
+            Opening::Blank if seen > MAX_PREAMBLE_BYTES => {
+                return Err(AttemptFailure::new(Class::Malformed, "the stream begins with megabytes of nothing"));
+            }
+            Opening::Blank => read = Bytes::new(),
+            Opening::Short => {}
+        }
+    }
+    Ok((read, None))
+}
+
+/// What the first bytes of a body say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// A stream begins.
+    Stream,
+    /// Something else does, such as an error: no line of a stream begins like this.
+    Other,
+    /// It may be a stream if it is called one.
+    Unclear,
+    /// Nothing yet.
+    Blank,
+    /// It may end within a word.
+    Short,
+}
+
+/// Judges the first bytes of an answer: servers exist that name no type, or the one of plain text, for a stream, and
+/// others that call an error a stream.
+fn begins_stream(dialect: Dialect, bytes: &[u8]) -> Opening {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if !bytes.is_empty() && bytes.len() < MARK.len() && MARK.starts_with(bytes) {
+        return Opening::Short;
+    }
+    let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes).trim_ascii_start();
+    if bytes.is_empty() {
+        return Opening::Blank;
+    }
+    if dialect == Dialect::Ollama {
+        return if bytes.starts_with(b"{") { Opening::Stream } else { Opening::Unclear };
+    }
+    if bytes.starts_with(b"{") || bytes.starts_with(b"[") {
+        return Opening::Other;
+    }
+    let fields = [&b"data:"[..], b"event:", b"id:", b"retry:", b":"];
+    if fields.iter().any(|field| bytes.starts_with(field)) {
+        Opening::Stream
+    } else if fields.iter().any(|field| field.starts_with(bytes)) {
+        Opening::Short
+    } else {
+        Opening::Unclear
+    }
+}
+
+/// Returns the next bytes of the body; `None` at its end.
+async fn next(connection: &mut Connection, deadline: Instant) -> Result<Option<Bytes>, AttemptFailure> {
+    match timeout_at(deadline, connection.data()).await {
+        Err(_) => Err(AttemptFailure::new(Class::Timeout, "no content in time")),
+        Ok(read) => read.transpose().map_err(|error| transport_failure(&error)),
+    }
+}
+
 /// Judges what came instead of a stream.
-async fn not_a_stream(target: &Target, mut connection: Connection, deadline: Instant) -> AttemptFailure {
+async fn not_a_stream(target: &Target, mut connection: Connection, first: Bytes, deadline: Instant) -> AttemptFailure {
     match timeout_at(deadline, connection.collect(MAX_OTHER_BYTES)).await {
-        Ok(Ok(body)) => {
-            let report = read_error(target.dialect, &body);
+        Ok(Ok(rest)) => {
+            let report = read_error(target.dialect, &[first, rest].concat());
             if report == Report::default() {
                 AttemptFailure::new(Class::Malformed, "a stream was asked for and something else came")
             } else {

@@ -1,7 +1,5 @@
 //! Query parameters as filters. Unknown ones never get here: the frame refuses what a route does not declare.
 
-use std::sync::LazyLock;
-
 use ir::civil::parse_rfc3339;
 use ir::money::NanoUsd;
 use ir::settlement::Outcome;
@@ -43,12 +41,6 @@ pub(in crate::admin) const FILTERS: [Parameter; 19] = [
     Parameter::query("max_latency_ms", AMOUNT, "How long it took at most, milliseconds."),
 ];
 
-/// How requests end.
-static OUTCOMES: LazyLock<[&str; 6]> = LazyLock::new(|| {
-    use Outcome::{Cancelled, Failed, Orphaned, Refused, Revoked, Succeeded};
-    [Succeeded, Refused, Failed, Cancelled, Revoked, Orphaned].map(Outcome::name)
-});
-
 /// Reads the filters of a call.
 ///
 /// # Errors
@@ -71,8 +63,9 @@ fn read<'a>(query: impl Fn(&str) -> Option<&'a str>) -> Result<Filter, Problem> 
     };
     let outcomes = words("outcome")?;
     // A misspelt word would find nothing, and be read as: nothing failed.
-    if outcomes.iter().any(|word| !OUTCOMES.contains(&word.as_str())) {
-        let hint = format!("known: {}", OUTCOMES.join(", "));
+    let known = Outcome::ALL.map(Outcome::name);
+    if outcomes.iter().any(|word| !known.contains(&word.as_str())) {
+        let hint = format!("known: {}", known.join(", "));
         return Err(Problem::invalid("outcome", "outcome has a word that is unknown").hint(hint));
     }
     let flag = |name| query(name).map(|value| value == "true");

@@ -8,7 +8,7 @@ use ir::money::{Charge, SignedNanos};
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use super::super::read::RecordsReader;
-use super::super::{SegmentId, find};
+use super::super::{SCHEMA, SegmentId, find};
 use super::{Account, Postings, read};
 use crate::{StoreError, from_sql};
 
@@ -65,7 +65,7 @@ impl RecordsReader {
     /// # Errors
     /// When they cannot be opened, are corrupt, or were written by a newer or an older version.
     pub fn open_for_audit(data_dir: &Path) -> Result<Option<Self>, StoreError> {
-        if data_dir.join("records.db").exists() { Self::open(data_dir).map(Some) } else { Ok(None) }
+        Ok(SCHEMA.open_reader_if_made(data_dir)?.map(|connection| Self { connection }))
     }
 
     /// Begins an audit.

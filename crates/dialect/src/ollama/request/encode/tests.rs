@@ -172,6 +172,8 @@ fn format_and_options() {
         "keep_alive": "5m", "logprobs": true, "top_logprobs": 2,
     });
     check(&request, &expect, &[]);
+    let none = Request { max_tokens: Some(0), ..Request::default() };
+    check(&none, &json!({"options": {"num_predict": 1}}), &["max_tokens"]);
     check(&Request { format: Some(Format::JsonObject), ..Request::default() }, &json!({"format": "json"}), &[]);
     check(&Request { format: Some(Format::Text), ..Request::default() }, &json!({"format": null}), &[]);
 }
