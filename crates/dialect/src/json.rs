@@ -98,15 +98,7 @@ impl<'a> Scanner<'a> {
 
     /// Like [`Scanner::member`], but stops before the value, so that the caller can enter it.
     pub fn member_name(&mut self, first: bool) -> Result<Option<Range<usize>>, JsonError> {
-        if !self.next_element(first, b'}')? {
-            return Ok(None);
-        }
-        if self.peek()? != b'"' {
-            return Err(JsonError::Invalid(self.at));
-        }
-        let name = self.string()?;
-        self.expect(b':')?;
-        Ok(Some(name))
+        if self.next_element(first, b'}')? { self.name().map(Some) } else { Ok(None) }
     }
 
     /// Enters the object or array that opens with `open` if that is what follows; otherwise passes the value (a
@@ -222,13 +214,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes `"name":`.
-    fn name(&mut self) -> Result<(), JsonError> {
+    /// Passes `"name":` and returns what stands between the quotes.
+    fn name(&mut self) -> Result<Range<usize>, JsonError> {
         if self.peek()? != b'"' {
             return Err(JsonError::Invalid(self.at));
         }
-        self.string()?;
-        self.expect(b':')
+        let name = self.string()?;
+        self.expect(b':')?;
+        Ok(name)
     }
 
     /// Passes a string and returns what stands between its quotes.

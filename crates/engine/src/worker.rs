@@ -11,7 +11,7 @@ use upstream::attempt::Surroundings;
 
 use crate::gateway::Gateway;
 
-/// How many turns of the event loop an entry waits for company. With one, what arrives while the others are looked at
+/// How many turns of the event loop a write waits for company. With one, what arrives while the others are looked at
 /// starts a batch of its own: a second write, and a second waking of whoever receives what is sent.
 const TURNS: usize = 2;
 
@@ -42,11 +42,19 @@ impl Worker {
     pub async fn on_file(&self, due: Due) -> Result<(), JournalUnavailable> {
         // A request whose settlement is due is not in flight any more.
         let own = u64::from(due.is_intent());
-        for _ in 0..TURNS {
-            if self.gateway.held.requests() <= own || !due.is_open() {
-                break;
+        let is_alone = || self.gateway.held.requests() <= own;
+        if is_alone() {
+            return due.finish();
+        }
+        if due.leads() {
+            for _ in 0..TURNS {
+                yield_now().await;
+                if is_alone() || !due.is_open() {
+                    break;
+                }
             }
-            yield_now().await;
+        } else {
+            due.written().await;
         }
         due.finish()
     }

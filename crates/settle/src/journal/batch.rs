@@ -3,8 +3,12 @@
 //! A worker handles many requests between two looks at its sockets. What they write down meanwhile is put one behind the
 //! other, and the first that needs its entry on file writes all of them: one system call, not one each. An entry that waits
 //! here counts as not written: its request is not dispatched, or its reply not sent, before [`Due::finish`] returns.
+//!
+//! The first that waits for a write leads it, and decides when it happens; the others sleep until then.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use ir::settlement::{Intent, Settlement};
 
@@ -26,6 +30,12 @@ pub(super) struct Batch {
     settlements: Vec<Settled>,
     /// The writes that failed, each with how many of its intents have not been told.
     failed: Vec<(u64, usize)>,
+    /// Whether somebody decides when the next write happens.
+    is_led: bool,
+    /// Who sleeps until the next write.
+    sleepers: Vec<Waker>,
+    /// Who slept until a write that has happened, and is not awake yet.
+    woken: Vec<Waker>,
 }
 
 /// A settlement that waits for its write.
@@ -67,6 +77,9 @@ impl Batch {
             intents: 0,
             settlements: Vec::new(),
             failed: Vec::new(),
+            is_led: false,
+            sleepers: Vec::new(),
+            woken: Vec::new(),
         }
     }
 
@@ -124,6 +137,8 @@ impl Batch {
         }
         self.number += 1;
         self.length = 0;
+        self.is_led = false;
+        self.woken.append(&mut self.sleepers);
         Some((Outcome { segment, intents, start }, std::mem::take(&mut self.settlements)))
     }
 
@@ -131,6 +146,21 @@ impl Batch {
     pub(super) fn recycle(&mut self, list: Vec<Settled>) {
         debug_assert!(list.is_empty() && self.settlements.is_empty(), "what was written was handed on");
         self.settlements = list;
+    }
+
+    /// Whether the caller is the first that waits for the write with this number.
+    pub(super) fn lead(&mut self, number: u64) -> bool {
+        self.awaits(number) && !std::mem::replace(&mut self.is_led, true)
+    }
+
+    /// Notes whom to wake after the next write.
+    pub(super) fn sleep(&mut self, waker: &Waker) {
+        self.sleepers.push(waker.clone());
+    }
+
+    /// Takes those who slept until a write that has happened. The caller wakes them once it has given the lock back.
+    pub(super) fn woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
     }
 
     /// Whether the write with this number has not happened.
@@ -176,6 +206,18 @@ impl Due {
     /// Whether the write has not happened yet: to wait a moment may save one.
     pub fn is_open(&self) -> bool {
         self.number.is_some_and(|number| self.desk.awaits(number))
+    }
+
+    /// Whether the caller leads the write: it is the first that waits for it, and all others sleep until it has
+    /// [finished](Self::finish) or dropped its entry. It must do so soon.
+    pub fn leads(&self) -> bool {
+        self.number.is_some_and(|number| self.desk.lead(number))
+    }
+
+    /// Sleeps until somebody has seen to the write.
+    pub async fn written(&self) {
+        let Some(number) = self.number else { return };
+        poll_fn(|context| if self.desk.sleep(number, context.waker()) { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
     /// Writes the entry, with all others that wait, unless somebody has done it.

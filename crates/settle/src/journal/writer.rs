@@ -6,6 +6,7 @@
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread::Thread;
 
 use ir::settlement::{Intent, Settlement};
@@ -211,26 +212,26 @@ impl Desk {
         another: bool,
     ) -> Result<u64, JournalUnavailable> {
         let mut state = self.lock();
-        let state = &mut *state;
-        self.make_room(state, segment);
-        if another && !segment.reserve_intent() {
-            return Err(JournalUnavailable);
-        }
-        state.batch.add_intent(segment, intent).ok_or(JournalUnavailable)
+        self.make_room(&mut state, segment);
+        let has_room = !another || segment.reserve_intent();
+        let number = has_room.then(|| state.batch.add_intent(segment, intent)).flatten();
+        wake_all(state);
+        number.ok_or(JournalUnavailable)
     }
 
     /// Adds a settlement to the next write, and returns that write's number; `None` when it cannot be written.
     pub(super) fn settle(&self, segment: &Arc<Segment>, settlement: Settlement, held: u64) -> Option<u64> {
         let mut state = self.lock();
-        let state = &mut *state;
-        self.make_room(state, segment);
-        match state.batch.add_settlement(segment, settlement, held) {
+        self.make_room(&mut state, segment);
+        let number = match state.batch.add_settlement(segment, settlement, held) {
             Ok(number) => Some(number),
             Err(settlement) => {
-                self.settled(state, segment, *settlement, held, None);
+                self.settled(&mut state, segment, *settlement, held, None);
                 None
             }
-        }
+        };
+        wake_all(state);
+        number
     }
 
     fn make_room(&self, state: &mut State, segment: &Arc<Segment>) {
@@ -243,14 +244,30 @@ impl Desk {
         self.lock().batch.awaits(number)
     }
 
+    /// Whether the caller is the first that waits for the write with this number.
+    pub(super) fn lead(&self, number: u64) -> bool {
+        self.lock().batch.lead(number)
+    }
+
+    /// Notes whom to wake after the write with this number; `false` when it has happened.
+    pub(super) fn sleep(&self, number: u64, waker: &Waker) -> bool {
+        let batch = &mut self.lock().batch;
+        let awaits = batch.awaits(number);
+        if awaits {
+            batch.sleep(waker);
+        }
+        awaits
+    }
+
     /// Sees to it that the write with this number has happened.
     pub(super) fn finish(&self, number: u64, is_intent: bool) -> Result<(), JournalUnavailable> {
         let mut state = self.lock();
-        let state = &mut *state;
         if state.batch.awaits(number) {
-            self.write(state);
+            self.write(&mut state);
         }
-        if is_intent && state.batch.has_failed(number) { Err(JournalUnavailable) } else { Ok(()) }
+        let failed = is_intent && state.batch.has_failed(number);
+        wake_all(state);
+        if failed { Err(JournalUnavailable) } else { Ok(()) }
     }
 
     /// Writes what waits, and hands the settlements in it over.
@@ -296,6 +313,13 @@ impl Desk {
 fn append_settlement(segment: &Segment, settlement: &mut Settlement, buffer: &mut [u8]) -> Option<u64> {
     let length = entry::encode_settlement(settlement, buffer)?;
     segment.append(buffer.get(..length + END_BYTES)?).ok()
+}
+
+/// Gives the lock back and wakes those whose write has happened.
+fn wake_all(mut state: MutexGuard<'_, State>) {
+    let woken = state.batch.woken();
+    drop(state);
+    woken.into_iter().for_each(Waker::wake);
 }
 
 fn wake(thread: &Mutex<Option<Thread>>) {

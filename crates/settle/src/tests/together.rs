@@ -1,5 +1,9 @@
 //! Entries that leave in one write.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+
 use super::*;
 use crate::journal::batch::Due;
 
@@ -125,4 +129,77 @@ fn a_write_holds_entries_of_one_segment() {
         process.drain();
     }
     assert_eq!(dir.records().len(), 80);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether an entry has been seen to. `bell` rings when it is worth asking again.
+fn is_written(due: &Due, bell: &Arc<Bell>) -> bool {
+    let waker = Waker::from(Arc::clone(bell));
+    pin!(due.written()).poll(&mut Context::from_waker(&waker)).is_ready()
+}
+
+#[test]
+fn one_leads_a_write_and_wakes_the_others() {
+    for finishes in [true, false] {
+        let dir = Directory::new();
+        let process = Process::start(&dir.0, JournalOptions::default());
+        let intents = [intent(), intent(), intent()];
+        let (permits, mut dues): (Vec<Permit>, Vec<Due>) = intend(&process, &intents).into_iter().unzip();
+        // The last in the write is the first that waits.
+        assert!(dues[2].leads() && !dues[0].leads() && !dues[1].leads());
+        let bell = Arc::new(Bell::default());
+        assert!(!is_written(&dues[0], &bell) && !is_written(&dues[1], &bell));
+        let leader = dues.pop().unwrap();
+        assert_eq!(bell.0.load(Ordering::Relaxed), 0, "nobody is woken before");
+        if finishes {
+            leader.finish().unwrap();
+        } else {
+            drop(leader);
+        }
+        assert_eq!(bell.0.load(Ordering::Relaxed), 2, "each once");
+        assert!(dues.iter().all(|due| is_written(due, &bell) && !due.is_open() && !due.leads()));
+        let mut later = process.writer.permit().unwrap();
+        let next = later.intend(&intent()).unwrap();
+        assert!(next.leads(), "each write has its own");
+        drop((dues, next));
+        permits.into_iter().zip(&intents).for_each(|(permit, intent)| permit.settle(settlement(intent)));
+        later.settle(settlement(&intent()));
+    }
+}
+
+#[test]
+fn who_sleeps_is_woken_by_a_write_that_nobody_leads_and_told_of_one_that_fails() {
+    let dir = Directory::new();
+    let mut process = Process::start(&dir.0, JournalOptions::default());
+    process.disk.fail(Operation::Write, Some(Fault::Broken));
+    let intents: Vec<Intent> = (0..900).map(|_| intent()).collect();
+    let mut begun = intend(&process, &intents[..1]);
+    let (mut permit, sleeper) = begun.pop().unwrap();
+    let bell = Arc::new(Bell::default());
+    assert!(!is_written(&sleeper, &bell));
+    // There is no room for all of them in one write.
+    let others = intend(&process, &intents[1..]);
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+    assert_eq!(sleeper.finish(), Err(JournalUnavailable));
+    permit.forget_intent();
+    drop(permit);
+    process.disk.fail(Operation::Write, None);
+    for ((mut permit, due), intent) in others.into_iter().zip(&intents[1..]) {
+        match due.finish() {
+            Ok(()) => permit.settle(settlement(intent)),
+            Err(_) => permit.forget_intent(),
+        }
+    }
+    process.journal.tick();
+    process.drain();
+    assert_eq!(process.journal.lost_permits(), 0);
 }
