@@ -144,7 +144,13 @@ fn whatever_is_written_is_taken_whole_or_refused_whole() {
         };
         for example in 0..examples.len() {
             law((example, Vec::new(), true)).unwrap();
-            assert_eq!(taken.get(), example + 1, "{}: a page shows what is refused: {:?}", kind.plural, examples[example]);
+            assert_eq!(
+                taken.get(),
+                example + 1,
+                "{}: a page shows what is refused: {:?}",
+                kind.plural,
+                examples[example]
+            );
         }
         TestRunner::new(config).run(&strategy, law).unwrap_or_else(|error| panic!("{}: {error}", kind.plural));
         told += 1;
