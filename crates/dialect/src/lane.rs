@@ -5,11 +5,13 @@
 
 pub mod asked;
 pub mod count;
+pub mod opening;
 pub mod proofs;
 pub mod reply;
 pub mod stream;
 mod user;
 pub mod weight;
+mod whole;
 mod words;
 
 use ir::dialect::Dialect;
@@ -18,6 +20,7 @@ use ir::id::RequestId;
 use ir::report::Report;
 use ir::surface;
 
+use crate::translate::Decode;
 use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 
 /// What callers speak.
@@ -97,6 +100,7 @@ pub fn least_output(dialect: Dialect) -> u64 {
 
 /// Reads a provider's error body.
 pub fn read_error(dialect: Dialect, body: &[u8]) -> Report {
+    let body = opening::unmarked(body);
     match dialect {
         Dialect::OpenaiChat => openai_chat::error::read(body),
         Dialect::OpenaiResponses => openai_responses::error::read(body),
@@ -104,5 +108,17 @@ pub fn read_error(dialect: Dialect, body: &[u8]) -> Report {
         Dialect::Gemini => gemini::error::read(body),
         Dialect::Ollama => ollama::error::read(body),
         Dialect::Cohere => cohere::error::read(body),
+    }
+}
+
+/// Returns what reads the streams of a dialect. `seed` is for ids of tool calls that have none.
+fn decoder(dialect: Dialect, seed: &str) -> Box<dyn Decode> {
+    match dialect {
+        Dialect::OpenaiChat => Box::new(openai_chat::stream::decode::Decoder::new(seed)),
+        Dialect::OpenaiResponses => Box::new(openai_responses::stream::decode::Decoder::new(seed)),
+        Dialect::Anthropic => Box::new(anthropic::stream::decode::Decoder::new(seed)),
+        Dialect::Gemini => Box::new(gemini::stream::decode::Decoder::new(seed)),
+        Dialect::Ollama => Box::new(ollama::stream::decode::Decoder::new(seed)),
+        Dialect::Cohere => Box::new(cohere::stream::decode::Decoder::new(seed)),
     }
 }

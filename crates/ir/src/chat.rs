@@ -11,3 +11,4 @@ pub mod message;
 pub mod needs;
 pub mod request;
 pub mod response;
+pub mod unfold;

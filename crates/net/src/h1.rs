@@ -31,8 +31,9 @@ use self::outgoing::Outgoing;
 use crate::deadline::Alarm;
 use crate::io::BoxIo;
 
-/// How many interim (1xx) responses may come before the final one.
-const MAX_INTERIM: u8 = 16;
+/// How many interim (1xx) responses may come before the final one: some servers say 102 every few seconds while they work.
+/// Each is dropped when the next is read.
+const MAX_INTERIM: u16 = 256;
 /// How much of an early response is read while the request is still being written.
 const EARLY_LIMIT: usize = 4 * 1024;
 /// How much `collect` allocates on the word of a content-length alone.
@@ -65,7 +66,7 @@ pub struct Connection {
     body: Body,
     /// Bytes at the front of the buffer already searched for the end of the head.
     scanned: usize,
-    interim: u8,
+    interim: u16,
     is_head_request: bool,
     request_complete: bool,
     keep_alive: bool,
@@ -245,7 +246,7 @@ impl Connection {
                     return Poll::Ready(Err(H1Error::Malformed("unexpected switch of protocols")));
                 }
                 if self.interim > MAX_INTERIM {
-                    return Poll::Ready(Err(H1Error::Malformed("too many interim responses")));
+                    return Poll::Ready(Err(H1Error::Malformed("more than 256 interim responses")));
                 }
                 continue;
             }

@@ -9,7 +9,9 @@ use ir::guard::Blocked;
 use ir::money::ServiceTier;
 use ir::usage::Usage;
 
+use super::opening::unmarked;
 use super::proofs::Proofs;
+use super::whole::streamed;
 use super::{Surface, proofs};
 use crate::anthropic::response::MessagesResponse;
 use crate::guard::ReplyGuard;
@@ -62,6 +64,7 @@ impl Reply {
         label: &Label<'_>,
         guard: Option<&dyn ReplyGuard>,
     ) -> Result<Self, NotAReply> {
+        let body = body.slice_ref(unmarked(&body));
         let changed = |judged: &Bytes| judged.as_ptr() != body.as_ptr();
         match (surface, dialect) {
             (Surface::OpenaiChat, Dialect::OpenaiChat) => {
@@ -92,8 +95,24 @@ impl Reply {
                 };
                 Ok(Self { form, id, finish_reason, usage, service_tier: None, content_bytes, proofs: None, blocked })
             }
-            _ => Self::translate(surface, dialect, &body, meta_key, label, guard),
+            _ => Ok(Self::translate(surface, read(dialect, &body, label.seed)?, meta_key, label, guard)),
         }
+    }
+
+    /// Reads the whole stream of a provider that was asked for no stream; the rest is as in [`Reply::decode`]. `None` when
+    /// the body is no stream, or one without its end.
+    ///
+    /// # Errors
+    /// When the stream is an error, or cannot be understood.
+    pub fn of_stream(
+        surface: Surface,
+        (dialect, body): (Dialect, &[u8]),
+        meta_key: &str,
+        label: &Label<'_>,
+        guard: Option<&dyn ReplyGuard>,
+    ) -> Result<Option<Self>, NotAReply> {
+        let response = streamed(dialect, body, label.seed)?;
+        Ok(response.map(|response| Self::translate(surface, response, meta_key, label, guard)))
     }
 
     /// Measures the content, though there is a report.
@@ -107,14 +126,11 @@ impl Reply {
 
     fn translate(
         surface: Surface,
-        dialect: Dialect,
-        body: &[u8],
+        mut response: Response,
         meta_key: &str,
         label: &Label<'_>,
         guard: Option<&dyn ReplyGuard>,
-    ) -> Result<Self, NotAReply> {
-        let text = simdutf8::basic::from_utf8(body).map_err(|error| NotAReply::Malformed(error.to_string()))?;
-        let mut response = decode(dialect, text, label.seed)?;
+    ) -> Self {
         // A provider that is a Crossway itself has its own meta block.
         response.extras.remove(meta_key);
         let content_bytes = content_bytes(&response);
@@ -134,7 +150,7 @@ impl Reply {
         };
         let id = Some(response.id).filter(|id| !id.is_empty());
         let service_tier = response.service_tier.as_deref().map(ServiceTier::of_name);
-        Ok(Self { form, id, finish_reason, usage: response.usage, service_tier, content_bytes, proofs, blocked })
+        Self { form, id, finish_reason, usage: response.usage, service_tier, content_bytes, proofs, blocked }
     }
 
     /// Returns the body for the caller, with the meta block (`"key":{…}`) as its last member; nothing when it is blocked.
@@ -155,7 +171,9 @@ impl Reply {
     }
 }
 
-fn decode(dialect: Dialect, text: &str, seed: &str) -> Result<Response, NotAReply> {
+/// Reads a reply body into the canonical vocabulary.
+pub(super) fn read(dialect: Dialect, body: &[u8], seed: &str) -> Result<Response, NotAReply> {
+    let text = simdutf8::basic::from_utf8(unmarked(body)).map_err(|error| NotAReply::Malformed(error.to_string()))?;
     match dialect {
         Dialect::OpenaiChat => openai_chat::response::decode::decode(text, seed),
         Dialect::OpenaiResponses => openai_responses::response::decode::decode(text, seed),

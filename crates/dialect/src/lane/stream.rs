@@ -9,9 +9,9 @@ use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
-use super::Surface;
 use super::proofs::{Collector, Proofs, signs};
 use super::reply::{finish_name, foreign, said};
+use super::{Surface, decoder};
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
 use crate::guard::anthropic::stream::MessagesGate;
@@ -21,7 +21,7 @@ use crate::guard::stream::{StreamGuard, StreamGuarding};
 use crate::openai_chat::stream::ChatStream;
 use crate::passed::{Passed, Progress};
 use crate::translate::{Decode, Encode, Label, NotAReply, Step};
-use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
+use crate::{anthropic, openai_chat};
 
 /// A streamed reply.
 pub enum ReplyStream {
@@ -61,7 +61,10 @@ impl ReplyStream {
             (Surface::AnthropicMessages, Dialect::Anthropic) => {
                 Self::Anthropic(Box::new(MessagesStream::new(meta_key, first_meta)))
             }
-            _ => Self::Translated(Box::new(Translated::new(surface, dialect, first_meta, wants_usage, label))),
+            _ => {
+                let from = (dialect, decoder(dialect, label.seed));
+                Self::Translated(Box::new(Translated::new(surface, from, first_meta, wants_usage, label)))
+            }
         }
     }
 
@@ -227,16 +230,13 @@ pub struct Translated {
 }
 
 impl Translated {
-    fn new(surface: Surface, dialect: Dialect, first_meta: Vec<u8>, wants_usage: bool, label: &Label<'_>) -> Self {
-        let seed = label.seed;
-        let decoder: Box<dyn Decode> = match dialect {
-            Dialect::OpenaiChat => Box::new(openai_chat::stream::decode::Decoder::new(seed)),
-            Dialect::OpenaiResponses => Box::new(openai_responses::stream::decode::Decoder::new(seed)),
-            Dialect::Anthropic => Box::new(anthropic::stream::decode::Decoder::new(seed)),
-            Dialect::Gemini => Box::new(gemini::stream::decode::Decoder::new(seed)),
-            Dialect::Ollama => Box::new(ollama::stream::decode::Decoder::new(seed)),
-            Dialect::Cohere => Box::new(cohere::stream::decode::Decoder::new(seed)),
-        };
+    pub(super) fn new(
+        surface: Surface,
+        (dialect, decoder): (Dialect, Box<dyn Decode>),
+        first_meta: Vec<u8>,
+        wants_usage: bool,
+        label: &Label<'_>,
+    ) -> Self {
         let encoder: Box<dyn Encode> = match surface {
             Surface::OpenaiChat => Box::new(openai_chat::stream::encode::Encoder::new(label, wants_usage, first_meta)),
             Surface::AnthropicMessages | Surface::AnthropicCount => {

@@ -60,6 +60,12 @@ impl Extras {
         self.of(dialect).find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
+    /// Returns the members of a name, each with its dialect.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = (Dialect, &Json)> {
+        let found = self.0.iter().filter(move |extra| &*extra.name == name && !extra.note);
+        found.map(|extra| (extra.dialect, &extra.value))
+    }
+
     /// Returns the names of what a dialect cannot say, for the caller to be told.
     pub fn foreign_to(&self, dialect: Dialect) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |extra| extra.dialect != dialect && !extra.note).map(|extra| &*extra.name)

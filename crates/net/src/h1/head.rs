@@ -12,7 +12,8 @@ use memchr::memchr_iter;
 use super::H1Error;
 
 const MAX_HEAD: usize = 64 * 1024;
-const MAX_FIELDS: usize = 100;
+/// Proxies on the way to a provider add some each: their offsets alone are kept.
+const MAX_FIELDS: usize = 256;
 const VERSION_PREFIX: &[u8] = b"HTTP/1.";
 
 /// The status and the fields of a response.
@@ -111,7 +112,7 @@ pub(super) fn parse(raw: Bytes) -> Result<ResponseHead, H1Error> {
     match parsed {
         Ok(httparse::Status::Complete(length)) if length == raw.len() => {}
         Ok(_) => return Err(H1Error::Malformed("incomplete head")),
-        Err(httparse::Error::TooManyHeaders) => return Err(H1Error::TooLarge),
+        Err(httparse::Error::TooManyHeaders) => return Err(H1Error::Malformed("more than 256 header fields")),
         Err(httparse::Error::Version) => return Err(H1Error::Malformed("invalid version")),
         Err(httparse::Error::Status) => return Err(H1Error::Malformed("invalid status line")),
         Err(httparse::Error::HeaderName) => return Err(H1Error::Malformed("invalid field name")),

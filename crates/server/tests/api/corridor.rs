@@ -4,7 +4,9 @@ use policy::spec::key::KeySpec;
 use serde_json::{Value, json};
 use testkit::client::now;
 use testkit::data;
+use testkit::dialects::{Answer, KINDS, TEXT, body};
 use testkit::gateway::{Gateway, KEY, REQUEST, STREAM, credential};
+use testkit::pieces;
 use testkit::script::Script;
 
 const WITH_USAGE: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#;
@@ -289,4 +291,54 @@ async fn a_streams_limits_are_passed_on() {
     assert_eq!((reply.status, reply.header("x-ratelimit-limit-requests")), (200, Some("60")));
     assert_eq!(reply.header("x-crossway-cost-usd"), None, "it is not known yet");
     gateway.one().await;
+}
+
+/// A byte order mark before JSON is none of it, whatever the answer is.
+#[tokio::test(start_paused = true)]
+async fn a_byte_order_mark_means_nothing() {
+    let marked = |status, body: &str| Script::json(status, &format!("\u{feff}{body}"));
+    for kind in KINDS {
+        let answer = marked(200, &body(kind, Answer::Text).to_string());
+        let no = marked(400, &pieces::error(kind, 400, "field x is wrong").to_string());
+        let gateway = Gateway::builder().provider_of("p", kind, vec![answer.clone(), answer.clone(), no]).start();
+        let reply = gateway.chat(REQUEST).await;
+        assert_eq!(reply.status, 200, "{kind}: {}", reply.text());
+        assert_eq!(reply.json()["choices"][0]["message"]["content"], TEXT, "{kind}");
+        assert_eq!(gateway.chat(STREAM).await.content(), TEXT, "{kind}");
+        let reply = gateway.chat(REQUEST).await;
+        assert_eq!((reply.status, reply.message().as_str()), (400, "field x is wrong"), "{kind}");
+        for record in gateway.records(3).await.iter().take(2) {
+            assert_eq!(record.usage.origin, "reported", "{kind}");
+        }
+    }
+}
+
+/// Proxies add header fields, and some servers say again and again that they are at work.
+#[tokio::test(start_paused = true)]
+async fn a_head_may_be_long_and_late() {
+    let fields = "x-hop: a\r\n".repeat(250);
+    let answer = Script::answer(200, &fields, &data::completion("Hello"));
+    let working = Script::new().send("HTTP/1.1 102 Processing\r\n\r\n".repeat(200));
+    let Script::Steps(steps) = Script::chat("Hello") else { unreachable!() };
+    let late = steps.into_iter().fold(working, Script::step);
+    for script in [answer, late] {
+        let gateway = Gateway::builder().provider("p", script).start();
+        assert_eq!(gateway.chat(REQUEST).await.json()["choices"][0]["message"]["content"], "Hello");
+        assert_eq!(gateway.one().await.attempts.len(), 1);
+    }
+}
+
+/// What exceeds the bounds is told, in the log at least.
+#[tokio::test(start_paused = true)]
+async fn a_head_without_end_is_told() {
+    for (script, expect) in [
+        (Script::answer(200, &"x-hop: a\r\n".repeat(300), "{}"), "more than 256 header fields"),
+        (Script::new().send("HTTP/1.1 102 P\r\n\r\n".repeat(300)), "more than 256 interim responses"),
+    ] {
+        let gateway = Gateway::builder().provider("p", script).start();
+        let reply = gateway.chat(REQUEST).await;
+        assert_eq!((reply.status, reply.code().as_str()), (502, "upstream_error"));
+        let record = gateway.one().await;
+        assert!(record.attempts[0].error.as_deref().unwrap().contains(expect), "{:?}", record.attempts);
+    }
 }

@@ -31,7 +31,7 @@ async fn before_the_first_content_the_next_target_answers() {
     leads_on(Script::stream().chunk("event: error\ndata: {\"error\":\"no\"}\n\n").end()).await;
     leads_on(Script::stream().send("xyz\r\n").close()).await;
     leads_on(Script::answer(200, "content-type: text/html\r\n", "<html>")).await;
-    leads_on(Script::json(200, &data::completion("not a stream"))).await;
+    leads_on(Script::json(200, "{\"id\":\"not an answer either\"}")).await;
     leads_on(Script::error(200, "sorry")).await;
 }
 

@@ -51,6 +51,7 @@ mod listener;
 mod messages;
 mod midnight;
 mod native;
+mod other_form;
 mod people;
 mod people_roles;
 mod people_sessions;

@@ -20,6 +20,9 @@ use crate::translate::NotAReply;
 /// When it is not a JSON object with choices, or is an error.
 pub fn decode(body: &str, seed: &str) -> Result<Response, NotAReply> {
     let mut object = head::read(body)?;
+    if object.peek("object") == Some("\"chat.completion.chunk\"") {
+        return Err(NotAReply::Malformed("a piece of a stream is no answer".to_owned()));
+    }
     let choices = object.list("choices").ok().flatten();
     let choices = choices.ok_or_else(|| NotAReply::Malformed("the answer has no choices".to_owned()))?;
     let mut events = vec![Event::Started(head::started(&mut object))];

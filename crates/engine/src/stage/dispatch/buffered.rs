@@ -46,13 +46,22 @@ pub(super) async fn ask(
         exchange(target, run.worker.surroundings(), letter.asking(errand.call, target.dialect, Purpose::Chat), first)
             .await?;
     let began = run.worker.gateway.clock.now();
-    let body = whole_body(&mut answer.connection, target.timeouts.idle, run.deadline).await?;
+    let body = whole_body(&mut answer.connection, Bytes::new(), target.timeouts.idle, run.deadline).await?;
     if answer.connection.is_reusable() {
         run.worker.pool.put_back(&target.origin, answer.connection, run.worker.gateway.clock.now().0);
     }
     let label = letter.label(errand.call);
     let guard = errand.watch.as_ref().map(|watch| watch as &dyn ReplyGuard);
-    match Reply::decode(errand.surface, target.dialect, body, errand.meta_key(), &label, guard) {
+    let (surface, meta_key) = (errand.surface, errand.meta_key());
+    let reply = match Reply::decode(surface, target.dialect, body.clone(), meta_key, &label, guard) {
+        // Some stream, whatever they are asked for.
+        Err(NotAReply::Malformed(detail)) => {
+            Reply::of_stream(surface, (target.dialect, &body), meta_key, &label, guard)
+                .and_then(|reply| reply.ok_or(NotAReply::Malformed(detail)))
+        }
+        reply => reply,
+    };
+    match reply {
         Ok(reply) => Ok((answer.head, Whole(reply), began)),
         Err(NotAReply::Error(report)) => Err(in_band(target, report)),
         Err(NotAReply::Malformed(detail)) => {
@@ -61,10 +70,15 @@ pub(super) async fn ask(
     }
 }
 
-/// Reads a body to its end. It may trickle, as long as it does not stop.
-async fn whole_body(connection: &mut Connection, idle: Duration, deadline: Instant) -> Result<Bytes, AttemptFailure> {
-    let mut pieces: Vec<Bytes> = Vec::new();
-    let mut length = 0;
+/// Reads a body, whose first bytes may be there, to its end. It may trickle, as long as it does not stop.
+pub(super) async fn whole_body(
+    connection: &mut Connection,
+    first: Bytes,
+    idle: Duration,
+    deadline: Instant,
+) -> Result<Bytes, AttemptFailure> {
+    let mut length = first.len();
+    let mut pieces: Vec<Bytes> = if first.is_empty() { Vec::new() } else { vec![first] };
     while !connection.body_ended() {
         match within(|| deadline.min(after(idle)), connection.data()).await {
             Err(_) => return Err(AttemptFailure::new(Class::Timeout, "the answer's body stopped arriving")),

@@ -1,11 +1,13 @@
 //! One try of a stream, up to its first content.
 
 use bytes::Bytes;
+use dialect::lane::opening::{Opening, is_stream_type, judge};
 use dialect::lane::read_error;
 use dialect::lane::stream::ReplyStream;
 use dialect::meta::{self, Route};
 use dialect::passed::Progress;
 use dialect::splice::events::MAX_EVENT_BYTES;
+use dialect::translate::NotAReply;
 use ir::dialect::Dialect;
 use ir::report::Report;
 use net::deadline::after;
@@ -19,13 +21,11 @@ use upstream::target::{Purpose, Target};
 
 use super::Run;
 use super::attempt::Errand;
+use super::buffered::whole_body;
 use super::letter::Letter;
 
 /// More bytes than any stream sends before it says something: its first content may be the largest event there is.
 const MAX_PREAMBLE_BYTES: usize = MAX_EVENT_BYTES + (1 << 20);
-
-/// The largest body that is read when a stream was asked for and something else came.
-const MAX_OTHER_BYTES: usize = 256 << 10;
 
 /// A stream whose first content is there.
 pub struct Begun {
@@ -62,39 +62,64 @@ pub(super) async fn ask(
     )
     .await?;
     let (mut connection, head) = (answer.connection, answer.head);
-    let named = is_stream(target.dialect, head.get("content-type").unwrap_or_default());
-    let (opening, begun) = opening(&mut connection, target.dialect, deadline).await?;
-    if !begun.unwrap_or(named) {
-        return Err(not_a_stream(target, connection, opening, deadline).await.compressed(&head));
-    }
-    let mut first = Some(opening).filter(|bytes| !bytes.is_empty());
+    let named = is_stream_type(target.dialect, head.get("content-type").unwrap_or_default());
+    let (first, begun) = opening(&mut connection, target.dialect, deadline).await?;
     let meta_key = errand.meta_key();
     let mut block = Vec::with_capacity(192);
     meta::render(&mut block, meta_key, &route, None);
     let (surface, label) = (errand.surface, letter.label(errand.call));
-    let mut stream = ReplyStream::new(surface, target.dialect, meta_key, block, errand.wants_usage, &label);
+    let (first, mut stream) = if begun.unwrap_or(named) {
+        let stream = ReplyStream::new(surface, target.dialect, meta_key, block, errand.wants_usage, &label);
+        (Some(first).filter(|bytes| !bytes.is_empty()), stream)
+    } else {
+        let body = whole_body(&mut connection, first, target.timeouts.idle, run.deadline).await?;
+        let said = (target.dialect, &*body);
+        let stream = ReplyStream::whole(surface, said, meta_key, block, errand.wants_usage, &label);
+        (None, stream.map_err(|why| not_a_stream(target, &body, why).compressed(&head))?)
+    };
     if let Some(watch) = errand.watch {
         stream = stream.guarded(watch);
     }
-    let mut out = Vec::new();
+    let policy = route.policy.map(Into::into);
+    let begun = Begun {
+        connection,
+        stream,
+        out: Vec::new(),
+        progress: Progress::More,
+        policy,
+        asked: Monotonic::default(),
+        heard: Monotonic::default(),
+    };
+    let begun = up_to_content(target, begun, first, (&head, deadline)).await?;
+    Ok((head, begun))
+}
+
+/// Reads an answer, whose first bytes may be there, up to its first content.
+async fn up_to_content(
+    target: &Target,
+    mut begun: Begun,
+    mut first: Option<Bytes>,
+    (head, deadline): (&ResponseHead, Instant),
+) -> Result<Begun, AttemptFailure> {
     let mut seen = 0;
     loop {
         let bytes = match first.take() {
             Some(bytes) => Some(bytes),
-            None => next(&mut connection, deadline).await?,
+            None => next(&mut begun.connection, deadline).await?,
         };
+        let (stream, out) = (&mut begun.stream, &mut begun.out);
         let progress = match bytes {
             Some(bytes) => {
                 seen += bytes.len();
-                stream.push(bytes, &mut out)
+                stream.push(bytes, out)
             }
-            None => stream.end(&mut out),
+            None => stream.end(out),
         };
         let has_content = stream.passed().has_content;
         if progress == Progress::Complete && stream.passed().is_nothing() {
             return Err(AttemptFailure::new(Class::Broken, "the stream ended before its first content"));
         }
-        let progress = match progress {
+        begun.progress = match progress {
             // What a guard holds back is no content yet, but it is no nothing.
             Progress::More if stream.passed().content_bytes == 0 && !has_content && seen > MAX_PREAMBLE_BYTES => {
                 return Err(AttemptFailure::new(Class::Malformed, "the stream begins with megabytes of nothing"));
@@ -103,26 +128,13 @@ pub(super) async fn ask(
             progress @ (Progress::More | Progress::Complete | Progress::Blocked(_)) => progress,
             Progress::Failed(report) if report == Report::default() => {
                 let failure = AttemptFailure::new(Class::Broken, "the stream ended before its first content");
-                return Err(failure.compressed(&head));
+                return Err(failure.compressed(head));
             }
             Progress::Failed(report) => return Err(in_band(target, report)),
             Progress::Malformed(detail) => return Err(AttemptFailure::new(Class::Malformed, detail)),
             Progress::TooLarge => return Err(AttemptFailure::new(Class::Malformed, "an event is too large")),
         };
-        let policy = route.policy.map(Into::into);
-        let (asked, heard) = Default::default();
-        return Ok((head, Begun { connection, stream, out, progress, policy, asked, heard }));
-    }
-}
-
-/// Whether a content type is the one of a dialect's streams.
-fn is_stream(dialect: Dialect, kind: &str) -> bool {
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    match dialect {
-        Dialect::Ollama => {
-            kind.eq_ignore_ascii_case("application/x-ndjson") || kind.eq_ignore_ascii_case("application/json")
-        }
-        _ => kind.eq_ignore_ascii_case("text/event-stream"),
+        return Ok(begun);
     }
 }
 
@@ -137,7 +149,7 @@ async fn opening(
     while let Some(piece) = next(connection, deadline).await? {
         seen += piece.len();
         read = if read.is_empty() { piece } else { [read, piece].concat().into() };
-        match begins_stream(dialect, &read) {
+        match judge(dialect, &read) {
             Opening::Stream => return Ok((read, Some(true))),
             Opening::Other => return Ok((read, Some(false))),
             Opening::Unclear => return Ok((read, None)),
@@ -151,48 +163,6 @@ async fn opening(
     Ok((read, None))
 }
 
-/// What the first bytes of a body say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opening {
-    /// A stream begins.
-    Stream,
-    /// Something else does, such as an error: no line of a stream begins like this.
-    Other,
-    /// It may be a stream if it is called one.
-    Unclear,
-    /// Nothing yet.
-    Blank,
-    /// It may end within a word.
-    Short,
-}
-
-/// Judges the first bytes of an answer: servers exist that name no type, or the one of plain text, for a stream, and
-/// others that call an error a stream.
-fn begins_stream(dialect: Dialect, bytes: &[u8]) -> Opening {
-    const MARK: &[u8] = "\u{feff}".as_bytes();
-    if !bytes.is_empty() && bytes.len() < MARK.len() && MARK.starts_with(bytes) {
-        return Opening::Short;
-    }
-    let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes).trim_ascii_start();
-    if bytes.is_empty() {
-        return Opening::Blank;
-    }
-    if dialect == Dialect::Ollama {
-        return if bytes.starts_with(b"{") { Opening::Stream } else { Opening::Unclear };
-    }
-    if bytes.starts_with(b"{") || bytes.starts_with(b"[") {
-        return Opening::Other;
-    }
-    let fields = [&b"data:"[..], b"event:", b"id:", b"retry:", b":"];
-    if fields.iter().any(|field| bytes.starts_with(field)) {
-        Opening::Stream
-    } else if fields.iter().any(|field| field.starts_with(bytes)) {
-        Opening::Short
-    } else {
-        Opening::Unclear
-    }
-}
-
 /// Returns the next bytes of the body; `None` at its end.
 async fn next(connection: &mut Connection, deadline: Instant) -> Result<Option<Bytes>, AttemptFailure> {
     match timeout_at(deadline, connection.data()).await {
@@ -201,18 +171,15 @@ async fn next(connection: &mut Connection, deadline: Instant) -> Result<Option<B
     }
 }
 
-/// Judges what came instead of a stream.
-async fn not_a_stream(target: &Target, mut connection: Connection, first: Bytes, deadline: Instant) -> AttemptFailure {
-    match timeout_at(deadline, connection.collect(MAX_OTHER_BYTES)).await {
-        Ok(Ok(rest)) => {
-            let report = read_error(target.dialect, &[first, rest].concat());
-            if report == Report::default() {
-                AttemptFailure::new(Class::Malformed, "a stream was asked for and something else came")
-            } else {
-                in_band(target, report)
-            }
-        }
-        Ok(Err(error)) => transport_failure(&error),
-        Err(_) => AttemptFailure::new(Class::Timeout, "no content in time"),
+/// Judges what came instead of a stream, and is no answer either.
+fn not_a_stream(target: &Target, body: &[u8], why: NotAReply) -> AttemptFailure {
+    let report = match why {
+        NotAReply::Error(report) => report,
+        NotAReply::Malformed(_) => read_error(target.dialect, body),
+    };
+    if report == Report::default() {
+        AttemptFailure::new(Class::Malformed, "a stream was asked for and something else came")
+    } else {
+        in_band(target, report)
     }
 }
