@@ -114,10 +114,25 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
-    """One gateway and one upstream for a whole module; each test sets its script. Deadlines are short."""
+    """One gateway and one upstream for a whole module; each test sets its script. Deadlines are the usual ones."""
     upstream = shared_upstream()
-    deadlines = {"first_token_timeout_ms": 1000, "idle_timeout_ms": 1000, "timeout_ms": 4000, "connect_timeout_ms": 500}
+    return Pair(shared_gateway(simple(upstream.base_url)), upstream)
+
+
+@pytest.fixture(scope="module")
+def silent(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
+    """A pair with short deadlines, for upstreams that fall silent. One that is to answer needs another: on a busy machine it
+    may take as long."""
+    upstream = shared_upstream()
+    deadlines = {"first_token_timeout_ms": 1000, "idle_timeout_ms": 1000, "timeout_ms": 30_000}
     return Pair(shared_gateway(simple(upstream.base_url, **deadlines)), upstream)
+
+
+@pytest.fixture(scope="module")
+def fading(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
+    """A pair that is patient until an answer begins, and then no more."""
+    upstream = shared_upstream()
+    return Pair(shared_gateway(simple(upstream.base_url, idle_timeout_ms=1000)), upstream)
 
 
 @pytest.fixture(scope="session")
