@@ -168,17 +168,25 @@ LATE = {
     "truncated": lambda mock: mock.truncate(after_chunks=5),
     "disconnected": lambda mock: mock.disconnect(after_chunks=5),
     "corrupted": lambda mock: mock.corrupt(after_chunks=5),
-    "stalled": lambda mock: mock.stall(after_chunks=5, seconds=5),
 }
 
 
 @both
 @pytest.mark.parametrize("fault", LATE)
-def test_a_stream_that_breaks_after_its_first_word(request: pytest.FixtureRequest, fault: str, surface: str) -> None:
+def test_a_stream_that_breaks_after_its_first_word(two: Two, fault: str, surface: str) -> None:
+    LATE[fault](two.first)
+    check_broken(two, surface)
+
+
+@both
+def test_a_stream_that_stalls_after_its_first_word(hasty: Two, surface: str) -> None:
+    hasty.first.stall(after_chunks=5, seconds=5)
+    check_broken(hasty, surface)
+
+
+def check_broken(two: Two, surface: str) -> None:
     """It is told, and nothing of another answer is put behind it. When the break comes along with the first word, no
     word has been sent yet, and the second one answers."""
-    two: Two = request.getfixturevalue("hasty" if fault == "stalled" else "two")
-    LATE[fault](two.first)
     try:
         assert ASK[surface](two.served, True) == SECOND
     except (openai.APIError, anthropic.APIError, json.JSONDecodeError):
