@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import notes
 from harness.gateway import Config, Gateway, simple
 from harness.upstream import Script, Upstream
+
+
+def pytest_configure() -> None:
+    """Lets tests open some hundred connections, whatever the shell allows by itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough) if soft >= 0 else soft, hard))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -73,8 +73,12 @@ def test_a_storm_of_analytics(gateway: MakeGateway, upstream: MakeUpstream) -> N
         return middle_and_far_end(list(alone), list(beside))
 
     answered: list[int] = []
-    # They and their client share two cores with the data plane: what must not be is that it waits for them.
-    good = lambda figures: figures[0][1] < 10 and figures[1][1] < 100  # noqa: E731
+
+    def good(figures: tuple[list[float], list[float]]) -> bool:
+        # They and their client share two cores with the data plane: what must not be is that it waits for them.
+        p50, p99 = figures
+        return p50[1] < 10 + 4 * p50[0] and p99[1] < 100 + 4 * p99[0]
+
     p50, p99 = calmly(measure, good)
     note(f"DEP-05: {ADMINS} administrators, {sum(answered)} answers: p50 {p50[0]:.2f} -> {p50[1]:.2f} ms, p99 {p99[0]:.2f} -> {p99[1]:.2f} ms")
     assert good((p50, p99)), (p50, p99)

@@ -235,9 +235,7 @@ class Gateway:
         """One request record, which may take a moment to be listed."""
 
         def look() -> dict[str, Any] | None:
-            reply = call(
-                self.admin_url, f"/admin/v1/environments/default/requests/{request_id}", key=ADMIN_TOKEN, timeout=5
-            )
+            reply = call(self.admin_url, f"/admin/v1/environments/default/requests/{request_id}", key=ADMIN_TOKEN)
             return reply.json if reply.status == 200 else None
 
         return self.wait(look, f"the record {request_id}")

@@ -18,8 +18,10 @@ const CANARY: &str = "canary-5f1c0d9e-8b62";
 fn examples(plural: &str) -> Vec<Spec> {
     let folder = format!("{}/../../docs/resources", env!("CARGO_MANIFEST_DIR"));
     let mut specs = Vec::new();
-    for file in fs::read_dir(folder).unwrap() {
-        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let text = fs::read_to_string(file).unwrap();
         for example in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             let read = parse("page.yaml", example, &|_| Some(CANARY.to_owned()));
             for mut document in read.documents.into_iter().filter(|one| one.kind.plural() == plural) {
@@ -144,7 +146,13 @@ fn whatever_is_written_is_taken_whole_or_refused_whole() {
         };
         for example in 0..examples.len() {
             law((example, Vec::new(), true)).unwrap();
-            assert_eq!(taken.get(), example + 1, "{}: a page shows what is refused: {:?}", kind.plural, examples[example]);
+            assert_eq!(
+                taken.get(),
+                example + 1,
+                "{}: a page shows what is refused: {:?}",
+                kind.plural,
+                examples[example]
+            );
         }
         TestRunner::new(config).run(&strategy, law).unwrap_or_else(|error| panic!("{}: {error}", kind.plural));
         told += 1;
