@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import notes
 from harness.gateway import Config, Gateway, simple
 from harness.upstream import Script, Upstream
+
+
+def pytest_configure() -> None:
+    """Lets tests open some hundred connections, whatever the shell allows by itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough) if soft >= 0 else soft, hard))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -114,10 +122,25 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
-    """One gateway and one upstream for a whole module; each test sets its script. Deadlines are short."""
+    """One gateway and one upstream for a whole module; each test sets its script. Deadlines are the usual ones."""
     upstream = shared_upstream()
-    deadlines = {"first_token_timeout_ms": 1000, "idle_timeout_ms": 1000, "timeout_ms": 4000, "connect_timeout_ms": 500}
+    return Pair(shared_gateway(simple(upstream.base_url)), upstream)
+
+
+@pytest.fixture(scope="module")
+def silent(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
+    """A pair with short deadlines, for upstreams that fall silent. One that is to answer needs another: on a busy machine it
+    may take as long."""
+    upstream = shared_upstream()
+    deadlines = {"first_token_timeout_ms": 1000, "idle_timeout_ms": 1000, "timeout_ms": 30_000}
     return Pair(shared_gateway(simple(upstream.base_url, **deadlines)), upstream)
+
+
+@pytest.fixture(scope="module")
+def fading(shared_gateway: MakeGateway, shared_upstream: MakeUpstream) -> Pair:
+    """A pair that is patient until an answer begins, and then no more."""
+    upstream = shared_upstream()
+    return Pair(shared_gateway(simple(upstream.base_url, idle_timeout_ms=1000)), upstream)
 
 
 @pytest.fixture(scope="session")

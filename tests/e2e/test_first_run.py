@@ -18,7 +18,7 @@ FREE_PORTS = {"CROSSWAY_LISTEN": "127.0.0.1:0", "CROSSWAY_ADMIN_LISTEN": "127.0.
 def curl_line(gateway: Gateway) -> str:
     """The printed command, its continuation lines joined."""
     text = gateway.wait(lambda: gateway.log if "curl" in gateway.log else None, "the curl line")
-    gateway.wait(lambda: _complete(gateway.log), "the end of the curl line", 5)
+    gateway.wait(lambda: _complete(gateway.log), "the end of the curl line")
     return _complete(text if _complete(text) else gateway.log) or ""
 
 

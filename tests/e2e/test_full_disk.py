@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from conftest import MakeGateway, MakeUpstream
 from harness import openai_wire as wire
+from harness.calm import one_month
 from harness.gateway import ADMIN_TOKEN, Gateway, binary, simple
 from harness.notes import note
 from harness.upstream import LAST_CHUNK, Request, Step, Upstream, chunk, reply_json, stream_head
@@ -193,6 +194,7 @@ class Load:
 
 def begin(served: Gateway, disk: Disk) -> str:
     """Starts it with credits and a budget, and returns a key whose entries are long."""
+    one_month()
     disk.prepare(served)
     served.cli("credits", "add", "--amount", "1000", "--reference", "before the first start")
     served.start()
@@ -258,11 +260,12 @@ def test_space_runs_out_and_comes_back(disk: Disk, gateway: MakeGateway, upstrea
     disk.fill(served)
     refused(load, served, 60)
     assert served.alive and call(served.admin_url, "/healthz").status == 200
-    assert any("journal" in line and "disk" in line.lower() for line in served.log_lines), served.log
+    said = lambda: any("journal" in line and "disk" in line.lower() for line in served.log_lines)  # noqa: E731
+    served.wait(said, "the warning")
     while_full = load.count(refused=True)
     disk.free(served)
     began, before = time.monotonic(), load.count(refused=False)
-    served.wait(lambda: load.count(refused=False) > before + 50, "answers again", 20)
+    served.wait(lambda: load.count(refused=False) > before + 50, "answers again", 60)
     took = time.monotonic() - began
     seen = load.stop()
     check(served, up, seen)

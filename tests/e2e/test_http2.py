@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 
 import httpx
 from conftest import MakeGateway, MakeUpstream, Pair
@@ -64,9 +63,7 @@ def test_a_hundred_streams_at_once(pair: Pair) -> None:
         for stream in streams:
             words = [{"role": "user", "content": f"word {stream}"}]
             client.ask(stream, json.dumps({"model": "m", "messages": words}).encode())
-        deadline = time.monotonic() + 10
-        while len(pair.upstream.journal) < 100 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        pair.gateway.wait(lambda: len(pair.upstream.journal) >= 100, "all of them at the provider")
         assert len(pair.upstream.journal) == 100
         release.set()
         answers = client.answers(*streams)
@@ -93,7 +90,7 @@ def test_a_large_body(pair: Pair) -> None:
 
 
 def test_one_stream_is_cancelled(pair: Pair) -> None:
-    """Its provider is told within a second; the others go on."""
+    """Its provider is told, long before anything is late; the others go on."""
     release = threading.Event()
     events = [*map(chunk, wire.events())]
 
@@ -114,9 +111,7 @@ def test_one_stream_is_cancelled(pair: Pair) -> None:
             if isinstance(frame, HeadersFrame):
                 client.decoder.decode(frame.data)
         client.send(RstStreamFrame(1, error_code=8))
-        began = time.monotonic()
-        gone = pair.upstream.wait(lambda served: b'"leave"' in served.request.body and served.client_gone, 5)
-        assert gone.client_gone and time.monotonic() - began < 1.0
+        pair.upstream.wait(lambda served: b'"leave"' in served.request.body and served.client_gone)
         release.set()
         body = b""
         while not body.endswith(b"data: [DONE]\n\n"):

@@ -242,7 +242,7 @@ def test_what_ends_the_connection(client: Http2, name: str) -> None:
         case(client)
         # The h2 crate names what it cannot read by the general code, which is allowed where a closer one exists.
         assert client.verdict() in (f"goaway {code}", f"goaway {PROTOCOL}")
-        assert client.verdict(3.0) == "closed"
+        assert client.verdict() == "closed"
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -280,7 +280,7 @@ def test_a_stream_that_its_peer_ended_stays_so(client: Http2, pair: Pair, frame:
         assert client.verdict() in OVER
     with Http2(pair.gateway.url, pair.gateway.key) as other:
         after_reset(frame)(other)
-        assert other.verdict(1.0) in OVER
+        assert other.verdict() in OVER
 
 
 def test_what_is_allowed(client: Http2) -> None:

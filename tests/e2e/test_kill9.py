@@ -103,7 +103,8 @@ def test_kill_under_load(gateway: MakeGateway, upstream: MakeUpstream) -> None:
     for round_number in range(ROUNDS):
         served.start()
         load = Load(served, key, f"r{round_number}")
-        time.sleep(moments.uniform(0.15, 0.4))
+        served.wait(lambda load=load: sum(entry.finished for entry in load.seen) > 20, "load", 60)
+        time.sleep(moments.uniform(0.0, 0.3))
         # Another process posts while requests are charged; it is killed at no moment, the gateway is.
         served.cli("credits", "add", "--amount", "1", "--reference", f"round {round_number}")
         time.sleep(moments.uniform(0.0, 0.3))
@@ -167,7 +168,7 @@ def check(served: Gateway, up: Upstream, finished: list[Seen]) -> None:
         return records if all(entry.request_id in known for entry in finished) and len(records) >= asked else None
 
     try:
-        records = served.wait(settled, "every record", 15)
+        records = served.wait(settled, "every record", 60)
     except AssertionError:
         records = served.records()
     counts = Counter(record["id"] for record in records)
@@ -205,7 +206,7 @@ def test_killed_while_the_upstream_is_answering(gateway: MakeGateway, upstream: 
         up.wait(lambda _: True)
         served.kill()
     served.start()
-    (record,) = served.wait(served.records, "the record of the orphan", 10)
+    (record,) = served.wait(served.records, "the record of the orphan")
     assert record["usage"]["origin"] == "estimated", record
     assert record["outcome"] != "succeeded" and record["key"]["name"] == "test"
 
@@ -245,7 +246,7 @@ def test_killed_with_a_second_request_in_flight(gateway: MakeGateway, upstream: 
         records = served.records()
         return records if len(records) == 2 else None
 
-    records = served.wait(both, "the record of the orphan", 10)
+    records = served.wait(both, "the record of the orphan")
     (orphan,) = [record for record in records if record["outcome"] == "orphaned"]
     providers = {attempt["provider"] for attempt in orphan["attempts"]}
     assert providers == {"one", "two"}, orphan

@@ -14,6 +14,7 @@ from typing import Any
 
 from conftest import MakeGateway, MakeUpstream
 from harness import openai_wire as wire
+from harness.calm import one_month
 from harness.cli import run
 from harness.gateway import ADMIN_TOKEN, Config, Gateway, model, provider
 from harness.upstream import Request, Step, Wait, reply_json
@@ -70,6 +71,7 @@ def test_every_file_of_the_pages_is_good(gateway: MakeGateway, tmp_path: Path) -
 
 def test_the_example_of_billing_is_true(gateway: MakeGateway, upstream: MakeUpstream) -> None:
     assert len(BODY) == 72
+    one_month()
     hold = threading.Event()
     up = upstream(lambda request: [Wait(hold), *answer(request)])
     served = gateway(config(up.base_url, environment={"billing": {"enabled": True, "margin_percent": 5.5}}))
@@ -107,6 +109,7 @@ def test_the_example_of_billing_is_true(gateway: MakeGateway, upstream: MakeUpst
 
 
 def test_the_example_of_limits_is_true(gateway: MakeGateway, upstream: MakeUpstream) -> None:
+    one_month()
     hold = threading.Event()
     up = upstream(lambda request: [Wait(hold), *answer(request)])
     served = gateway(config(up.base_url))

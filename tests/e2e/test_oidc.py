@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
@@ -15,6 +14,7 @@ import pytest
 from conftest import MakeGateway
 from harness.gateway import ADMIN_TOKEN, Gateway
 from harness.oidc import CLIENT, Answer, Browser, LyingProvider, RealProvider, b64
+from harness.ports import reserved
 from harness.wire import call
 
 START, CALLBACK = "/admin/v1/oidc/start", "/admin/v1/oidc/callback"
@@ -24,13 +24,6 @@ PEOPLE = {
     "eve": {"email": "eve@x.test", "email_verified": False, "groups": ["ops"]},
     "max": {"email": "max@other.test", "email_verified": True, "groups": ["ops"]},
 }
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def settings(issuer: str, **more: Any) -> dict[str, Any]:
@@ -48,7 +41,7 @@ def me(gateway: Gateway, browser: Browser) -> Answer:
 
 @pytest.fixture(scope="module")
 def real(shared_gateway: MakeGateway) -> Iterator[tuple[Gateway, RealProvider]]:
-    admin, port = free_port(), free_port()
+    admin, port = reserved(), reserved()
     callback = f"http://127.0.0.1:{admin}{CALLBACK}"
     provider = RealProvider(port, callback, PEOPLE)
     oidc = settings(
@@ -239,5 +232,5 @@ def test_without_settings_there_is_no_way(gateway: MakeGateway) -> None:
     plain = gateway({})
     assert Browser().ask(plain.admin_url + START).status == 404
     assert Browser().ask(plain.admin_url + "/admin/v1/setup").json["oidc"] is False
-    away = gateway({"oidc": settings(f"http://127.0.0.1:{free_port()}")})
+    away = gateway({"oidc": settings(f"http://127.0.0.1:{reserved()}")})
     assert Browser().ask(away.admin_url + START).status == 503

@@ -75,7 +75,7 @@ def test_the_walk(gateway: MakeGateway, upstream: MakeUpstream, tmp_path: Path) 
     }
     assert by_cli not in json.dumps(listed) and by_api not in json.dumps(listed)
 
-    served.wait(lambda: chat(served, by_cli, "sound").status == 200, "the key of the command line", 5)
+    served.wait(lambda: chat(served, by_cli, "sound").status == 200, "the key of the command line")
     answer = chat(served, by_api, "broken")
     assert answer.status == 200 and answer.header("x-crossway-model") == "sound", "the fallback answered"
     assert chat(served, by_cli, "broken").header("x-crossway-model") == "sound", "the only one that the key may use"
@@ -83,13 +83,13 @@ def test_the_walk(gateway: MakeGateway, upstream: MakeUpstream, tmp_path: Path) 
     rotated = run(served, "keys", "rotate", "by-cli", "--grace", "1h", config=True)
     assert rotated.code == 0 and rotated.out.strip() != by_cli
     new = rotated.out.strip()
-    served.wait(lambda: chat(served, new, "sound").status == 200, "the new secret", 5)
+    served.wait(lambda: chat(served, new, "sound").status == 200, "the new secret")
     assert chat(served, by_cli, "sound").status == 200, "the old one, within the grace time"
     at_once = run(served, "keys", "rotate", "by-cli", "--grace", "0s", config=True).out.strip()
-    served.wait(lambda: chat(served, new, "sound").status == 401, "the end of the old secret", 5)
+    served.wait(lambda: chat(served, new, "sound").status == 401, "the end of the old secret")
     assert chat(served, at_once, "sound").status == 200
     assert run(served, "keys", "revoke", "by-cli", config=True).code == 0
-    served.wait(lambda: chat(served, at_once, "sound").status == 401, "the revocation", 5)
+    served.wait(lambda: chat(served, at_once, "sound").status == 401, "the revocation")
     again = run(served, "keys", "rotate", "by-cli", config=True)
     assert again.code == 1 and "revoked" in again.err, again.all
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from harness.upstream import (
     Reset,
     Sleep,
     Step,
+    Taken,
     chunk,
     head,
     reply,
@@ -114,47 +116,48 @@ def test_without_chunked_coding(pair: Pair) -> None:
     check_whole(asked(pair, [head(200, fields), BODY, Close()]))
 
 
-# STREAM-03: deadlines of the fixture are a second, and four in all
-def timed(pair: Pair, steps: list[Step], stream_it: bool = True) -> tuple[Reply, float]:
+# STREAM-03: the deadlines of the fixtures are a second; the next longer one is half a minute, or two
+def timed(pair: Pair, steps: list[Step], stream_it: bool = True) -> Reply:
     pair.script(lambda _: steps)
     start = time.monotonic()
     answer = pair.gateway.ask(stream=stream_it)
-    return answer, time.monotonic() - start
+    assert time.monotonic() - start < 15, "another deadline ended it"
+    return answer
 
 
 @pytest.mark.parametrize("headers_first", [False, True], ids=["not a byte", "headers, then silence"])
-def test_silence_before_the_first_token(pair: Pair, headers_first: bool) -> None:
-    answer, took = timed(pair, [stream_head(), Hang()] if headers_first else [Hang()])
+def test_silence_before_the_first_token(silent: Pair, headers_first: bool) -> None:
+    answer = timed(silent, [stream_head(), Hang()] if headers_first else [Hang()])
     assert answer.status == 504 and answer.error["code"] == "upstream_timeout"
-    assert took < 5
 
 
-def test_silence_after_the_first_token(pair: Pair) -> None:
+def test_silence_after_the_first_token(fading: Pair) -> None:
     first, second, *_ = map(chunk, wire.events())
-    answer, took = timed(pair, [stream_head(), first, second, Hang()])
+    answer = timed(fading, [stream_head() + first + second, Hang()])
     assert answer.status == 200 and text_of_prefix(answer) == "Hello"
     assert error_of(answer)["code"] in ("upstream_timeout", "upstream_stream_aborted")
-    assert took < 5
-    pair.upstream.wait(lambda served: served.client_gone)
+    fading.upstream.wait(lambda served: served.client_gone)
 
 
-def test_pings_are_no_content(pair: Pair) -> None:
-    pings: list[Step] = [step for _ in range(200) for step in (chunk(b": ping\n\n"), Sleep(0.05))]
-    answer, took = timed(pair, [stream_head(), *pings])
+def pings() -> Iterator[Step]:
+    """Comments that go on for longer than any test."""
+    for _ in range(1_200):
+        yield chunk(b": ping\n\n")
+        yield Sleep(0.05)
+
+
+def test_pings_are_no_content(silent: Pair, fading: Pair) -> None:
+    answer = timed(silent, [stream_head(), *pings()])
     assert answer.status == 504 and answer.error["code"] == "upstream_timeout"
-    assert took < 5
     first, second, *_ = map(chunk, wire.events())
-    answer, took = timed(pair, [stream_head(), first, second, *pings])
+    answer = timed(fading, [stream_head() + first + second, *pings()])
     assert error_of(answer)["code"] in ("upstream_timeout", "upstream_stream_aborted")
-    assert took < 6
 
 
-def test_a_buffered_answer_that_never_ends(pair: Pair) -> None:
-    answer, took = timed(
-        pair, [head(200, {"content-type": "application/json", "content-length": "500"}), b"{", Hang()], False
-    )
+def test_a_buffered_answer_that_never_ends(silent: Pair) -> None:
+    begun = head(200, {"content-type": "application/json", "content-length": "500"}) + b"{"
+    answer = timed(silent, [begun, Hang()], False)
     assert answer.status == 504 and answer.error["code"] == "upstream_timeout"
-    assert took < 6
 
 
 def text_of_prefix(answer: Reply) -> str:
@@ -168,7 +171,7 @@ def text_of_prefix(answer: Reply) -> str:
 @pytest.mark.parametrize("whole", range(2, 6))
 def test_cut_after_content(pair: Pair, whole: int, end: type[Step]) -> None:
     events = wire.events(["Hello", " there", " my", " friend"])
-    answer = asked(pair, [stream_head(), *map(chunk, events[:whole]), chunk(events[whole][:9]), Sleep(0.05), end()])
+    answer = asked(pair, [stream_head(), *map(chunk, events[:whole]), chunk(events[whole][:9]), Taken(), end()])
     assert answer.status == 200
     assert text_of_prefix(answer) == "".join(["Hello", " there", " my", " friend"][: whole - 1])
     assert error_of(answer)["code"] == "upstream_stream_aborted"
@@ -179,7 +182,7 @@ def test_cut_after_content(pair: Pair, whole: int, end: type[Step]) -> None:
 def test_an_error_event_after_content_is_passed_on(pair: Pair) -> None:
     first, second, *_ = wire.events()
     failure = wire.event({"error": {"message": "the engine broke", "type": "server_error", "code": "502"}})
-    answer = asked(pair, [stream_head(), *map(chunk, (first, second)), Sleep(0.1), chunk(failure), LAST_CHUNK])
+    answer = asked(pair, [stream_head(), *map(chunk, (first, second)), Taken(), chunk(failure), LAST_CHUNK])
     assert "the engine broke" in error_of(answer)["message"]
     assert len(pair.upstream.journal) == 1
 
@@ -199,7 +202,7 @@ def test_a_stream_that_goes_on_after_its_end(pair: Pair) -> None:
     answer = asked(pair, [stream_head(), *map(chunk, wire.events()), chunk(late), chunk(b"garbage"), Hang()])
     assert text_of(answer) == "Hello there friend"
     assert answer.events[-1] == b"[DONE]" and answer.whole
-    assert pair.gateway.ask(stream=True).status in (200, 504)
+    assert pair.gateway.ask(stream=True).status == 200
 
 
 GARBAGE = {
@@ -257,7 +260,7 @@ def test_a_stream_of_garbage_events(pair: Pair) -> None:
     half = b'data: {"half": \n\n'
     answer = asked(
         pair,
-        [stream_head(), *map(chunk, (first, second)), Sleep(0.1), *map(chunk, (half, *wire.events()[2:])), LAST_CHUNK],
+        [stream_head(), *map(chunk, (first, second)), Taken(), *map(chunk, (half, *wire.events()[2:])), LAST_CHUNK],
     )
     assert answer.status == 200 and b"\xef\xbf\xbd" not in answer.body
     # Told as an error or passed on as it is, but not swallowed.
@@ -274,9 +277,8 @@ def test_a_client_that_leaves_ends_the_call(pair: Pair) -> None:
         connection.send(request_bytes("POST", "/v1/chat/completions", headers, body))
         reply = connection.head()
         assert reply is not None and connection.chunk()
-        left = time.monotonic()
-    pair.upstream.wait(lambda served: served.client_gone, 2)
-    assert time.monotonic() - left < 1.5
+    # The upstream would be asked for two minutes yet.
+    pair.upstream.wait(lambda served: served.client_gone, 20)
     assert len(pair.upstream.journal) == 1
     record = pair.gateway.record(reply.header("x-request-id") or "")
     assert record["outcome"] != "succeeded" and record["usage"]["origin"] == "estimated"

@@ -62,8 +62,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     upstream = Upstream()
-    times = {"first_token_timeout_ms": 2000, "idle_timeout_ms": 2000, "timeout_ms": 6000}
-    providers = {name: provider(upstream.url + path, kind=kind, **times) for name, (kind, path) in KINDS.items()}
+    providers = {name: provider(upstream.url + path, kind=kind) for name, (kind, path) in KINDS.items()}
     config: dict[str, Any] = {"providers": providers, "models": [model(name, name) for name in KINDS]}
     gateway = Gateway(tmp_path_factory.mktemp("streams"), config)
     assert gateway.key

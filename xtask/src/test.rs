@@ -94,7 +94,8 @@ fn suites(root: &Path, parts: &Parts, binary: &Path, marked: &str, how: &[&str])
     let mut command = shell::command(&parts.python);
     command.args(["-m", "pytest", "--color=no", "-q", "-m", marked]).args(how);
     command.arg(format!("--junitxml={}", report.display())).arg(root.join("tests/e2e"));
-    command.env("CROSSWAY_BIN", binary).env("CROSSWAY_E2E_NODE_MODULES", &parts.node);
+    // Whatever the machine's language is, files are UTF-8.
+    command.env("CROSSWAY_BIN", binary).env("CROSSWAY_E2E_NODE_MODULES", &parts.node).env("PYTHONUTF8", "1");
     let (ok, _) = shell::tee(&mut command)?;
     let text = std::fs::read_to_string(&report).map_err(|why| format!("pytest wrote no report: {why}"))?;
     counts::must_agree("pytest", ok, counts::of_junit(&text))

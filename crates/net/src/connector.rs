@@ -195,7 +195,7 @@ fn in_order(found: Vec<IpAddr>, port: u16) -> Result<Vec<SocketAddr>, ConnectErr
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     fn origin(tls: bool, host: &str, port: u16) -> Origin {
         Origin { tls, host: host.into(), port }
@@ -240,7 +240,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_is_refused() {
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        // It stays bound, so that nobody else is given it meanwhile, and nobody listens.
+        let bound = TcpSocket::new_v4().unwrap();
+        bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = bound.local_addr().unwrap().port();
         let connector = TcpConnector::default();
         let error = connector.connect(&origin(false, "127.0.0.1", port)).await.err().unwrap();
         assert!(matches!(error, ConnectError::Refused(_)), "{error:?}");

@@ -125,11 +125,10 @@ impl Drainer {
     /// When the records or a segment fail: nothing is lost, and the next call goes on where this one stopped.
     pub fn drain_once(&mut self) -> Result<DrainReport, DrainError> {
         let started = self.clock.now();
-        if let Some(environments) = self.announcing.as_ref().and_then(|announcing| announcing()) {
-            self.records.announce(&environments)?;
-        }
+        self.announce()?;
         let mut settlements = self.commit_inbox()?;
         self.collect();
+        self.announce()?;
         settlements += self.commit_inbox()?;
         for segment in self.journal.segments_where(Segment::is_spilled) {
             settlements += self.commit_file(&segment)?;
@@ -190,6 +189,15 @@ impl Drainer {
         }
     }
 
+    /// Asks who wants to be told. It is asked after what is committed next was collected: whoever subscribed before a
+    /// request ended is told of it.
+    fn announce(&mut self) -> Result<(), StoreError> {
+        match self.announcing.as_ref().and_then(|announcing| announcing()) {
+            Some(environments) => self.records.announce(&environments),
+            None => Ok(()),
+        }
+    }
+
     fn commit_inbox(&mut self) -> Result<usize, StoreError> {
         let before = self.done;
         let inbox = &mut self.inbox;
@@ -221,6 +229,7 @@ impl Drainer {
         if from >= to {
             return Ok(0);
         }
+        self.announce()?;
         let disk = self.journal.disk();
         let mut reader = SegmentReader::new(disk, &segment.path, from, to);
         let mut batch = Vec::new();

@@ -99,7 +99,7 @@ class Gateway:
             start_new_session=True,
         )
         threading.Thread(target=self._collect, args=(self.process,), daemon=True).start()
-        self.wait(lambda: self.url and self.admin_url, "the addresses in its output")
+        self.wait(lambda: self.url and self.admin_url, "the addresses in its output", 60)
         self.wait(lambda: self._ready() == 200, "/readyz")
         return self
 
@@ -184,7 +184,7 @@ class Gateway:
         secret = printed.strip()
         assert printed in (secret, secret + "\n") and " " not in secret, f"not the secret alone: {printed!r}"
         if self.alive:
-            self.wait(lambda: call(self.url, "/v1/models", key=secret).status == 200, "the new key to work", 2)
+            self.wait(lambda: call(self.url, "/v1/models", key=secret).status == 200, "the new key to work")
         return secret
 
     def revoke_key(self, name: str) -> None:
@@ -235,9 +235,7 @@ class Gateway:
         """One request record, which may take a moment to be listed."""
 
         def look() -> dict[str, Any] | None:
-            reply = call(
-                self.admin_url, f"/admin/v1/environments/default/requests/{request_id}", key=ADMIN_TOKEN, timeout=5
-            )
+            reply = call(self.admin_url, f"/admin/v1/environments/default/requests/{request_id}", key=ADMIN_TOKEN)
             return reply.json if reply.status == 200 else None
 
         return self.wait(look, f"the record {request_id}")

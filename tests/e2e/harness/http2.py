@@ -43,7 +43,7 @@ class Answer:
 class Http2:
     """One client connection. It opens windows as wide as they go, so that nothing waits for them."""
 
-    def __init__(self, url: str, key: str, settings: dict[int, int] | None = None, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, key: str, settings: dict[int, int] | None = None, timeout: float = 20.0) -> None:
         parts = urlsplit(url)
         self.authority, self.key = parts.netloc, key
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout)
@@ -98,7 +98,7 @@ class Http2:
         frames[-1].flags.add("END_STREAM")
         self.send(*frames)
 
-    def frame(self, seconds: float = 5.0) -> Frame | None:
+    def frame(self, seconds: float = 20.0) -> Frame | None:
         """The next frame; None when the connection ends, or none comes in time."""
         deadline = time.monotonic() + seconds
         while True:
@@ -126,20 +126,20 @@ class Http2:
             self.buffer += data
             self.closed = not data
 
-    def verdict(self, seconds: float = 5.0) -> str:
+    def verdict(self) -> str:
         """Reads until the peer says what is wrong: `goaway CODE`, `reset CODE`, else `closed` or `nothing`."""
-        while (frame := self.frame(seconds)) is not None:
+        while (frame := self.frame()) is not None:
             if isinstance(frame, GoAwayFrame):
                 return f"goaway {CODES[frame.error_code]}"
             if isinstance(frame, RstStreamFrame):
                 return f"reset {CODES[frame.error_code]}"
         return "closed" if self.closed else "nothing"
 
-    def answers(self, *streams: int, seconds: float = 10.0) -> dict[int, Answer]:
+    def answers(self, *streams: int) -> dict[int, Answer]:
         """Reads until all these streams have ended."""
         found: dict[int, Answer] = {}
         while not all(stream in found and found[stream].ended for stream in streams):
-            frame = self.frame(seconds)
+            frame = self.frame()
             assert frame is not None, (self.closed, found)
             assert not isinstance(frame, GoAwayFrame) or frame.error_code == 0, frame
             if isinstance(frame, HeadersFrame):

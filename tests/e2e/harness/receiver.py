@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
-import socket
 import ssl
 import threading
 import time
@@ -23,6 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from .ports import reserved
+
 
 class Delivery:
     """One request that a receiver got."""
@@ -33,18 +34,20 @@ class Delivery:
 
 
 class Receiver:
-    """Answers every POST with a status, after a wait."""
+    """Answers every POST with a status, once it may."""
 
-    def __init__(self, status: int = 204, wait: float = 0.0) -> None:
-        self.status, self.wait_seconds = status, wait
+    def __init__(self, status: int = 204, stalls: bool = False) -> None:
+        self.status, self.may_answer = status, threading.Event()
         self.deliveries: list[Delivery] = []
+        if not stalls:
+            self.may_answer.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.deliveries.append(Delivery({k.lower(): v for k, v in self.headers.items()}, body))
-                time.sleep(receiver.wait_seconds)
+                receiver.may_answer.wait()
                 self.send_response(receiver.status)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -58,11 +61,12 @@ class Receiver:
 
     def close(self) -> None:
         """Stops it."""
+        self.may_answer.set()
         self.server.shutdown()
         self.server.server_close()
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """Waits until a condition holds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -125,9 +129,9 @@ class MailServer:
             more |= {"tls_context": context, "require_starttls": True}
         if login is not None:
             more |= {"authenticator": self._authenticator(login), "auth_required": True}
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port: int = listener.getsockname()[1]
+        self.port = reserved()
+        # Its own name would be looked up for every greeting, wherever names are looked up here.
+        more |= {"server_hostname": "localhost", "ready_timeout": 60.0}
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port, **more)
         self.controller.start()
 

@@ -5,7 +5,6 @@ does. It knows no streams of these interfaces, so they are given in its place on
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from . import small_streams
 from .corpus import FOLDER
 from .node import environment
+from .ports import reserved
 from .upstream import Request, Step, Upstream, reply
 from .wire import call
 
@@ -29,14 +29,14 @@ class Steady:
         clean = environment()
         program = Path(clean["E2E_NODE_MODULES"], "@stdy", "cli-linux-x64", "bin", "steady")
         # It does not take port 0.
-        command = [program, "--host", "127.0.0.1", "-p", str(free_port()), "--no-color", "--quiet", *FORMS]
+        command = [program, "--host", "127.0.0.1", "-p", str(reserved()), "--no-color", "--quiet", *FORMS]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         self.process = subprocess.Popen([*command, SCHEMAS / f"{schema}.yaml"], env=clean, **pipes)  # type: ignore[call-overload]
         self.lines: list[str] = []
         self._ready = threading.Event()
         self.url = ""
         threading.Thread(target=self._collect, daemon=True).start()
-        assert self._ready.wait(30) and self.url, "\n".join(self.lines)
+        assert self._ready.wait(60) and self.url, "\n".join(self.lines)
         self.front = Upstream(self._answer)
 
     def _answer(self, request: Request) -> list[Step]:
@@ -62,10 +62,3 @@ class Steady:
         self.front.close()
         self.process.kill()
         self.process.wait(10)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,10 +10,12 @@ import asyncio
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Union
 
 
@@ -31,6 +33,10 @@ class Wait:
     event: threading.Event
 
 
+class Taken:
+    """Waits until the other side has read all that was sent, so that what comes next comes by itself."""
+
+
 class Hang:
     """Sends nothing more and never closes."""
 
@@ -43,7 +49,7 @@ class Reset:
     """Ends the connection with RST instead of FIN."""
 
 
-Step = Union[bytes, Sleep, Wait, Hang, Close, Reset]
+Step = Union[bytes, Sleep, Wait, Taken, Hang, Close, Reset]
 
 
 @dataclass
@@ -152,7 +158,7 @@ class Upstream:
         """The newest journal line."""
         return self.journal[-1]
 
-    def wait(self, condition: Callable[[Served], Any], seconds: float = 5.0) -> Served:
+    def wait(self, condition: Callable[[Served], Any], seconds: float = 20.0) -> Served:
         """Waits until the journal holds a line for which the condition holds; the journal is written by another thread."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -219,6 +225,9 @@ class Upstream:
                     await asyncio.sleep(step.seconds)
                 case Wait():
                     while not step.event.is_set():
+                        await asyncio.sleep(0.005)
+                case Taken():
+                    while not wire.taken():
                         await asyncio.sleep(0.005)
                 case Hang():
                     await asyncio.Event().wait()
@@ -287,6 +296,13 @@ class _Wire:
             body += await self._exactly(size)
             await self._until(b"\r\n")
 
+    def taken(self) -> bool:
+        """Whether the client has read everything that was sent; its socket is one of this machine."""
+        ours, theirs = (self.writer.get_extra_info(name) for name in ("sockname", "peername"))
+        if self.writer.transport.get_write_buffer_size() or _unread(ours, theirs, sent=True):
+            return False
+        return not _unread(theirs, ours, sent=False)
+
     async def gone(self) -> None:
         """Returns when the client has closed its side."""
         while not self.eof:
@@ -294,3 +310,17 @@ class _Wire:
                 await self._fill()
             except ConnectionError:
                 self.eof = True
+
+
+def _unread(local: tuple[str, int], remote: tuple[str, int], sent: bool) -> int:
+    """How many bytes wait in the kernel at one end of a connection over IPv4: that were sent, or to be read."""
+
+    def written(address: tuple[str, int]) -> str:
+        number = int.from_bytes(socket.inet_aton(address[0]), sys.byteorder)
+        return f"{number:08X}:{address[1]:04X}"
+
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1:3] == [written(local), written(remote)]:
+            return int(fields[4].split(":")[0 if sent else 1], 16)
+    return 0

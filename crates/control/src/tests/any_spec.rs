@@ -18,8 +18,10 @@ const CANARY: &str = "canary-5f1c0d9e-8b62";
 fn examples(plural: &str) -> Vec<Spec> {
     let folder = format!("{}/../../docs/resources", env!("CARGO_MANIFEST_DIR"));
     let mut specs = Vec::new();
-    for file in fs::read_dir(folder).unwrap() {
-        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let text = fs::read_to_string(file).unwrap();
         for example in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             let read = parse("page.yaml", example, &|_| Some(CANARY.to_owned()));
             for mut document in read.documents.into_iter().filter(|one| one.kind.plural() == plural) {

@@ -20,13 +20,17 @@ const ROWS: usize = 500;
 /// Reads the audit log.
 pub(super) struct Audit {
     plane: Arc<Plane>,
+    /// The end of the log when the process started: what is written before the first look is looked at, too.
+    begin: Option<u64>,
     position: Option<u64>,
     next: u64,
 }
 
 impl Audit {
     pub(super) fn new(plane: Arc<Plane>) -> Self {
-        Self { plane, position: None, next: 0 }
+        // Where it cannot be read now, the first look says where to begin.
+        let begin = plane.audit_end().ok();
+        Self { plane, begin, position: None, next: 0 }
     }
 }
 
@@ -38,7 +42,7 @@ impl Source for Audit {
                 let end = self.plane.audit_end()?;
                 let mark = asked.spool.map(|spool| spool.mark(MARK)).transpose()?.flatten();
                 // A log that is shorter than it was comes from a backup: what it says has been told.
-                *self.position.insert(mark.unwrap_or(end).min(end))
+                *self.position.insert(mark.or(self.begin).unwrap_or(end).min(end))
             }
         };
         self.next = position;

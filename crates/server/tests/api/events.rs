@@ -102,6 +102,17 @@ async fn the_life_of_a_key_is_told() {
     gateway.none().await;
 }
 
+/// Whoever is told, and of what, may be there before the first look at what happened.
+#[tokio::test(start_paused = true)]
+async fn what_happens_right_after_the_start_is_told() {
+    let gateway = builder(vec![taken()]).start();
+    subscribe(&gateway, "h", "http://hook.test/in?x=1", &["key.created"]).await;
+    make_key(&gateway, "k").await;
+    gateway.tell().await;
+    assert_eq!(types(&told(&gateway)), ["key.created"]);
+    gateway.none().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_delivery_is_signed() {
     let gateway = listening(builder(vec![taken()]), &["key.created"]).await;

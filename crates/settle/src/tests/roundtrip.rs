@@ -1,5 +1,8 @@
 //! The way of a settlement when nothing goes wrong.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use super::*;
 use crate::stop::StopSignal;
 
@@ -160,4 +163,28 @@ fn only_one_process_writes() {
     assert!(matches!(second, JournalError::InUse), "{second}");
     drop(process);
     Process::start(&dir.0, small());
+}
+
+/// Somebody subscribes, and a request ends, while a drain has already asked who wants to be told.
+#[test]
+fn what_ends_after_a_subscription_is_announced() {
+    for handover_limit in [50_000, 1] {
+        let dir = Directory::new();
+        let options = JournalOptions { handover_limit, ..JournalOptions::default() };
+        let Process { writer, drainer, .. } = Process::start(&dir.0, options);
+        let (before, one) = (intent(), intent());
+        writer.permit().unwrap().settle(settlement(&before));
+        let open = Mutex::new(Some(writer.permit().unwrap()));
+        let settled = one.clone();
+        let mut drainer = drainer.with_announcing(Box::new(move || match open.lock().unwrap().take() {
+            Some(permit) => {
+                permit.settle(settlement(&settled));
+                Some(BTreeSet::new())
+            }
+            None => Some(BTreeSet::from(["default".to_owned()])),
+        }));
+        assert_eq!(drainer.drain_once().unwrap().settlements, 2);
+        let announced = RecordsReader::open(&dir.0).unwrap().outbox(0, 10).unwrap();
+        assert!(announced.iter().any(|row| row.id == one.subject.id), "{handover_limit}: {announced:?}");
+    }
 }
