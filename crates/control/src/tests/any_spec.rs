@@ -144,9 +144,9 @@ fn whatever_is_written_is_taken_whole_or_refused_whole() {
             twists.iter().for_each(|change| twist(&mut spec, change));
             one(&rig, kind.plural, spec, replace, &taken)
         };
-        for (example, spec) in examples.iter().enumerate() {
-            law((example, Vec::new(), true)).unwrap();
-            assert_eq!(taken.get(), example + 1, "{}: a page shows what is refused: {spec:?}", kind.plural);
+        for (number, example) in examples.iter().enumerate() {
+            law((number, Vec::new(), true)).unwrap();
+            assert_eq!(taken.get(), number + 1, "{}: a page shows what is refused: {example:?}", kind.plural);
         }
         TestRunner::new(config).run(&strategy, law).unwrap_or_else(|error| panic!("{}: {error}", kind.plural));
         told += 1;
