@@ -28,6 +28,7 @@ mod resources;
 mod rollups;
 mod seal;
 mod searching;
+mod together;
 
 pub(crate) const NOW_MS: u64 = 1_795_000_000_123;
 

@@ -9,9 +9,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use ir::id::ResourceId;
-use ir::settlement::{Settlement, Subject};
+use ir::settlement::{Outcome, Settlement, Subject};
+use ir::usage::UsageOrigin;
 use rusqlite::{Connection, OptionalExtension as _, Params};
 
+use super::recent::Recent;
 use super::rollup::sums::Key;
 use crate::StoreError;
 
@@ -22,6 +24,15 @@ const MAX_REMEMBERED: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Names {
     names: HashMap<Box<str>, u32, FastHash>,
+    recent_names: Recent<str, u32>,
+    /// By the key's name.
+    recent_callers: Recent<str, (Caller, u32)>,
+    recent_tags: Recent<[Arc<str>], u32>,
+    /// The numbers of outcomes and of origins of usage, 0 where none is known.
+    outcomes: [u32; Outcome::ALL.len()],
+    origins: [u32; UsageOrigin::Estimated as usize + 1],
+    /// The surface of the record before: every settlement has a text of its own.
+    surface: (Box<str>, u32),
     /// By a hash of what tells callers apart soonest.
     callers: HashMap<u64, Vec<(Caller, u32)>, FastHash>,
     tag_sets: HashMap<Arc<[Arc<str>]>, u32, FastHash>,
@@ -52,21 +63,66 @@ impl Names {
             key: Key {
                 caller: self.caller(connection, subject)?,
                 tags: self.tags(connection, &subject.cost_tags)?,
-                model: self.optional(connection, one.model.as_deref())?,
-                provider: self.optional(connection, one.provider.as_deref())?,
-                surface: self.name(connection, &subject.surface)?,
-                outcome: self.name(connection, one.outcome.name())?,
-                error: self.optional(connection, one.error_code.as_deref())?,
+                model: self.optional(connection, one.model.as_ref())?,
+                provider: self.optional(connection, one.provider.as_ref())?,
+                surface: self.surface(connection, &subject.surface)?,
+                outcome: self.outcome(connection, one.outcome)?,
+                error: self.optional(connection, one.error_code.as_ref())?,
                 status: one.status,
                 stream: subject.stream,
                 fallback: one.attempts.len() > 1,
             },
-            usage_origin: self.name(connection, one.usage_origin.name())?,
-            baseline: self.optional(connection, one.baseline.as_deref())?,
+            usage_origin: self.origin(connection, one.usage_origin)?,
+            baseline: self.optional(connection, one.baseline.as_ref())?,
         })
     }
 
-    pub(super) fn name(&mut self, connection: &Connection, name: &str) -> Result<u32, StoreError> {
+    /// Returns the number of a word of the configuration.
+    pub(super) fn shared(&mut self, connection: &Connection, word: &Arc<str>) -> Result<u32, StoreError> {
+        if let Some(number) = self.recent_names.get(word) {
+            return Ok(*number);
+        }
+        let number = self.name(connection, word)?;
+        self.recent_names.put(word, number);
+        Ok(number)
+    }
+
+    /// Returns the number of a word that may be absent, 0 when it is.
+    fn optional(&mut self, connection: &Connection, word: Option<&Arc<str>>) -> Result<u32, StoreError> {
+        word.map_or(Ok(0), |word| self.shared(connection, word))
+    }
+
+    fn surface(&mut self, connection: &Connection, surface: &str) -> Result<u32, StoreError> {
+        let (last, number) = &self.surface;
+        if **last == *surface && *number != 0 {
+            return Ok(*number);
+        }
+        let number = self.name(connection, surface)?;
+        self.surface = (surface.into(), number);
+        Ok(number)
+    }
+
+    fn outcome(&mut self, connection: &Connection, outcome: Outcome) -> Result<u32, StoreError> {
+        let known = self.outcomes.get(outcome as usize).copied().unwrap_or_default();
+        if known != 0 {
+            return Ok(known);
+        }
+        let number = self.name(connection, outcome.name())?;
+        self.outcomes.get_mut(outcome as usize).into_iter().for_each(|known| *known = number);
+        Ok(number)
+    }
+
+    fn origin(&mut self, connection: &Connection, origin: UsageOrigin) -> Result<u32, StoreError> {
+        let known = self.origins.get(origin as usize).copied().unwrap_or_default();
+        if known != 0 {
+            return Ok(known);
+        }
+        let number = self.name(connection, origin.name())?;
+        self.origins.get_mut(origin as usize).into_iter().for_each(|known| *known = number);
+        Ok(number)
+    }
+
+    fn name(&mut self, connection: &Connection, name: &str) -> Result<u32, StoreError> {
         if let Some(number) = self.names.get(name) {
             return Ok(*number);
         }
@@ -77,12 +133,18 @@ impl Names {
         Ok(number)
     }
 
-    /// Returns the number of a word that may be absent, 0 when it is.
-    fn optional(&mut self, connection: &Connection, name: Option<&str>) -> Result<u32, StoreError> {
-        name.map_or(Ok(0), |name| self.name(connection, name))
+    fn caller(&mut self, connection: &Connection, subject: &Subject) -> Result<u32, StoreError> {
+        if let Some((caller, number)) = self.recent_callers.get(&subject.key_name)
+            && caller.is_of(subject)
+        {
+            return Ok(*number);
+        }
+        let number = self.find_caller(connection, subject)?;
+        self.recent_callers.put(&subject.key_name, (Caller::of(subject), number));
+        Ok(number)
     }
 
-    fn caller(&mut self, connection: &Connection, subject: &Subject) -> Result<u32, StoreError> {
+    fn find_caller(&mut self, connection: &Connection, subject: &Subject) -> Result<u32, StoreError> {
         let Subject { environment, key_name, key, team, .. } = subject;
         let mut hasher = Fx::default();
         match key {
@@ -91,13 +153,8 @@ impl Names {
             None => hasher.write(key_name.as_bytes()),
         }
         let hash = hasher.finish();
-        let same = |caller: &Caller| {
-            caller.key == *key
-                && caller.key_name == *key_name
-                && caller.environment == *environment
-                && caller.team == *team
-        };
-        let known = self.callers.get(&hash).and_then(|callers| callers.iter().find(|(caller, _)| same(caller)));
+        let known =
+            self.callers.get(&hash).and_then(|callers| callers.iter().find(|(caller, _)| caller.is_of(subject)));
         if let Some((_, number)) = known {
             return Ok(*number);
         }
@@ -108,13 +165,7 @@ impl Names {
             (&**environment, &**key_name, key.map(|id| id.0), team.as_deref()),
         )?;
         make_room(&mut self.callers);
-        let caller = Caller {
-            environment: Arc::clone(environment),
-            key_name: Arc::clone(key_name),
-            key: *key,
-            team: team.clone(),
-        };
-        self.callers.entry(hash).or_default().push((caller, number));
+        self.callers.entry(hash).or_default().push((Caller::of(subject), number));
         Ok(number)
     }
 
@@ -122,6 +173,15 @@ impl Names {
         if tags.is_empty() {
             return Ok(0);
         }
+        if let Some(number) = self.recent_tags.get(tags) {
+            return Ok(*number);
+        }
+        let number = self.find_tags(connection, tags)?;
+        self.recent_tags.put(tags, number);
+        Ok(number)
+    }
+
+    fn find_tags(&mut self, connection: &Connection, tags: &Arc<[Arc<str>]>) -> Result<u32, StoreError> {
         if let Some(number) = self.tag_sets.get(tags) {
             return Ok(*number);
         }
@@ -140,9 +200,27 @@ impl Names {
 
     /// Forgets what a failed transaction may have taken back.
     pub(super) fn forget(&mut self) {
-        self.names.clear();
-        self.callers.clear();
-        self.tag_sets.clear();
+        *self = Self::default();
+    }
+}
+
+impl Caller {
+    fn of(subject: &Subject) -> Self {
+        let Subject { environment, key_name, key, team, .. } = subject;
+        let (environment, key_name) = (Arc::clone(environment), Arc::clone(key_name));
+        Self { environment, key_name, key: *key, team: team.clone() }
+    }
+
+    fn is_of(&self, subject: &Subject) -> bool {
+        let same = |one: &Arc<str>, other: &Arc<str>| Arc::ptr_eq(one, other) || one == other;
+        self.key == subject.key
+            && same(&self.key_name, &subject.key_name)
+            && same(&self.environment, &subject.environment)
+            && match (&self.team, &subject.team) {
+                (Some(team), Some(other)) => same(team, other),
+                (None, None) => true,
+                _ => false,
+            }
     }
 }
 

@@ -16,7 +16,7 @@ pub mod histogram;
 pub mod sums;
 pub(crate) mod write;
 
-use self::sums::{Key, Measured, Sums};
+use self::sums::{Key, Sums};
 
 /// A width of buckets. The number is part of every stored place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,11 +74,6 @@ pub(crate) fn bucket_of(place: i64) -> u64 {
 
 /// Groups and their sums.
 pub(crate) type Groups = HashMap<Key, Sums, FastHash>;
-
-/// Adds one record to its group.
-pub(crate) fn add(groups: &mut Groups, key: Key, one: &Measured) {
-    groups.entry(key).or_default().add(one);
-}
 
 /// How far a level is complete and from where on it is kept, as numbers of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

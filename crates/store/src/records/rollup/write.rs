@@ -4,18 +4,21 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use super::sums::{Key, Measured};
-use super::{FastHash, Groups, Level, Mark, Marks, add, blob, place};
+use super::sums::{Key, Measured, Sums};
+use super::{FastHash, Groups, Level, Mark, Marks, blob, place};
 use crate::{StoreError, from_sql, to_sql};
 
-/// The sums of a batch that are not written yet, by minute, and what it adds to the totals of callers.
+/// The sums of a batch that are not written yet, by minute.
 #[derive(Default)]
 pub(crate) struct Batch {
-    minutes: Vec<(u64, Groups)>,
-    totals: HashMap<u32, Total, FastHash>,
+    minutes: Vec<(u64, Counted)>,
     buffer: Vec<u8>,
 }
 
+/// Groups, their sums, and when the last request of each was made, Unix milliseconds.
+type Counted = HashMap<Key, (Sums, u64), FastHash>;
+
+/// What a batch adds to the totals of a caller.
 #[derive(Default)]
 struct Total {
     requests: u64,
@@ -26,6 +29,17 @@ struct Total {
     last_used_ms: u64,
 }
 
+impl Total {
+    fn add(&mut self, sums: &Sums, last_ms: u64) {
+        self.requests = self.requests.saturating_add(sums.requests);
+        self.input_tokens = self.input_tokens.saturating_add(sums.usage.input_tokens());
+        self.output_tokens = self.output_tokens.saturating_add(sums.usage.output_tokens());
+        self.cost_nanos = self.cost_nanos.saturating_add(sums.cost_nanos);
+        self.unknown_cost = self.unknown_cost.saturating_add(sums.unknown_cost);
+        self.last_used_ms = self.last_used_ms.max(last_ms);
+    }
+}
+
 impl Batch {
     /// Adds a record that was made at an instant.
     pub(crate) fn add(&mut self, unix_ms: u64, key: Key, one: &Measured) {
@@ -33,26 +47,20 @@ impl Batch {
         let index = match self.minutes.iter().rposition(|(other, _)| *other == minute) {
             Some(index) => index,
             None => {
-                self.minutes.push((minute, Groups::default()));
+                self.minutes.push((minute, Counted::default()));
                 self.minutes.len() - 1
             }
         };
         if let Some((_, groups)) = self.minutes.get_mut(index) {
-            add(groups, key, one);
+            let (sums, last_ms) = groups.entry(key).or_default();
+            sums.add(one);
+            *last_ms = unix_ms.max(*last_ms);
         }
-        let total = self.totals.entry(key.caller).or_default();
-        total.requests += 1;
-        total.input_tokens = total.input_tokens.saturating_add(one.usage.input_tokens());
-        total.output_tokens = total.output_tokens.saturating_add(one.usage.output_tokens());
-        total.cost_nanos = total.cost_nanos.saturating_add(one.cost_nanos.unwrap_or(0));
-        total.unknown_cost += u64::from(one.cost_nanos.is_none());
-        total.last_used_ms = total.last_used_ms.max(unix_ms);
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.minutes.clear();
-        self.totals.clear();
     }
 
     /// Writes the sums: a row for every minute, and into every bucket that was folded before.
@@ -62,7 +70,7 @@ impl Batch {
             let late = Level::Quarter.bucket(minute_ms) < marks.of(Level::Quarter).folded;
             if *minute >= marks.of(Level::Minute).kept || !late {
                 self.buffer.clear();
-                blob::write(&mut self.buffer, groups.iter());
+                blob::write(&mut self.buffer, groups.iter().map(|(key, (sums, _))| (key, sums)));
                 append(transaction, *minute, &self.buffer)?;
             }
             for level in [Level::Quarter, Level::Hour, Level::Day] {
@@ -78,6 +86,10 @@ impl Batch {
     }
 
     fn write_totals(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut totals: HashMap<u32, Total, FastHash> = HashMap::default();
+        for (key, (sums, last_ms)) in self.minutes.iter().flat_map(|(_, groups)| groups) {
+            totals.entry(key.caller).or_default().add(sums, *last_ms);
+        }
         let mut statement = transaction.prepare_cached(
             "INSERT INTO caller_totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (caller) DO UPDATE SET
                 requests = requests + excluded.requests,
@@ -88,7 +100,7 @@ impl Batch {
                 unknown_cost = unknown_cost + excluded.unknown_cost,
                 last_used_ms = max(last_used_ms, excluded.last_used_ms)",
         )?;
-        for (caller, total) in &self.totals {
+        for (caller, total) in &totals {
             statement.execute((
                 caller,
                 to_sql(total.requests),
@@ -114,14 +126,14 @@ fn append(connection: &Connection, minute: u64, data: &[u8]) -> Result<(), Store
 }
 
 /// Adds groups to a bucket that has been folded.
-fn merge_into(connection: &Connection, level: Level, bucket: u64, groups: &Groups) -> Result<(), StoreError> {
+fn merge_into(connection: &Connection, level: Level, bucket: u64, groups: &Counted) -> Result<(), StoreError> {
     let mut all = Groups::default();
     let mut read = connection.prepare_cached("SELECT data FROM rollups WHERE place = ?1")?;
     let held = read.query_row([place(level, bucket)], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     if let Some(data) = held {
         collect(&data, &mut all)?;
     }
-    for (key, sums) in groups {
+    for (key, (sums, _)) in groups {
         all.entry(*key).or_default().merge(sums);
     }
     put(connection, level, bucket, &all)
