@@ -129,10 +129,11 @@ impl Words {
         one: &Settlement,
     ) -> Result<Numbers, StoreError> {
         let numbers = self.names.numbers(transaction, one)?;
-        detail::write(&mut self.detail, one);
+        let detail = detail::write(&mut self.detail, one)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         row.numbers(&columns(place, one, &numbers))?;
         row.blob(ID, &one.subject.id.0)?;
-        row.blob(DETAIL, &self.detail)?;
+        row.blob(DETAIL, detail)?;
         Ok(numbers)
     }
 }
