@@ -2,16 +2,19 @@
 //! each. Its first byte is the version of its form; the rest is postcard, whose fields have no names: a field is
 //! only ever added together with a new version. The vocabulary of the rest of the product may change without it.
 
-use ir::settlement::Settlement;
-use serde::Deserialize;
+use ir::settlement::{AttemptRecord, Settlement};
 use serde::de::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 const VERSION: u8 = 1;
 
-/// The stored detail behind its version, with its attempts.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+/// What the detail of any request that the journal took fits into, in bytes; others are written all the same.
+const BUFFER_BYTES: usize = 8_192;
+
+/// The stored detail, with its attempts in a form that can be written or read.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Detail<'a, A> {
+    version: u8,
     /// Absent when it is the name of the model that answered.
     pub(super) requested_model: Option<&'a str>,
     pub(super) error_detail: Option<&'a str>,
@@ -21,8 +24,7 @@ pub(super) struct Detail<'a, A> {
 }
 
 /// One stored try.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Serialize, Deserialize)]
 pub(super) struct StoredAttempt<'a> {
     pub(super) provider: &'a str,
     pub(super) model: &'a str,
@@ -32,111 +34,47 @@ pub(super) struct StoredAttempt<'a> {
     pub(super) duration_us: u64,
 }
 
-/// Writes the detail of a request in the place of what a buffer holds: field by field, which every request pays for, and
-/// costs half of what a serializer takes.
-pub(super) fn write(out: &mut Vec<u8>, settlement: &Settlement) {
+/// Returns the detail of a request in the reused buffer.
+pub(super) fn write<'a>(buffer: &'a mut Vec<u8>, settlement: &Settlement) -> Result<&'a [u8], postcard::Error> {
     let requested = &*settlement.subject.requested_model;
-    out.clear();
-    out.push(VERSION);
-    optional(out, Some(requested).filter(|name| Some(*name) != settlement.model.as_deref()));
-    optional(out, settlement.error_detail.as_deref());
-    optional(out, settlement.finish_reason.as_deref());
-    optional(out, settlement.upstream_id.as_deref());
-    number(out, settlement.attempts.len() as u64);
-    for attempt in &settlement.attempts {
-        text(out, &attempt.provider);
-        text(out, &attempt.model);
-        text(out, &attempt.reason);
-        out.push(attempt.status.is_some().into());
-        if let Some(status) = attempt.status {
-            number(out, status.into());
+    let detail = Detail {
+        version: VERSION,
+        requested_model: Some(requested).filter(|name| Some(*name) != settlement.model.as_deref()),
+        error_detail: settlement.error_detail.as_deref(),
+        finish_reason: settlement.finish_reason.as_deref(),
+        upstream_id: settlement.upstream_id.as_deref(),
+        attempts: List(&settlement.attempts),
+    };
+    buffer.resize(BUFFER_BYTES, 0);
+    let length = match postcard::to_slice(&detail, buffer) {
+        Ok(written) => written.len(),
+        Err(_) => {
+            *buffer = postcard::to_stdvec(&detail)?;
+            buffer.len()
         }
-        optional(out, attempt.error.as_deref());
-        number(out, attempt.duration_us);
-    }
+    };
+    Ok(buffer.get(..length).unwrap_or_default())
 }
 
 /// Reads what [`write()`] wrote.
 pub(super) fn read(bytes: &[u8]) -> Result<Detail<'_, Vec<StoredAttempt<'_>>>, serde_json::Error> {
-    let [VERSION, fields @ ..] = bytes else {
+    if bytes.first() != Some(&VERSION) {
         return Err(serde_json::Error::custom("its detail has an unknown version"));
-    };
-    postcard::from_bytes(fields).map_err(serde_json::Error::custom)
-}
-
-fn optional(out: &mut Vec<u8>, value: Option<&str>) {
-    out.push(value.is_some().into());
-    if let Some(value) = value {
-        text(out, value);
     }
+    postcard::from_bytes(bytes).map_err(serde_json::Error::custom)
 }
 
-fn text(out: &mut Vec<u8>, text: &str) {
-    number(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
+struct List<'a>(&'a [AttemptRecord]);
 
-/// Seven bits a byte, the lowest first; the highest bit says that there is more.
-fn number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-#[cfg(test)]
-mod tests {
-    use ir::settlement::AttemptRecord;
-
-    use super::*;
-    use crate::tests::requests::settlement;
-
-    fn postcard_of(given: &Settlement) -> Vec<u8> {
-        let attempt = |one: &AttemptRecord| {
-            let stored = StoredAttempt {
-                provider: &one.provider,
-                model: &one.model,
-                reason: &one.reason,
-                status: one.status,
-                error: one.error.as_deref(),
-                duration_us: one.duration_us,
-            };
-            postcard::to_stdvec(&stored).unwrap()
-        };
-        let requested =
-            (given.model.as_ref() != Some(&given.subject.requested_model)).then_some(&*given.subject.requested_model);
-        let detail = Detail {
-            requested_model: requested,
-            error_detail: given.error_detail.as_deref(),
-            finish_reason: given.finish_reason.as_deref(),
-            upstream_id: given.upstream_id.as_deref(),
-            attempts: (),
-        };
-        let attempts = postcard::to_stdvec(&given.attempts.len()).unwrap();
-        let each = given.attempts.iter().flat_map(attempt);
-        let detail = postcard::to_stdvec(&detail).unwrap();
-        std::iter::once(VERSION).chain(detail).chain(attempts).chain(each).collect()
-    }
-
-    #[test]
-    fn it_is_postcard() {
-        let plain = settlement(1, "a");
-        let mut failed = plain.clone();
-        failed.subject.requested_model = "auto".into();
-        failed.model = None;
-        failed.error_detail = Some("the provider said no: ".repeat(20));
-        (failed.finish_reason, failed.upstream_id) = (None, Some(String::new()));
-        let mut try_ = plain.attempts[0].clone();
-        (try_.status, try_.error, try_.duration_us) = (None, Some("connect: refused".into()), u64::MAX);
-        failed.attempts = vec![try_; 130];
-        let mut buffer = b"what was there before".to_vec();
-        for given in [&plain, &failed, &Settlement { attempts: Vec::new(), ..plain.clone() }] {
-            write(&mut buffer, given);
-            assert_eq!(buffer, postcard_of(given));
-            let detail = read(&buffer).unwrap();
-            assert_eq!(detail.attempts.len(), given.attempts.len());
-            assert_eq!(detail.error_detail, given.error_detail.as_deref());
-        }
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|attempt| StoredAttempt {
+            provider: &attempt.provider,
+            model: &attempt.model,
+            reason: &attempt.reason,
+            status: attempt.status,
+            error: attempt.error.as_deref(),
+            duration_us: attempt.duration_us,
+        }))
     }
 }
