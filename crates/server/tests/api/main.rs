@@ -24,6 +24,7 @@ mod destinations;
 mod dialects;
 mod documents;
 mod dropped;
+mod early_reports;
 mod environments;
 mod events;
 mod events_limits;
