@@ -93,7 +93,7 @@ impl Open {
         let tier = ending.service_tier.unwrap_or(self.service_tier);
         settlement.cost = match settlement.usage_origin {
             UsageOrigin::None => Some(NanoUsd(0)),
-            _ => self.prices.as_ref().and_then(|prices| prices.cost(&settlement.usage, tier)),
+            _ => self.prices.as_ref().and_then(|prices| prices.call_cost(&settlement.usage, tier)),
         };
         if let Some(most) = self.cover.most_cost(self.most, &settlement, self.reservation.nanos()) {
             (settlement.cost, settlement.usage_origin) = (Some(most), UsageOrigin::Estimated);
@@ -104,7 +104,7 @@ impl Open {
             note(&mut settlement, doubt, &used.report);
         }
         settlement.cost = settlement.cost.map(|cost| NanoUsd(cost.0.saturating_add(lost)));
-        settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, tier));
+        settlement.baseline_cost = self.baseline.and_then(|prices| prices.call_cost(&settlement.usage, tier));
         settlement.latency_us = self.gateway.clock.now_anew().micros_since(self.arrived);
         let account = Account {
             latency_us: settlement.latency_us,
