@@ -26,7 +26,8 @@ impl Used {
     fn of(ending: &Ending, dispatched: bool, most: Most, input_tokens: u64) -> Self {
         // Who has said something and reports nothing at all does not know.
         let reported = ending.usage.filter(|usage| !(usage.is_nothing() && ending.content_bytes > 0));
-        let report = reported.or(ending.begun).unwrap_or_default();
+        let begun = ending.begun.filter(|usage| !usage.is_nothing());
+        let report = reported.or(begun).unwrap_or_default();
         let (believed, doubt) = most.believe(&report, ending.content_bytes);
         let outgrown = || outgrown(&believed, ending.content_bytes).filter(|_| ending.partial);
         let (usage, origin) = match reported {
@@ -37,7 +38,7 @@ impl Used {
             },
             None if dispatched => {
                 let input = Usage { input: input_tokens, ..Usage::default() };
-                let begun = ending.begun.map_or(input, |_| believed);
+                let begun = begun.map_or(input, |_| believed);
                 (begun.with_output(estimate_tokens(ending.content_bytes)), UsageOrigin::Estimated)
             }
             None => return Self { usage: Usage::default(), origin: UsageOrigin::None, report, doubt: None },
