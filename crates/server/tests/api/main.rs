@@ -17,6 +17,7 @@ mod authentication;
 mod billing;
 mod billing_api;
 mod byok;
+mod calls_in_pieces;
 mod cancelling;
 mod corridor;
 mod counting;

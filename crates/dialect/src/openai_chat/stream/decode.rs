@@ -63,6 +63,9 @@ impl Decoder {
             out.push(Event::Logprobs { choice: index, logprobs });
         }
         reader.finished(word(&mut choice, "finish_reason"));
+        if reader.finish.is_some() {
+            reader.waiting_calls(out);
+        }
     }
 
     /// Reads what a chunk says of the whole answer.
