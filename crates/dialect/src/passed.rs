@@ -40,11 +40,30 @@ pub struct Passed {
     pub begun: Option<Usage>,
     /// The bytes of content, for the estimate when there is no report.
     pub content_bytes: u64,
+    /// How many of them had come when the last report did.
+    pub reported_bytes: u64,
     /// How many events carried data.
     pub data_events: u64,
 }
 
 impl Passed {
+    /// Takes note of a usage report: the last one counts, but one that says nothing takes nothing back.
+    pub fn report(&mut self, usage: Usage) {
+        if self.usage.is_none() || !usage.is_nothing() {
+            (self.usage, self.reported_bytes) = (Some(usage), self.content_bytes);
+        }
+    }
+
+    /// Whether more was said than the last report can know of: the answer broke off, or went on after it. `complete` is
+    /// whether the provider has ended it. OpenAI's streams with sound report before their last content, and give no reason
+    /// for their end.
+    pub fn is_partial(&self, complete: bool) -> bool {
+        match self.finish_reason {
+            Some(_) => self.content_bytes > self.reported_bytes,
+            None => !complete,
+        }
+    }
+
     /// Whether nothing was answered: no content, no reason why there is none, nothing consumed.
     pub fn is_nothing(&self) -> bool {
         !self.has_content && self.content_bytes == 0 && self.finish_reason.is_none() && self.usage.is_none()

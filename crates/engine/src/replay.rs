@@ -142,7 +142,7 @@ impl<'a> Replay<'a> {
                 model: Arc::clone(&model.slug),
                 provider: Arc::clone(&snapshot.provider(model.provider)?.name),
                 reason: plan.reason(one).into_owned(),
-                cost: model.prices.as_ref().and_then(|prices| prices.cost(&past.usage, ServiceTier::Standard)),
+                cost: model.prices.as_ref().and_then(|prices| prices.call_cost(&past.usage, ServiceTier::Standard)),
                 seconds: signals(one.model).map(|signals| signals.read(kind, self.now).wait_for_s),
                 quality: model.quality,
             })

@@ -88,6 +88,8 @@ pub struct Ending {
     pub error: Option<(Code, Option<String>)>,
     /// What the provider reported.
     pub usage: Option<Usage>,
+    /// Whether more was said than that report can know of.
+    pub partial: bool,
     /// The service tier that the provider says it answered in.
     pub service_tier: Option<ServiceTier>,
     /// What was reported of the input alone, before a stream broke off.
@@ -236,9 +238,9 @@ impl Ticket {
         }
     }
 
-    /// Whether the target at hand reports more than was allowed: then it matters how much it has said.
+    /// Whether the target at hand reports more than was allowed, or nothing: then it matters how much it has said.
     pub fn doubts(&self, report: &Usage) -> bool {
-        self.open.as_ref().is_some_and(|open| open.most.believe(report, 0).1.is_some())
+        report.is_nothing() || self.open.as_ref().is_some_and(|open| open.most.believe(report, 0).1.is_some())
     }
 
     /// Notes when the answer's first content was there.

@@ -55,6 +55,19 @@ impl Usage {
             .fold(0, |sum: u64, tokens| sum.saturating_add(*tokens))
     }
 
+    /// Whether it says nothing: every count is 0. Some providers send such a report where they know nothing, and some send
+    /// one after the real one.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns the same usage with so many output tokens at least. What is missing is taken to be text.
+    #[must_use]
+    pub fn with_output(self, at_least: u64) -> Self {
+        let missing = at_least.saturating_sub(self.output_tokens());
+        Self { output: self.output.saturating_add(missing), ..self }
+    }
+
     /// Returns the same usage in the buckets that the request log has: cache writes in one, image tokens with the rest.
     #[must_use]
     pub fn folded(&self) -> Self {

@@ -133,6 +133,7 @@ fn anthropic(frames: &[Frame], heard: &mut Heard) {
             "message_start" => input = event["message"]["usage"]["input_tokens"].as_u64(),
             "content_block_start" => {
                 assert_eq!(index, Some(blocks.len()), "blocks have one index after the other: {event}");
+                assert!(blocks.iter().all(|block| block.stopped), "blocks follow each other: {event}");
                 let block = &event["content_block"];
                 let name = block["name"].as_str().filter(|_| block["type"] == "tool_use");
                 heard.text.push_str(block["text"].as_str().unwrap_or_default());
@@ -143,6 +144,7 @@ fn anthropic(frames: &[Frame], heard: &mut Heard) {
                 let delta = &event["delta"];
                 heard.text.push_str(delta["text"].as_str().unwrap_or_default());
                 if let Some(json) = delta["partial_json"].as_str() {
+                    assert!(!block.stopped, "arguments after the stop of their block: {event}");
                     block.call.as_mut().expect("a block that is a call").1.push_str(json);
                 }
             }

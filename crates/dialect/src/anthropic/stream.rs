@@ -105,7 +105,7 @@ impl MessagesStream {
     /// what is said of the output; what was reported of it stays what it was.
     pub fn cut(&mut self, tokens: u64, out: &mut Vec<Bytes>) -> Progress {
         self.events = Events::default();
-        let reported = self.message.passed.usage;
+        let reported = (self.message.passed.usage, self.message.passed.reported_bytes);
         let mut end = String::new();
         if let Some(index) = self.message.blocks.checked_sub(1).filter(|_| self.message.open) {
             end = format!("event: content_block_stop\ndata: {{\"type\":\"content_block_stop\",\"index\":{index}}}\n\n");
@@ -115,7 +115,7 @@ impl MessagesStream {
              \"stop_sequence\":null}},\"usage\":{{\"output_tokens\":{tokens}}}}}\n\n"
         ));
         self.events.push(end.into(), &mut self.message, out);
-        self.message.passed.usage = reported;
+        (self.message.passed.usage, self.message.passed.reported_bytes) = reported;
         Progress::Complete
     }
 
@@ -210,7 +210,9 @@ impl Message {
             self.reported.update(usage);
             match said.kind {
                 Kind::MessageStart => passed.begun = self.reported.begun(),
-                _ => passed.usage = usage.output.and_then(|_| self.reported.usage()).or(passed.usage),
+                _ => {
+                    usage.output.and_then(|_| self.reported.usage()).into_iter().for_each(|usage| passed.report(usage))
+                }
             }
         }
     }

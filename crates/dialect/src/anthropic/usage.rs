@@ -45,8 +45,11 @@ pub(super) fn read(value: &[u8]) -> Reported {
 }
 
 impl Reported {
-    /// Takes over what a later report of the same answer says.
+    /// Takes over what a later report of the same answer says. One that says nothing but zeros takes nothing back.
     pub(super) fn update(&mut self, later: &Self) {
+        if later.usage().is_some_and(|usage| usage.is_nothing()) && self.input.or(self.output).is_some() {
+            return;
+        }
         self.input = later.input.or(self.input);
         self.cached_input = later.cached_input.or(self.cached_input);
         self.cache_write = later.cache_write.or(self.cache_write);

@@ -1,16 +1,17 @@
 //! A streamed reply on its way to the caller: bytes of the provider go in, bytes for the caller come out.
 
+mod noted;
+
 use bytes::Bytes;
-use ir::chat::event::{Delta, Event, Opening};
+use ir::chat::event::Event;
 use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::guard::{Blocked, Watch};
-use ir::money::ServiceTier;
 use ir::report::Report;
 use ir::usage::Usage;
 
+use self::noted::{has_content, note};
 use super::proofs::{Collector, Proofs, signs};
-use super::reply::{finish_name, foreign, said};
 use super::{Surface, decoder};
 use crate::anthropic::stream::MessagesStream;
 use crate::frames::Frames;
@@ -203,7 +204,11 @@ impl Guarded {
         };
         if let Some(passed) = passed {
             passed.data_events = self.guard.data_events();
+            let reported = passed.reported_bytes == passed.content_bytes;
             passed.content_bytes = passed.content_bytes.max(self.guard.text_bytes());
+            if reported {
+                passed.reported_bytes = passed.content_bytes;
+            }
         }
         if progress == Progress::More { judged } else { progress }
     }
@@ -298,21 +303,27 @@ impl Translated {
     }
 
     fn cut(&mut self, tokens: u64, out: &mut Vec<Bytes>) -> Progress {
-        let reported = self.passed.usage;
+        let reported = (self.passed.usage, self.passed.reported_bytes);
         let open = std::mem::take(&mut self.open);
         self.events.extend(open.into_iter().map(|(choice, part)| Event::Closed { choice, part }));
         let running = std::mem::take(&mut self.running);
         self.events.extend(running.into_iter().map(|choice| Event::Finished { choice, finish: Finish::Length }));
-        let known = reported.or(self.passed.begun).unwrap_or_default();
+        let known = reported.0.or(self.passed.begun).unwrap_or_default();
         self.events.push(Event::Usage(Usage { output: known.output.max(tokens), ..known }));
         let progress = self.go_on(Ok(Step::Complete), out);
-        self.passed.usage = reported;
+        (self.passed.usage, self.passed.reported_bytes) = reported;
         progress
     }
 
-    /// Takes note of the events at hand and of what the guard lets through of them.
+    /// Takes note of the events at hand and of what the guard lets through of them. The caller hears of the report that
+    /// counts.
     fn judge(&mut self, complete: bool) {
-        self.events.iter().for_each(|event| note(&mut self.passed, event));
+        self.events.iter_mut().for_each(|event| {
+            note(&mut self.passed, event);
+            if let (Event::Usage(usage), Some(counts)) = (event, self.passed.usage) {
+                *usage = counts;
+            }
+        });
         self.follow();
         let Some(guard) = &mut self.guard else {
             return std::mem::swap(&mut self.events, &mut self.clear);
@@ -350,49 +361,5 @@ impl Translated {
             Err(NotAReply::Error(report)) => Progress::Failed(report),
             Err(NotAReply::Malformed(detail)) => Progress::Malformed(detail),
         }
-    }
-}
-
-/// Whether a caller gets something with an event. A part that merely begins says nothing yet; one that carries something
-/// does.
-fn has_content(event: &Event) -> bool {
-    match event {
-        Event::Opened { opening, .. } => matches!(opening, Opening::ToolCall { .. } | Opening::Foreign { .. }),
-        Event::Delta { delta, .. } => length(delta) > 0,
-        Event::Finished { finish, .. } => !finish_name(finish).is_empty(),
-        Event::Started(_) | Event::Closed { .. } | Event::Logprobs { .. } | Event::Usage(_) | Event::Extras(_) => false,
-    }
-}
-
-fn length(delta: &Delta) -> usize {
-    match delta {
-        Delta::Text(text) | Delta::Arguments(text) | Delta::Data(text) => text.len(),
-        Delta::Signature(signature) => signature.text.len(),
-        Delta::Citation(_) => 1,
-        Delta::Foreign { delta, .. } => delta.as_str().len(),
-    }
-}
-
-/// Takes note of what an event says, whether a caller gets it or not.
-fn note(passed: &mut Passed, event: &Event) {
-    match event {
-        Event::Started(started) => {
-            passed.id = Some(started.id.clone()).filter(|id| !id.is_empty());
-            passed.begun = started.usage.or(passed.begun);
-            passed.service_tier = started.service_tier.as_deref().map(ServiceTier::of_name);
-        }
-        Event::Opened { opening: Opening::ToolCall { name, .. }, .. } => passed.content_bytes += name.len() as u64,
-        Event::Opened { opening: Opening::Foreign { block, .. }, .. } => {
-            passed.content_bytes += foreign(block.as_str()) as u64;
-        }
-        Event::Delta { delta, .. } => passed.content_bytes += said(delta) as u64,
-        Event::Finished { finish, .. } => {
-            // One without a word is the end of a stream that gave no reason.
-            if passed.finish_reason.is_none() {
-                passed.finish_reason = Some(finish_name(finish).to_owned()).filter(|reason| !reason.is_empty());
-            }
-        }
-        Event::Usage(usage) => passed.usage = Some(*usage),
-        Event::Opened { .. } | Event::Closed { .. } | Event::Logprobs { .. } | Event::Extras(_) => {}
     }
 }

@@ -262,7 +262,7 @@ impl Chunks {
         passed.has_content |= chunk.has_content || chunk.finish_reason.is_some();
         passed.content_bytes += chunk.content_bytes;
         if let Some(usage) = chunk.usage {
-            passed.usage = Some(usage);
+            passed.report(usage);
         }
         passed.service_tier = chunk.service_tier.or(passed.service_tier);
         if passed.finish_reason.is_none() {

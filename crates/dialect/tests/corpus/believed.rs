@@ -6,11 +6,12 @@ use dialect::lane::asked::Asked;
 use dialect::lane::reply::Reply;
 use dialect::lane::stream::ReplyStream;
 use dialect::lane::weight::{ADDED_TOKENS, ROUNDS};
+use dialect::passed::Progress;
 use dialect::translate::{Callee, Label};
 use dialect::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 use ir::dialect::Dialect;
 use ir::usage::Usage;
-use ir::usage::most::Most;
+use ir::usage::most::{Most, outgrown};
 use serde_json::Value;
 
 use crate::exchanges::{self, Exchange};
@@ -67,19 +68,20 @@ fn asked(exchange: &Exchange, dialect: Dialect) -> Option<Asked> {
     Asked::decode(surface, encoded.body.into()).ok()
 }
 
-/// Returns what was reported, and how many bytes were said, as the gateway reads them.
-fn answered(exchange: &Exchange, dialect: Dialect) -> Option<(Usage, u64)> {
+/// Returns what was reported, how many bytes were said, and whether more was said than the report can know of, as the
+/// gateway reads them.
+fn answered(exchange: &Exchange, dialect: Dialect) -> Option<(Usage, u64, bool)> {
     let (surface, body) = (surface(dialect), Bytes::copy_from_slice(exchange.response.body.as_bytes()));
     if !exchange.is_stream() {
         let mut reply = Reply::decode(surface, dialect, body, "crossway", &LABEL, None).ok()?;
         reply.measure();
-        return Some((reply.usage?, reply.content_bytes));
+        return Some((reply.usage?, reply.content_bytes, false));
     }
     let mut out = Vec::new();
     let mut stream = ReplyStream::new(surface, dialect, "crossway", br#""crossway":{}"#.to_vec(), true, &LABEL);
-    stream.push(body, &mut out);
-    stream.end(&mut out);
-    Some((stream.passed().usage?, stream.passed().content_bytes))
+    let complete = [stream.push(body, &mut out), stream.end(&mut out)].contains(&Progress::Complete);
+    let passed = stream.passed();
+    Some((passed.usage?, passed.content_bytes, passed.is_partial(complete)))
 }
 
 /// `quality.md` section 3: a lying upstream overshoots by no more than a chunk. Nobody here lies.
@@ -87,10 +89,11 @@ fn answered(exchange: &Exchange, dialect: Dialect) -> Option<(Usage, u64)> {
 fn every_recorded_report_is_believed() {
     let files = ["anthropic", "azure", "cohere", "gemini", "mistral", "ollama", "openai", "openai_compatible"];
     let more = ["openrouter", "parallel", "perplexity", "together", "vertex"];
+    let mut nothing = Vec::new();
     let (mut looked, mut open, mut untold, mut beyond, mut wrong) = (0, 0, 0, Vec::new(), Vec::new());
     for exchange in files.into_iter().chain(more).flat_map(exchanges::read).filter(Exchange::succeeded) {
         let Some(dialect) = dialect(&exchange) else { continue };
-        let Some((usage, said_bytes)) = answered(&exchange, dialect) else { continue };
+        let Some((usage, said_bytes, partial)) = answered(&exchange, dialect) else { continue };
         let Some(asked) = asked(&exchange, dialect) else {
             untold += 1;
             continue;
@@ -105,13 +108,22 @@ fn every_recorded_report_is_believed() {
         if let Some(doubt) = most.believe(&usage, said_bytes).1 {
             wrong.push(format!("{} {doubt:?}: {most:?}, {said_bytes} bytes said, {usage:?}", exchange.id));
         }
+        if usage.is_nothing() && said_bytes > 0 {
+            nothing.push(exchange.id);
+            continue;
+        }
+        if partial && outgrown(&usage, said_bytes).is_some() {
+            wrong.push(format!("{} is not of the whole answer: {said_bytes} bytes said, {usage:?}", exchange.id));
+        }
         if usage.input_tokens() > weight.bound {
             let (tokens, bound) = (usage.input_tokens(), weight.bound);
             beyond.push(format!("{} {} ({tokens} of {bound})", exchange.id, tokens - bound));
         }
     }
     println!("{looked} reports, {open} of them without max_tokens; {untold} of requests that no caller can make");
+    println!("{} count nothing, though something was said: {nothing:?}", nothing.len());
     println!("{} have more input than is reserved: {beyond:#?}", beyond.len());
     assert!(wrong.is_empty(), "{} of {looked} are not believed:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(nothing.len() * 1_000 <= looked, "so many providers do not count nothing");
     assert!(beyond.len() * 100 <= looked, "the bound of the input is too low");
 }

@@ -277,7 +277,7 @@ impl StreamBody {
             self.note_speed();
         }
         let error = cut.map(|failure| (failure.code, failure.detail));
-        let ending = Ending { error, ..ending(self.stream.passed(), 200) };
+        let ending = Ending { error, ..ending(self.stream.passed(), 200, true) };
         let account = self.gated.ticket.settle(Outcome::Succeeded, ending);
         let configuration = &self.gated.configuration;
         let route = route(configuration, self.gated.call.id, self.model, self.policy.as_deref());
@@ -338,7 +338,7 @@ impl StreamBody {
 
     /// Ends the stream with an error event and without an end marker.
     fn fail(&mut self, outcome: Outcome, failure: Failure) {
-        let mut ending = ending(self.stream.passed(), 200);
+        let mut ending = ending(self.stream.passed(), 200, false);
         let detail = failure.detail.clone().unwrap_or_else(|| failure.message.clone());
         ending.error = Some((failure.code, Some(detail)));
         self.gated.ticket.settle(outcome, ending);
@@ -366,21 +366,20 @@ impl Drop for StreamBody {
             }
             (Outcome::Cancelled, CLIENT_CLOSED_REQUEST, None)
         };
-        let ending = Ending { error, ..ending(self.stream.passed(), status) };
+        let ending = Ending { error, ..ending(self.stream.passed(), status, false) };
         self.gated.ticket.settle(outcome, ending);
     }
 }
 
-fn ending(passed: &Passed, status: u16) -> Ending {
-    // Some report with every event. A report without output, of an answer that broke off, came before its content.
-    let unfinished = passed.finish_reason.is_none() && passed.content_bytes > 0;
-    let early = passed.usage.filter(|usage| unfinished && usage.output_tokens() == 0);
+/// `complete` is whether the provider has ended the answer.
+fn ending(passed: &Passed, status: u16, complete: bool) -> Ending {
     Ending {
         status,
         error: None,
-        usage: passed.usage.filter(|_| early.is_none()),
+        usage: passed.usage,
+        partial: passed.is_partial(complete),
         service_tier: passed.service_tier,
-        begun: early.or(passed.begun),
+        begun: passed.begun,
         content_bytes: passed.content_bytes,
         upstream_id: passed.id.clone(),
         finish_reason: passed.finish_reason.clone(),

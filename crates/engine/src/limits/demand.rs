@@ -159,7 +159,7 @@ impl Demand {
 
     fn bounded_cost(&self, prices: &Prices, input: u64, output: u64) -> u64 {
         let searches = if self.weight.searches { SEARCHES.saturating_mul(self.choices.max(1)) } else { 0 };
-        let usage = Usage { input, output, searches, requests: self.choices, ..Usage::default() };
+        let usage = Usage { input, output, searches, requests: 1, ..Usage::default() };
         self.dearest(prices, input).cost(&usage).map_or(u64::MAX, |cost| cost.0)
     }
 

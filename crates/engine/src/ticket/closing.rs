@@ -3,7 +3,7 @@
 use dialect::meta::Account;
 use ir::money::{Charge, NanoUsd};
 use ir::settlement::{Held, Outcome, Settlement};
-use ir::usage::most::{Doubt, Most};
+use ir::usage::most::{Doubt, Most, outgrown};
 use ir::usage::{Usage, UsageOrigin, estimate_tokens};
 use policy::limit::Amounts;
 use settle::journal::batch::Due;
@@ -24,15 +24,22 @@ impl Used {
     /// Believes what a provider reports as far as it can be true, and estimates what it does not report: `input_tokens` is the
     /// estimate of the input.
     fn of(ending: &Ending, dispatched: bool, most: Most, input_tokens: u64) -> Self {
-        let report = ending.usage.or(ending.begun).unwrap_or_default();
+        // Who has said something and reports nothing at all does not know.
+        let reported = ending.usage.filter(|usage| !(usage.is_nothing() && ending.content_bytes > 0));
+        let begun = ending.begun.filter(|usage| !usage.is_nothing());
+        let report = reported.or(begun).unwrap_or_default();
         let (believed, doubt) = most.believe(&report, ending.content_bytes);
-        let (usage, origin) = match ending.usage {
-            Some(_) if doubt.is_none() => (believed, UsageOrigin::Reported),
-            Some(_) => (believed, UsageOrigin::Estimated),
+        let outgrown = || outgrown(&believed, ending.content_bytes).filter(|_| ending.partial);
+        let (usage, origin) = match reported {
+            Some(_) => match outgrown() {
+                Some(usage) => (usage, UsageOrigin::Estimated),
+                None if doubt.is_none() => (believed, UsageOrigin::Reported),
+                None => (believed, UsageOrigin::Estimated),
+            },
             None if dispatched => {
                 let input = Usage { input: input_tokens, ..Usage::default() };
-                let begun = ending.begun.map_or(input, |_| believed);
-                (Usage { output: estimate_tokens(ending.content_bytes), ..begun }, UsageOrigin::Estimated)
+                let begun = begun.map_or(input, |_| believed);
+                (begun.with_output(estimate_tokens(ending.content_bytes)), UsageOrigin::Estimated)
             }
             None => return Self { usage: Usage::default(), origin: UsageOrigin::None, report, doubt: None },
         };
@@ -87,7 +94,7 @@ impl Open {
         let tier = ending.service_tier.unwrap_or(self.service_tier);
         settlement.cost = match settlement.usage_origin {
             UsageOrigin::None => Some(NanoUsd(0)),
-            _ => self.prices.as_ref().and_then(|prices| prices.cost(&settlement.usage, tier)),
+            _ => self.prices.as_ref().and_then(|prices| prices.call_cost(&settlement.usage, tier)),
         };
         if let Some(most) = self.cover.most_cost(self.most, &settlement, self.reservation.nanos()) {
             (settlement.cost, settlement.usage_origin) = (Some(most), UsageOrigin::Estimated);
@@ -98,7 +105,7 @@ impl Open {
             note(&mut settlement, doubt, &used.report);
         }
         settlement.cost = settlement.cost.map(|cost| NanoUsd(cost.0.saturating_add(lost)));
-        settlement.baseline_cost = self.baseline.and_then(|prices| prices.cost(&settlement.usage, tier));
+        settlement.baseline_cost = self.baseline.and_then(|prices| prices.call_cost(&settlement.usage, tier));
         settlement.latency_us = self.gateway.clock.now_anew().micros_since(self.arrived);
         let account = Account {
             latency_us: settlement.latency_us,

@@ -27,7 +27,7 @@ impl Ticket {
         let Some(open) = &mut self.open else { return Ok(None) };
         open.input_tokens = input;
         let usage = Usage { input, ..Usage::default() };
-        let input_cost = prices.and_then(|prices| prices.cost(&usage, open.service_tier));
+        let input_cost = prices.and_then(|prices| prices.call_cost(&usage, open.service_tier));
         let intent = open.intent((model, provider), input_cost, limited);
         open.permit.intend(&intent).map(Some)
     }
@@ -49,7 +49,7 @@ impl Ticket {
         let Some(open) = &mut self.open else { return Ok(None) };
         let Some(second) = &open.second else { return Ok(None) };
         let usage = Usage { input: open.input_tokens, ..Usage::default() };
-        let cost = |prices: Option<&Prices>| prices.and_then(|prices| prices.cost(&usage, open.service_tier));
+        let cost = |prices: Option<&Prices>| prices.and_then(|prices| prices.call_cost(&usage, open.service_tier));
         let both = cost(open.prices.as_deref()).zip(cost(second.prices.as_deref()));
         let both = both.map(|(first, second)| first.saturating_add(second));
         let intent = open.intent((&second.model, &second.provider), both, limited);

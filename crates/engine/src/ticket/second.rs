@@ -137,5 +137,5 @@ impl Open {
 
 fn cost(prices: Option<&Prices>, input: u64, output: u64, tier: ir::money::ServiceTier) -> u64 {
     let usage = Usage { input, output, ..Usage::default() };
-    prices.and_then(|prices| prices.cost(&usage, tier)).map_or(0, |cost| cost.0)
+    prices.and_then(|prices| prices.call_cost(&usage, tier)).map_or(0, |cost| cost.0)
 }

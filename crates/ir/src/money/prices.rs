@@ -355,6 +355,14 @@ impl Prices {
         of(tier).or_else(|| of(ServiceTier::Standard)).map(|row| &row.rates)
     }
 
+    /// Returns the cost of one call that used this: where calls have a price of their own, the provider takes it once, on
+    /// top of what was used, and does not report it.
+    pub fn call_cost(&self, usage: &Usage, tier: ServiceTier) -> Option<NanoUsd> {
+        let has_price = |rates: &Rates| rates.get(Bucket::Request).is_some();
+        let call = self.rates(usage.input_tokens(), tier).is_some_and(has_price);
+        self.cost(&Usage { requests: usage.requests.max(u64::from(call)), ..*usage }, tier)
+    }
+
     /// Returns the cost of a usage at the prices that apply to it. See [`Rates::cost`].
     pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Option<NanoUsd> {
         match self.rates(usage.input_tokens(), tier) {

@@ -89,6 +89,14 @@ impl Most {
     }
 }
 
+/// Returns what an answer amounts to that has outgrown its last report: with a token for every four bytes that were said;
+/// `None` where the report has as many. What is reported of sound and pictures stands: of those more bytes make a token.
+pub fn outgrown(report: &Usage, said_bytes: u64) -> Option<Usage> {
+    let said = estimate_tokens(said_bytes);
+    let media = report.audio_output > 0 || report.image_output > 0;
+    (said > report.output_tokens() && !media).then(|| report.with_output(said))
+}
+
 /// Returns the share of one kind of tokens, where all of them together are cut to the most there can be.
 fn share(tokens: u64, most: u64, all: u64) -> u64 {
     if all <= most {
@@ -130,6 +138,14 @@ mod tests {
         let searching = Usage { searches: 5_000, output: 3, ..Usage::default() };
         check((1, 1), 9, searching, (0, 3), Some(Doubt::Searches));
         assert_eq!(Most { input: 1, added: 0, output: 1 }.believe(&searching, 9).0.searches, SEARCHES);
+    }
+
+    #[test]
+    fn an_answer_outgrows_its_report() {
+        let report = Usage { input: 9, output: 1, reasoning: 2, ..Usage::default() };
+        assert_eq!(outgrown(&report, 12), None);
+        assert_eq!(outgrown(&report, 13), Some(Usage { output: 2, ..report }));
+        assert_eq!(outgrown(&Usage { audio_output: 1, ..report }, 4_000), None);
     }
 
     proptest::proptest! {

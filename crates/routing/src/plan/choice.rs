@@ -117,7 +117,7 @@ fn expected_output(max_tokens: Option<u64>) -> u64 {
 /// Returns what a request is expected to cost with a model; `None` where its price is unknown.
 pub fn expected_cost(model: &Model, input_tokens: u64, max_tokens: Option<u64>) -> Option<NanoUsd> {
     let usage = Usage { input: input_tokens, output: expected_output(max_tokens), ..Usage::default() };
-    model.prices.as_ref()?.cost(&usage, ServiceTier::Standard)
+    model.prices.as_ref()?.call_cost(&usage, ServiceTier::Standard)
 }
 
 /// Returns what a model is ranked by.
@@ -142,7 +142,7 @@ fn expected_with(model: &Model, wish: &Wish<'_>, cached: u64) -> Option<u64> {
     let cached = if known { cached.min(wish.input_tokens) } else { 0 };
     let output = expected_output(wish.max_tokens);
     let usage = Usage { input: wish.input_tokens - cached, cached_input: cached, output, ..Usage::default() };
-    prices.cost(&usage, ServiceTier::Standard).map(|cost| cost.0)
+    prices.call_cost(&usage, ServiceTier::Standard).map(|cost| cost.0)
 }
 
 /// Leaves out what nobody knows the deciding figure of, as long as there is anything whose figure is known.

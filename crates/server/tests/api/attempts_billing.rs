@@ -11,6 +11,7 @@ use testkit::gateway::Gateway;
 use testkit::script::Script;
 
 use crate::billing::{standing, top_up};
+use crate::limits::limit;
 
 const MODELS: &str = r#"
 [environment]
@@ -135,4 +136,85 @@ async fn the_record_shows_what_each_try_cost() {
     let shown = gateway.api(&path, &Value::Null).await.json();
     let costs: Vec<&Value> = shown["attempts"].as_array().unwrap().iter().map(|one| &one["cost_usd"]).collect();
     assert_eq!(costs, [&json!(0), &json!(0.000_087)], "{shown}");
+}
+
+/// A price for each request, in nano-dollars.
+const FEE: u64 = 5_000_000;
+
+/// The model `a` with a price for each request, `b` with none.
+fn with_fee() -> String {
+    "[[models]]\nslug = \"c\"\nprovider = \"p\"\nupstream_name = \"up-m\"\ninput_price = 2\noutput_price = 8\n\
+     price_per_request = 0.005\n[[fallbacks]]\nmodel = \"c\"\nfallbacks = [\"b\"]\n"
+        .to_owned()
+}
+
+/// Asks `c` of two providers, and returns the status, the record, and what the reply says of its cost.
+async fn asked_with_fee(body: Value, first: Script, second: Script, config: &str) -> (u16, RequestRecord, String) {
+    let gateway = Gateway::builder()
+        .provider_with("p", "", vec![first])
+        .provider_with("q", "", vec![second])
+        .config(&[MODELS, &with_fee(), config].concat())
+        .start();
+    top_up(&gateway, "1", "credits").await;
+    let reply = gateway.chat(&body.to_string()).await;
+    let record = gateway.one().await;
+    let cost = record.cost_usd.unwrap().0;
+    let tries: u64 = record.attempts.iter().map(|one| one.cost_usd.unwrap().0).sum();
+    assert_eq!((tries, record.charged_usd.unwrap().0), (cost, cost), "{record:?}");
+    let left = format!("{:.9}", (1_000_000_000 - cost) as f64 / 1e9);
+    assert_eq!(standing(&gateway).await.0, left.trim_end_matches('0').trim_end_matches('.'), "one charge");
+    (reply.status, record, reply.text().to_owned())
+}
+
+fn asking(stream: bool, n: u64) -> Value {
+    json!({ "model": "c", "max_tokens": 50, "n": n, "stream": stream, "messages": [{ "role": "user", "content": "hi" }] })
+}
+
+/// A price for each request is charged once, on top of the tokens, whole and streamed, for however many choices.
+#[tokio::test(start_paused = true)]
+async fn a_price_for_each_request_is_charged_once() {
+    let wrong = || Script::chat("WRONG");
+    for (stream, n) in [(false, 1), (true, 1), (false, 3)] {
+        let script = if stream { Script::streamed(&["Hello"]) } else { Script::chat("Hello") };
+        let (status, record, text) = asked_with_fee(asking(stream, n), script, wrong(), "").await;
+        assert_eq!((status, record.cost_usd.unwrap().0), (200, A + FEE), "stream: {stream}, n: {n}");
+        assert!(text.contains(r#""cost":0.00505"#), "{text}");
+    }
+    // What a stream has said before it breaks off was answered.
+    let dies = Script::stream().chunk(role()).chunk(delta(&forty())).reset();
+    let (_, record, _) = asked_with_fee(asking(true, 1), dies, wrong(), "").await;
+    assert_eq!(record.outcome, "failed");
+    assert_eq!(record.cost_usd.unwrap().0, record.usage.input_tokens * 2_000 + 40 * 8_000 + FEE);
+}
+
+/// A target that fails costs nothing, and the one that answers has its own price.
+#[tokio::test(start_paused = true)]
+async fn a_failure_has_no_price_for_each_request() {
+    let no = || Script::error(500, "no");
+    let (status, record, _) = asked_with_fee(asking(false, 1), no(), Script::chat("Hello"), "").await;
+    assert_eq!((status, record.cost_usd.unwrap().0), (200, B));
+    assert_eq!(tries(&record), [("c", 0), ("b", B)]);
+    let (status, record, _) = asked_with_fee(asking(false, 1), no(), no(), "").await;
+    assert_eq!((status, record.cost_usd.unwrap().0), (502, 0));
+}
+
+/// It is held before the request is sent, once: a budget that it does not fit into refuses, and one that it fits into
+/// does not, however many choices are asked for.
+#[tokio::test(start_paused = true)]
+async fn a_price_for_each_request_is_held_once() {
+    for (budget, n, expect) in [("0.0049", 1, 429), ("0.0069", 1, 200), ("0.0069", 3, 200)] {
+        let gateway = Gateway::builder()
+            .provider("p", Script::chat("Hello"))
+            .config(
+                &[
+                    &with_fee().replace("[[fallbacks]]\nmodel = \"c\"\nfallbacks = [\"b\"]\n", ""),
+                    limit("usd", "day", budget, "").as_str(),
+                ]
+                .concat(),
+            )
+            .start();
+        let reply = gateway.chat(&asking(false, n).to_string()).await;
+        assert_eq!(reply.status, expect, "{budget}, n: {n}: {}", reply.text());
+        gateway.one().await;
+    }
 }

@@ -275,7 +275,8 @@ async fn buckets_are_shared_by_those_who_name_them() {
 #[tokio::test(start_paused = true)]
 async fn every_response_says_how_the_caller_stands() {
     let config = [limit("requests", "60s", "10", "scope = \"key\""), limit("requests", "1h", "1000", "")];
-    let gateway = gateway(&config.concat());
+    let scripts = vec![Script::chat("Hello"), Script::error(401, "no"), Script::chat("Hello")];
+    let gateway = Gateway::builder().provider_with("p", "", scripts).config(&config.concat()).start();
     let check = |reply: &Reply, status: u16, left: u64| {
         assert_eq!(reply.status, status, "{}", reply.text());
         for (name, expect) in [
@@ -293,7 +294,7 @@ async fn every_response_says_how_the_caller_stands() {
     let fields = gateway.fields();
     check(&gateway.ask("GET /v1/models", &fields, "").await, 200, 10);
     check(&gateway.chat(REQUEST).await, 200, 9);
-    check(&gateway.chat(STREAM).await, 502, 8);
+    check(&gateway.chat(REQUEST).await, 502, 8);
     check(&gateway.messages(&Caller::Anthropic.request(false).to_string()).await, 200, 7);
     let count = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
     check(&gateway.ask("POST /v1/messages/count_tokens", &Caller::Anthropic.fields(&gateway), count).await, 200, 6);

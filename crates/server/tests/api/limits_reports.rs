@@ -66,6 +66,8 @@ async fn what_cannot_be_believed_is_estimated() {
         Some(r#"{"prompt_tokens":99999999999999999999,"completion_tokens":4}"#),
         Some(r#"{"prompt_tokens":9,"completion_tokens":18446744073709551615}"#),
         Some(r#"{"completion_tokens":4}"#),
+        // Who has answered and counts nothing does not know.
+        Some(r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#),
     ] {
         for ((origin, cost), estimate) in said(usage).await.into_iter().zip(estimates) {
             assert_eq!((origin.as_str(), cost), ("estimated", estimate), "{usage:?}");
@@ -79,7 +81,6 @@ async fn what_can_be_believed_counts_whatever_the_text() {
     for (usage, expect) in [
         (r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}"#, 50_000),
         (r#"{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}"#, 18_000),
-        (r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#, 0),
         (r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":1}"#, 50_000),
         // The bytes of the answer can be as many tokens, though a provider was told four.
         (r#"{"prompt_tokens":9,"completion_tokens":12}"#, 114_000),

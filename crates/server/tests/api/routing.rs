@@ -123,13 +123,14 @@ async fn a_caller_who_does_not_wait_harms_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_breaks_off_is_a_failure() {
-    let broken = || Script::stream().chunk(testkit::data::role()).chunk(testkit::data::delta("Hel")).close();
-    let gateway = with_fallback(vec![broken(), broken(), Script::streamed(&["Hello"])]);
-    let stream = STREAM.replace("\"m\"", "\"p/m\"");
+    let broken = Script::stream().chunk(testkit::data::role()).chunk(testkit::data::delta("Hel")).close();
+    let gateway = with_fallback(vec![broken, Script::error(500, "no"), Script::chat("Hello")]);
+    assert!(gateway.chat(&STREAM.replace("\"m\"", "\"p/m\"")).await.text().contains("upstream_stream_aborted"));
+    // The second failure in a row: it is left alone.
     for _ in 0..2 {
-        assert!(gateway.chat(&stream).await.text().contains("upstream_stream_aborted"));
+        assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("q"));
+        assert_eq!(asked(&gateway, "p"), 2);
     }
-    assert_eq!(gateway.chat(&pinned()).await.header("x-crossway-provider"), Some("q"));
     gateway.records(3).await;
 }
 

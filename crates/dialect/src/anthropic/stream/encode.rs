@@ -1,8 +1,10 @@
 //! From events, of whatever provider, to a streamed message: <https://docs.claude.com/en/api/messages-streaming>.
 //!
 //! The events are those that Anthropic sends, in its order; pings may be left out. What cannot be said in a reply
-//! cannot be said in a stream (`response/encode`). Blocks have indexes of their own, because parts are left out; a
-//! delta of a part that is closed goes on under its index, as the SDKs accumulate it.
+//! cannot be said in a stream (`response/encode`). Blocks have indexes of their own, because parts are left out; they follow
+//! each other ([`turns`]). A citation of a text that is closed goes on under its index, as the SDKs accumulate it.
+
+mod turns;
 
 use std::borrow::Cow;
 
@@ -14,6 +16,7 @@ use ir::json::Json;
 use ir::usage::Usage;
 use serde::Serialize;
 
+use self::turns::Turns;
 use crate::anthropic::response::decode::tool_id;
 use crate::anthropic::response::encode::{Message, id, stop};
 use crate::anthropic::wire::usage::Written;
@@ -33,6 +36,9 @@ pub struct Encoder {
     /// one begins.
     closing: Option<usize>,
     next_index: u32,
+    turns: Turns,
+    /// The events whose turn it is; kept for its memory.
+    due: Vec<Event>,
     calls: usize,
     refuses: bool,
     finish: Finish,
@@ -69,6 +75,8 @@ impl Encoder {
             slots: Vec::new(),
             closing: None,
             next_index: 0,
+            turns: Turns::default(),
+            due: Vec::new(),
             calls: 0,
             refuses: false,
             finish: Finish::Stop,
@@ -171,6 +179,8 @@ impl Encoder {
             (Kind::Thinking, Delta::Signature(Signature { by: DIALECT, text })) => {
                 WireDelta::Signature { signature: text }
             }
+            // What follows whole arguments is none of them.
+            (Kind::Call, Delta::Arguments(_)) if !slot.open => return,
             (Kind::Call, Delta::Arguments(partial_json)) => WireDelta::InputJson { partial_json },
             (Kind::Text, Delta::Citation(citation)) => match wire::citation(citation) {
                 Some(citation) => WireDelta::Citations { citation },
@@ -193,9 +203,9 @@ impl Encoder {
     }
 }
 
-impl Encode for Encoder {
-    /// Other choices than the first cannot be said.
-    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
+impl Encoder {
+    /// Writes an event whose turn it is. Other choices than the first cannot be said.
+    fn write(&mut self, event: Event, out: &mut Vec<u8>) {
         match event {
             Event::Started(started) => self.start(&started, out),
             Event::Opened { choice: 0, part, opening } => self.open(part, &opening, out),
@@ -215,7 +225,24 @@ impl Encode for Encoder {
         }
     }
 
+    /// Writes what is due.
+    fn write_due(&mut self, mut due: Vec<Event>, out: &mut Vec<u8>) {
+        due.drain(..).for_each(|event| self.write(event, out));
+        self.due = due;
+    }
+}
+
+impl Encode for Encoder {
+    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
+        let mut due = std::mem::take(&mut self.due);
+        self.turns.push(event, &mut due);
+        self.write_due(due, out);
+    }
+
     fn finish(&mut self, meta: &[u8], out: &mut Vec<u8>) {
+        let mut due = std::mem::take(&mut self.due);
+        self.turns.end(&mut due);
+        self.write_due(due, out);
         self.start(&Started::default(), out);
         for part in 0..self.slots.len() {
             self.close(part, out);

@@ -10,7 +10,6 @@ use ir::chat::message::{Citation, Content, Document, Part, Source};
 use ir::chat::response::Finish;
 use ir::dialect::Dialect;
 use ir::json::Json;
-use ir::usage::Usage;
 
 use super::super::response::decode::{Calls, index, is_blocked, malformed, parts, reply};
 use super::super::response::{citations, finish, logprobs, usage};
@@ -26,7 +25,6 @@ pub struct Decoder {
     made: u32,
     started: bool,
     blocked: bool,
-    usage: Option<Usage>,
     extras: Extras,
     choices: Vec<Choice>,
 }
@@ -64,7 +62,6 @@ impl Decoder {
             made: 0,
             started: false,
             blocked: false,
-            usage: None,
             extras: Extras::default(),
             choices: Vec::new(),
         }
@@ -116,10 +113,7 @@ impl Decode for Decoder {
         }
         self.blocked |= is_blocked(&object);
         let usage = object.take("usageMetadata").and_then(usage::usage);
-        if let Some(usage) = usage.filter(|usage| self.usage != Some(*usage)) {
-            self.usage = Some(usage);
-            out.push(Event::Usage(usage));
-        }
+        out.extend(usage.map(Event::Usage));
         note(object, "", &mut self.extras);
         Ok(Step::More)
     }

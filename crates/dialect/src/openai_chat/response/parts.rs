@@ -116,7 +116,7 @@ impl Reader {
 
     /// Ends the choice.
     pub fn end(&mut self, out: &mut Vec<Event>) {
-        self.nameless_calls(out);
+        self.waiting_calls(out);
         self.close(out);
         let finish = self.finish.clone().unwrap_or(Finish::Other(String::new()));
         out.push(Event::Finished { choice: self.index, finish });
@@ -138,6 +138,11 @@ impl Reader {
     }
 
     fn open(&mut self, open: Open, opening: Opening, out: &mut Vec<Event>) -> u32 {
+        self.named_calls(out);
+        self.open_next(open, opening, out)
+    }
+
+    fn open_next(&mut self, open: Open, opening: Opening, out: &mut Vec<Event>) -> u32 {
         self.close(out);
         let part = self.parts;
         self.parts += 1;

@@ -22,7 +22,6 @@ pub struct Decoder {
     started: bool,
     ended: bool,
     choices: Vec<Reader>,
-    usage: Option<Usage>,
     /// A report in a choice of the chunk at hand.
     told: Option<Usage>,
     /// What only this dialect can say; the last value of each name counts.
@@ -37,7 +36,6 @@ impl Decoder {
             started: false,
             ended: false,
             choices: Vec::new(),
-            usage: None,
             told: None,
             extras: Vec::new(),
         }
@@ -65,6 +63,9 @@ impl Decoder {
             out.push(Event::Logprobs { choice: index, logprobs });
         }
         reader.finished(word(&mut choice, "finish_reason"));
+        if reader.finish.is_some() {
+            reader.waiting_calls(out);
+        }
     }
 
     /// Reads what a chunk says of the whole answer.
@@ -75,10 +76,7 @@ impl Decoder {
             }
         }
         let usage = head::usage(&mut object).or(self.told.take());
-        if let Some(usage) = usage.filter(|usage| self.usage != Some(*usage)) {
-            self.usage = Some(usage);
-            out.push(Event::Usage(usage));
-        }
+        out.extend(usage.map(Event::Usage));
         for (name, value) in head::leftovers(object) {
             match self.extras.iter_mut().find(|(found, _)| *found == name) {
                 Some((_, found)) => *found = value,

@@ -129,6 +129,7 @@ impl Whole {
             status: 200,
             error: None,
             usage: reply.usage,
+            partial: false,
             service_tier: reply.service_tier,
             begun: None,
             content_bytes: reply.content_bytes,

@@ -62,6 +62,21 @@ fn every_bucket_has_its_price() {
 }
 
 #[test]
+fn a_call_has_its_price_once() {
+    let plain = Rates::plain(pico(1_000_000), pico(2_000_000));
+    let usage = Usage { input: 3, output: 4, ..Usage::default() };
+    let flex = row(ServiceTier::Flex, 0, Rates::plain(pico(1_000), pico(1_000)));
+    let cost = |rows: &[PriceRow], tier, usage: &Usage| Prices::new(rows).call_cost(usage, tier).map(|cost| cost.0);
+    let base = row(ServiceTier::Standard, 0, plain);
+    assert_eq!(cost(&[base], ServiceTier::Standard, &usage), Some(11_000), "without a price of calls");
+    let base = row(ServiceTier::Standard, 0, plain.with(Bucket::Request, pico(5_000_000_000)));
+    assert_eq!(cost(&[base], ServiceTier::Standard, &usage), Some(5_011_000));
+    assert_eq!(cost(&[base, flex], ServiceTier::Flex, &usage), Some(5_000_007), "a row that leaves it out");
+    assert_eq!(cost(&[base], ServiceTier::Standard, &Usage { requests: 2, ..usage }), Some(10_011_000), "reported");
+    assert_eq!(cost(&[base], ServiceTier::Standard, &Usage::default()), Some(5_000_000));
+}
+
+#[test]
 fn an_unknown_price_makes_the_cost_unknown() {
     let embedding = Prices::flat(Rates::default().with(Bucket::Input, pico(20_000)));
     let cost = |usage: Usage| embedding.cost(&usage, ServiceTier::Standard);

@@ -110,7 +110,7 @@ fn what_cannot_be_said_takes_no_index() {
 }
 
 #[test]
-fn interleaved_calls_keep_their_indexes() {
+fn interleaved_calls_follow_each_other() {
     let call = |id: &str| Opening::ToolCall { id: id.to_owned(), name: "f".to_owned(), custom: false };
     let piece = |text: &str| Delta::Arguments(text.to_owned());
     let events = vec![
@@ -128,10 +128,10 @@ fn interleaved_calls_keep_their_indexes() {
         &[
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}"#,
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"}"}}"#,
             r#"{"type":"content_block_stop","index":0}"#,
             r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_5eed1","name":"f","input":{}}}"#,
             r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
-            r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"}"}}"#,
             r#"{"type":"content_block_stop","index":1}"#,
         ],
     );

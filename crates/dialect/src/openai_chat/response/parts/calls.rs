@@ -15,7 +15,9 @@ pub(super) struct Call {
     index: Option<u64>,
     id: String,
     custom: bool,
-    /// `None` until its name is there.
+    /// As far as it is there.
+    name: String,
+    /// `None` until its name is whole.
     part: Option<u32>,
     /// What it is given, as far as that came before its name.
     early: String,
@@ -23,6 +25,22 @@ pub(super) struct Call {
 
 /// How much a call may be given before its name: more, and the name is not waited for.
 const MAX_EARLY_BYTES: usize = 64 << 10;
+
+impl Call {
+    /// Takes one more piece of its name. Some servers repeat the whole of it, or what there is so far.
+    fn named(&mut self, piece: String) {
+        if piece.starts_with(&self.name) {
+            self.name = piece;
+        } else {
+            self.name.push_str(&piece);
+        }
+    }
+
+    /// Whether its name may go on: until it is given something.
+    fn waits(&self) -> bool {
+        if self.name.is_empty() { self.early.len() < MAX_EARLY_BYTES } else { self.early.is_empty() }
+    }
+}
 
 impl Reader {
     /// Reads one entry of `tool_calls`. `seed` is for the id of one that has none.
@@ -39,28 +57,46 @@ impl Reader {
         let arguments = inner.as_mut().and_then(|inner| inner.take(if is_custom { "input" } else { "arguments" }));
         let at = self.known_call(index, &id, &name).unwrap_or_else(|| {
             let id = call_id(&id, seed, self.index, self.calls.len()).into_owned();
-            self.calls.push(Call { index, id, custom: is_custom, part: None, early: String::new() });
+            self.named_calls(out);
+            self.calls.push(Call {
+                index,
+                id,
+                custom: is_custom,
+                name: String::new(),
+                part: None,
+                early: String::new(),
+            });
             self.calls.len() - 1
         });
-        let Some(known) = self.calls.get_mut(at) else { return };
-        // Some servers send the id first, and nobody can be told of a call without a name.
-        if known.part.is_none() && name.is_empty() && !self.whole && known.early.len() < MAX_EARLY_BYTES {
-            let early = arguments.map(|value| string(value).unwrap_or_else(|| value.to_owned()));
-            return known.early.push_str(&early.unwrap_or_default());
-        }
-        let Some(part) = known.part.or_else(|| self.begin_call(at, name, out)) else { return };
-        self.arguments(part, arguments, out);
         let google = call.object("extra_content").ok().flatten().and_then(|mut extra| extra.object("google").ok()?);
         let proof = google.and_then(|mut google| word(&mut google, "thought_signature"));
+        let Some(known) = self.calls.get_mut(at) else { return };
+        let part = match known.part {
+            Some(part) => {
+                self.arguments(part, arguments, out);
+                part
+            }
+            None => {
+                known.named(name);
+                let early = arguments.map(|value| string(value).unwrap_or_else(|| value.to_owned()));
+                known.early.push_str(&early.unwrap_or_default());
+                // Some servers send the id first, or the name in pieces, and nobody can be told of half of it.
+                if !self.whole && proof.is_none() && known.waits() {
+                    return;
+                }
+                let Some(part) = self.begin_call(at, out) else { return };
+                part
+            }
+        };
         self.sign(part, proof.map(|text| Signature { by: Dialect::Gemini, text }), out);
     }
 
     /// Opens a call, with what came before its name.
-    fn begin_call(&mut self, at: usize, name: String, out: &mut Vec<Event>) -> Option<u32> {
+    fn begin_call(&mut self, at: usize, out: &mut Vec<Event>) -> Option<u32> {
         let call = self.calls.get_mut(at)?;
-        let early = std::mem::take(&mut call.early);
+        let (early, name) = (std::mem::take(&mut call.early), std::mem::take(&mut call.name));
         let opening = Opening::ToolCall { id: call.id.clone(), name, custom: call.custom };
-        let part = self.open(Open::Other, opening, out);
+        let part = self.open_next(Open::Other, opening, out);
         if let Some(call) = self.calls.get_mut(at) {
             call.part = Some(part);
         }
@@ -70,11 +106,20 @@ impl Reader {
         Some(part)
     }
 
-    /// Opens the calls whose names never came.
-    pub(super) fn nameless_calls(&mut self, out: &mut Vec<Event>) {
+    /// Opens the calls whose names would not go on, or never came: nothing more is said of them.
+    pub(in crate::openai_chat) fn waiting_calls(&mut self, out: &mut Vec<Event>) {
+        self.begin_calls(|_| true, out);
+    }
+
+    /// Opens the calls that have names, for something else begins.
+    pub(super) fn named_calls(&mut self, out: &mut Vec<Event>) {
+        self.begin_calls(|call| !call.name.is_empty(), out);
+    }
+
+    fn begin_calls(&mut self, which: fn(&Call) -> bool, out: &mut Vec<Event>) {
         for at in 0..self.calls.len() {
-            if self.calls.get(at).is_some_and(|call| call.part.is_none()) {
-                self.begin_call(at, String::new(), out);
+            if self.calls.get(at).is_some_and(|call| call.part.is_none() && which(call)) {
+                self.begin_call(at, out);
             }
         }
     }

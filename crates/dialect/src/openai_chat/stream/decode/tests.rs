@@ -207,6 +207,30 @@ fn a_call_begins_with_its_name() {
 }
 
 #[test]
+fn a_name_may_come_in_pieces() {
+    let named = |name: &str, arguments: &str| {
+        let (id, name, arguments) = ("a".to_owned(), name.to_owned(), arguments.to_owned());
+        Content::ToolCall(ir::chat::message::ToolCall { id, name, arguments, custom: false })
+    };
+    let piece = |id: &str, name: &str, arguments: &str| {
+        format!(r#"{{"tool_calls":[{{"index":0,{id}"function":{{"name":"{name}","arguments":"{arguments}"}}}}]}}"#)
+    };
+    let begin = piece(r#""id":"a","#, "get_", "");
+    let more = r#"{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#;
+    check(&[&begin, &piece("", "wea", ""), &piece("", "ther", ""), more], &[named("get_weather", "{}")]);
+    // With the id again; the last piece with the arguments.
+    check(&[&begin, &piece(r#""id":"a","#, "weather", "{}")], &[named("get_weather", "{}")]);
+    // The name so far is said with every piece, or the whole of it.
+    check(&[&begin, &piece("", "get_weather", ""), more], &[named("get_weather", "{}")]);
+    check(&[&begin, &piece("", "get_", ""), &piece("", "get_", "{}")], &[named("get_", "{}")]);
+    // Nothing is given to it, and something else begins, or the answer ends.
+    check(&[&begin, r#"{"content":"b"}"#], &[named("get_", ""), text("b")]);
+    let other = r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"f","arguments":"1"}}]}"#;
+    check(&[&begin, other, more], &[named("get_", "{}"), call("b", "1")]);
+    check(&[&begin, &piece("", "weather", "")], &[named("get_weather", "")]);
+}
+
+#[test]
 fn an_error_is_told_by_the_name_of_its_event() {
     let mut decoder = Decoder::new("5eed");
     let frame = Frame { event: Some("error"), data: r#"{"message":"boom"}"# };
