@@ -2,7 +2,7 @@
 //!
 //! The events are those that Anthropic sends, in its order; pings may be left out. What cannot be said in a reply
 //! cannot be said in a stream (`response/encode`). Blocks have indexes of their own, because parts are left out; they follow
-//! each other ([`turns`]). A citation of a text that is closed goes on under its index, as the SDKs accumulate it.
+//! each other (`turns`). A citation of a text that is closed goes on under its index, as the SDKs accumulate it.
 
 mod turns;
 
