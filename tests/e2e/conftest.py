@@ -149,14 +149,19 @@ def llama() -> Iterator[str]:
     script = Path(__file__).parent / "harness" / "real_model.py"
     process = subprocess.Popen([sys.executable, script, "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
+    # One that says nothing is ended, and what it has said is shown.
+    patience = threading.Timer(120, process.kill)
+    patience.start()
     seen = []
     address = None
     for raw in process.stdout:
         line = raw.decode("utf-8", "replace")
         seen.append(line)
-        if found := re.search(r"^serving (http://\S+)", line):
+        # The model's own log writes a line in pieces, and this one may come after the first of them.
+        if found := re.search(r"serving (http://\S+)", line):
             address = found[1].rstrip("/")
             break
+    patience.cancel()
     assert address, "".join(seen)
     threading.Thread(target=lambda: [None for _ in process.stdout or ()], daemon=True).start()
     yield address
